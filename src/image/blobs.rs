@@ -1,0 +1,72 @@
+//! Where an image's blobs are read from, whatever holds them.
+
+use std::collections::BTreeMap;
+use std::io::{Cursor, Read};
+use std::sync::Arc;
+
+use crate::image::error::ImageError;
+use crate::oci::descriptor::Descriptor;
+use crate::oci::digest::Digest;
+
+/// A store of blobs that can be opened again and again, from several threads.
+///
+/// What comes out is not yet trusted: readers check digest and size, see [`read_verified`] and [`crate::image::layer`].
+/// `open` may block (a registry source fetches the blob first); it is called from blocking threads only.
+pub trait Blobs: Send + Sync {
+    /// A fresh reader at the blob's first byte.
+    ///
+    /// # Errors
+    /// When the blob is missing or cannot be opened.
+    fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, ImageError>;
+}
+
+/// Some blobs in memory over a store that holds the rest: a changed image is its old one under an overlay.
+pub struct Overlay {
+    base: Arc<dyn Blobs>,
+    added: BTreeMap<Digest, Arc<[u8]>>,
+}
+
+impl Overlay {
+    #[must_use]
+    pub fn new(base: Arc<dyn Blobs>, added: BTreeMap<Digest, Arc<[u8]>>) -> Self {
+        Self { base, added }
+    }
+}
+
+impl Blobs for Overlay {
+    fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, ImageError> {
+        match self.added.get(&descriptor.digest) {
+            Some(bytes) => Ok(Box::new(Cursor::new(Arc::clone(bytes)))),
+            None => self.base.open(descriptor),
+        }
+    }
+}
+
+/// Reads a whole small blob (a config, a manifest) and checks its size and digest.
+///
+/// # Errors
+/// When it is larger than `limit` bytes, or not what its descriptor says.
+pub fn read_verified(blobs: &dyn Blobs, descriptor: &Descriptor, limit: u64) -> Result<Vec<u8>, ImageError> {
+    let what = || format!("blob {}", descriptor.digest);
+    if descriptor.size > limit {
+        return Err(ImageError::Limit { what: what(), limit: format!("{limit} bytes") });
+    }
+    let mut bytes = Vec::new();
+    let reader = blobs.open(descriptor)?;
+    reader.take(descriptor.size + 1).read_to_end(&mut bytes).map_err(|cause| ImageError::Read { what: what(), cause })?;
+    if bytes.len() as u64 != descriptor.size {
+        let actual = format!("{} bytes or more", bytes.len());
+        return Err(ImageError::Mismatch { what: what(), expected: format!("should be {} bytes long", descriptor.size), actual });
+    }
+    let mut hasher = crate::oci::digest::Hasher::for_digest(&descriptor.digest);
+    hasher.update(&bytes);
+    let actual = hasher.finish();
+    if actual != descriptor.digest {
+        return Err(ImageError::Mismatch {
+            what: "blob".to_owned(),
+            expected: format!("should have digest {}", descriptor.digest),
+            actual: actual.to_string(),
+        });
+    }
+    Ok(bytes)
+}

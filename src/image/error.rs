@@ -1,0 +1,43 @@
+//! What can go wrong while an image's bytes are read or written.
+
+use std::io;
+
+use crate::oci::error::OciError;
+
+/// A blob or archive that cannot be used. All of these are exit code 3: the source is unreadable or hostile.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    #[error(transparent)]
+    Document(#[from] OciError),
+    #[error("cannot read {what}: {cause}")]
+    Read { what: String, cause: io::Error },
+    #[error("cannot write {what}: {cause}")]
+    Write { what: String, cause: io::Error },
+    #[error("{what} is missing from the image")]
+    Missing { what: String },
+    /// The bytes are not what their descriptor, header or config says.
+    #[error("{what} {expected}, but the bytes say {actual}")]
+    Mismatch { what: String, expected: String, actual: String },
+    /// The bytes can be read in more than one way, or not at all. Ambiguous means denied.
+    #[error("{what} is malformed: {why}")]
+    Malformed { what: String, why: String },
+    /// A cap was reached; `limit` names it and its value.
+    #[error("{what} exceeds the limit of {limit}")]
+    Limit { what: String, limit: String },
+    #[error("{what} is compressed with {codec}, which is not supported")]
+    Codec { what: String, codec: String },
+}
+
+impl ImageError {
+    /// What the user can do, where something can be done.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Document(error) => error.hint(),
+            Self::Missing { .. } => Some("the archive or layout is incomplete; save or copy the image again, with all its platforms"),
+            Self::Mismatch { .. } => Some("the image is damaged or was changed on the way; build or copy it again"),
+            Self::Codec { .. } => Some("layers may be plain tar, gzip or zstd"),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! An image's bytes: read, viewed, appended to, never edited in place.
+
+pub mod blobs;
+pub mod entry;
+pub mod error;
+pub mod stored;

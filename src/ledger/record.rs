@@ -1,0 +1,80 @@
+//! Records: what the ledger remembers, one line each, every one naming the hash of the one before.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::bait::claims::Claims;
+use crate::bait::placement::Placement;
+use crate::oci::digest::Digest;
+use crate::secret::fingerprint::Fingerprint;
+
+/// The version of the record format. A reader refuses a higher one and understands every lower one.
+pub const VERSION: u32 = 1;
+
+/// One line of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    pub version: u32,
+    /// 1 is the first; no gaps.
+    pub sequence: u64,
+    /// RFC 3339, UTC.
+    pub time: String,
+    /// One `ship` or `plant`: the records of one run share it.
+    pub run: String,
+    #[serde(flatten)]
+    pub event: Event,
+    /// SHA-256 of the record before, all zeros for the first.
+    pub previous: String,
+    /// SHA-256 of this record's canonical JSON without this member.
+    pub hash: String,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// A run is about to mint these tokens: durable before the first is minted.
+    Intended { claims: Vec<Claims>, source: String, source_digest: Digest },
+    /// A token exists. `sealed` is its value under the owner's key, base64; never in clear.
+    Minted { claims: Claims, provider: String, fingerprint: Fingerprint, host: String, sealed: String },
+    /// A bait is in a manifest, which has not left yet: durable before that manifest is pushed.
+    Planted { placement: Placement, manifest: Digest },
+    /// An image arrived and was read back.
+    Pushed { reference: String, digest: Digest, platforms: BTreeMap<String, Digest>, context: Context },
+    /// A run ended before its image arrived; its tokens are in no registry, as far as is known.
+    Failed { stage: String, reason: String },
+    /// Somebody used a token.
+    Triggered { trigger: Box<Trigger> },
+}
+
+/// What the CI job said of the build.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Context {
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub commit: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub repository: Option<String>,
+    /// A link to the job that built and shipped the image.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub job: Option<String>,
+}
+
+/// The use of a honeytoken, as seen by the decoy or told by a provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trigger {
+    /// Stable: the same event delivered twice has the same id.
+    pub id: String,
+    /// RFC 3339, UTC.
+    pub time: String,
+    pub fingerprint: Fingerprint,
+    pub claims: Claims,
+    /// Who saw it: a decoy face's id or a provider's.
+    pub face: String,
+    /// Address of the peer, without port.
+    pub address: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub user_agent: Option<String>,
+    /// What was asked for, without query and credentials.
+    pub request: String,
+}

@@ -1,0 +1,11 @@
+//! The map of the house, lowest floor first. It defines nothing; ARCHITECTURE.md draws it.
+
+pub mod oci;
+pub mod secret;
+
+pub mod image;
+
+pub mod bait;
+pub mod scan;
+
+pub mod ledger;

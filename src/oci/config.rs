@@ -1,0 +1,210 @@
+//! An image's configuration: read as a whole, edited only in environment, history and layer list.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::oci::digest::Digest;
+use crate::oci::error::OciError;
+use crate::oci::manifest::MAX_DOCUMENT;
+use crate::oci::platform::Platform;
+use crate::oci::raw_object::{RawObject, raw};
+
+/// What an image's config says. The bytes are kept: everything that [`ImageConfig::edited`] does not name stays byte for byte.
+#[derive(Debug, Clone)]
+pub struct ImageConfig {
+    pub bytes: Arc<[u8]>,
+    pub platform: Platform,
+    /// RFC 3339, as written.
+    pub created: Option<String>,
+    /// `KEY=value`, in order.
+    pub env: Vec<String>,
+    pub labels: BTreeMap<String, String>,
+    pub entrypoint: Vec<String>,
+    pub cmd: Vec<String>,
+    pub user: String,
+    pub working_dir: String,
+    /// Paths at which a runtime mounts volumes.
+    pub volumes: Vec<String>,
+    /// The health check's own words (`CMD`, `curl` …).
+    pub healthcheck: Vec<String>,
+    /// Oldest first; entries without `empty_layer` and layers go in step.
+    pub history: Vec<History>,
+    /// Digests of the uncompressed layers, oldest first.
+    pub diff_ids: Vec<Digest>,
+}
+
+/// One step of the build, as the builder wrote it down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct History {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub empty_layer: bool,
+}
+
+/// What planting may change in a config, and nothing else.
+#[derive(Debug, Clone, Default)]
+pub struct ConfigEdit {
+    /// `KEY=value`, appended.
+    pub env: Vec<String>,
+    /// Entries and the index, in today's history, before which each is inserted; entries for one index keep their order.
+    pub history: Vec<(usize, History)>,
+    /// Appended to the layer list.
+    pub diff_ids: Vec<Digest>,
+}
+
+#[derive(Deserialize)]
+struct Members {
+    #[serde(default)]
+    architecture: String,
+    #[serde(default)]
+    os: String,
+    variant: Option<String>,
+    created: Option<String>,
+    #[serde(default)]
+    config: Option<Run>,
+    #[serde(default)]
+    history: Option<Vec<History>>,
+    rootfs: Rootfs,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct Run {
+    env: Option<Vec<String>>,
+    labels: Option<BTreeMap<String, String>>,
+    entrypoint: Option<Vec<String>>,
+    cmd: Option<Vec<String>>,
+    user: Option<String>,
+    working_dir: Option<String>,
+    volumes: Option<BTreeMap<String, Box<RawValue>>>,
+    healthcheck: Option<Healthcheck>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct Healthcheck {
+    test: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Rootfs {
+    #[serde(default)]
+    diff_ids: Option<Vec<Digest>>,
+}
+
+impl ImageConfig {
+    /// Reads a config.
+    ///
+    /// # Errors
+    /// When it is too large, not JSON, or its members have other types than the specification gives them.
+    pub fn parse(bytes: &[u8]) -> Result<Self, OciError> {
+        if bytes.len() as u64 > MAX_DOCUMENT {
+            return Err(OciError::TooLarge { what: "config", size: bytes.len() as u64, limit: MAX_DOCUMENT });
+        }
+        let json = |cause| OciError::Json { what: "config", cause };
+        let _: RawObject = serde_json::from_slice(bytes).map_err(json)?;
+        let members: Members = serde_json::from_slice(bytes).map_err(json)?;
+        let run = members.config.unwrap_or_default();
+        Ok(Self {
+            bytes: bytes.into(),
+            platform: Platform { os: members.os, architecture: members.architecture, variant: members.variant },
+            created: members.created,
+            env: run.env.unwrap_or_default(),
+            labels: run.labels.unwrap_or_default(),
+            entrypoint: run.entrypoint.unwrap_or_default(),
+            cmd: run.cmd.unwrap_or_default(),
+            user: run.user.unwrap_or_default(),
+            working_dir: run.working_dir.unwrap_or_default(),
+            volumes: run.volumes.unwrap_or_default().into_keys().collect(),
+            healthcheck: run.healthcheck.and_then(|check| check.test).unwrap_or_default(),
+            history: members.history.unwrap_or_default(),
+            diff_ids: members.rootfs.diff_ids.unwrap_or_default(),
+        })
+    }
+
+    /// The index, in the history, of the step that made layer `layer` (0 is the oldest). `None` where history and layers are out of step.
+    #[must_use]
+    pub fn history_of_layer(&self, layer: usize) -> Option<usize> {
+        let steps: Vec<usize> = self.history.iter().enumerate().filter(|(_, step)| !step.empty_layer).map(|(index, _)| index).collect();
+        if steps.len() == self.diff_ids.len() { steps.get(layer).copied() } else { None }
+    }
+
+    /// The value of an environment variable.
+    #[must_use]
+    pub fn env_value(&self, key: &str) -> Option<&str> {
+        self.env.iter().find_map(|line| line.split_once('=').filter(|(name, _)| *name == key).map(|(_, value)| value))
+    }
+
+    /// This config with `edit` applied. Everything else keeps its bytes: existing variables, history entries and unknown members.
+    ///
+    /// # Errors
+    /// Never for a config that was parsed before.
+    pub fn edited(&self, edit: &ConfigEdit) -> Result<Self, OciError> {
+        let json = |cause| OciError::Json { what: "config", cause };
+        let list = |text: Option<&str>| text.map_or(Ok(Vec::new()), serde_json::from_str::<Vec<Box<RawValue>>>).map_err(json);
+        let object = |text: Option<&str>| text.map_or(Ok(RawObject::default()), serde_json::from_str).map_err(json);
+
+        let mut config: RawObject = serde_json::from_slice(&self.bytes).map_err(json)?;
+        if !edit.env.is_empty() {
+            let mut run = object(config.text("config"))?;
+            let mut env = list(run.text("Env"))?;
+            env.extend(edit.env.iter().map(raw));
+            run.set("Env", raw(&env));
+            config.set("config", raw(&run));
+        }
+        if !edit.history.is_empty() {
+            let old = list(config.text("history"))?;
+            let mut history = Vec::with_capacity(old.len() + edit.history.len());
+            for index in 0..=old.len() {
+                history.extend(edit.history.iter().filter(|(before, _)| *before == index).map(|(_, step)| raw(step)));
+                history.extend(old.get(index).cloned());
+            }
+            config.set("history", raw(&history));
+        }
+        if !edit.diff_ids.is_empty() {
+            let mut rootfs = object(config.text("rootfs"))?;
+            let mut diff_ids = list(rootfs.text("diff_ids"))?;
+            diff_ids.extend(edit.diff_ids.iter().map(raw));
+            rootfs.set("diff_ids", raw(&diff_ids));
+            config.set("rootfs", raw(&rootfs));
+        }
+        Self::parse(raw(&config).get().as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: &str = r#"{"architecture":"amd64","os":"linux","config":{"Env":["A=\u003c1\u003e"],"Healthcheck":{"Test":["CMD","true"],"Interval":30000000000},"Cmd":["sh"]},"moby.buildkit.cache.v0":"x","history":[{"created_by":"ADD / # buildkit"},{"created_by":"CMD [\"sh\"]","empty_layer":true}],"rootfs":{"type":"layers","diff_ids":["sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"]}}"#;
+
+    #[test]
+    fn an_edit_changes_environment_history_and_layers_and_nothing_else() {
+        let config = ImageConfig::parse(CONFIG.as_bytes()).expect("valid");
+        let step = History { created_by: Some("COPY a b".to_owned()), ..History::default() };
+        let edit = ConfigEdit { env: vec!["B=2".to_owned()], history: vec![(1, step)], diff_ids: vec![Digest::of(b"new")] };
+        let edited = config.edited(&edit).expect("parsed before");
+        let expected = CONFIG
+            .replace(r#""A=\u003c1\u003e""#, r#""A=\u003c1\u003e","B=2""#)
+            .replace(r#"{"created_by":"CMD"#, r#"{"created_by":"COPY a b"},{"created_by":"CMD"#)
+            .replace("b855\"]", &format!("b855\",\"{}\"]", Digest::of(b"new")));
+        assert_eq!(std::str::from_utf8(&edited.bytes).expect("UTF-8"), expected);
+        assert_eq!(edited.history_of_layer(1), Some(1));
+    }
+
+    #[test]
+    fn an_empty_edit_changes_no_byte() {
+        let config = ImageConfig::parse(CONFIG.as_bytes()).expect("valid");
+        assert_eq!(&*config.edited(&ConfigEdit::default()).expect("parsed before").bytes, CONFIG.as_bytes());
+    }
+}

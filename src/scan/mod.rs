@@ -1,0 +1,3 @@
+//! Finds leaked secrets in every layer, config and history.
+
+pub mod finding;
