@@ -3,4 +3,6 @@
 pub mod blobs;
 pub mod entry;
 pub mod error;
+pub mod file_tree;
+pub mod listing;
 pub mod stored;

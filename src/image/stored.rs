@@ -23,7 +23,7 @@ pub struct StoredImage {
 /// The document that a tag or a source names.
 #[derive(Clone)]
 pub enum Root {
-    Image(Image),
+    Image(Box<Image>),
     Index { index: Index, children: Vec<Child> },
 }
 
@@ -38,9 +38,9 @@ pub struct Child {
 #[derive(Clone)]
 pub enum ChildContent {
     /// An image for one platform.
-    Image(Image),
+    Image(Box<Image>),
     /// An attestation or other artifact: scanned as plain bytes, passed through untouched.
-    Artifact(Manifest),
+    Artifact(Box<Manifest>),
 }
 
 /// One image for one platform.
@@ -59,7 +59,7 @@ impl StoredImage {
         let bytes = read_verified(&*blobs, root, MAX_DOCUMENT)?;
         let declared = Some(root.media_type.as_str()).filter(|kind| !kind.is_empty());
         let root = match Document::parse(&bytes, declared)? {
-            Document::Manifest(manifest) => Root::Image(Image::open(&*blobs, manifest)?),
+            Document::Manifest(manifest) => Root::Image(Box::new(Image::open(&*blobs, manifest)?)),
             Document::Index(index) => {
                 let children = index.manifests.iter().map(|line| Child::open(&*blobs, line)).collect::<Result<_, _>>()?;
                 Root::Index { index, children }
@@ -71,11 +71,11 @@ impl StoredImage {
     /// The images, in the index's order.
     pub fn images(&self) -> impl Iterator<Item = &Image> {
         let (one, many) = match &self.root {
-            Root::Image(image) => (Some(image), [].iter()),
+            Root::Image(image) => (Some(&**image), [].iter()),
             Root::Index { children, .. } => (None, children.iter()),
         };
         one.into_iter().chain(many.filter_map(|child| match &child.content {
-            ChildContent::Image(image) => Some(image),
+            ChildContent::Image(image) => Some(&**image),
             ChildContent::Artifact(_) => None,
         }))
     }
@@ -87,7 +87,7 @@ impl StoredImage {
             Root::Index { children, .. } => children.iter(),
         };
         children.filter_map(|child| match &child.content {
-            ChildContent::Artifact(manifest) => Some(manifest),
+            ChildContent::Artifact(manifest) => Some(&**manifest),
             ChildContent::Image(_) => None,
         })
     }
@@ -130,9 +130,9 @@ impl Child {
             return Err(OciError::Unsupported("an index inside an index".to_owned()).into());
         };
         let content = if descriptor.is_attestation() || !media_type::is_image_config(&manifest.config.media_type) {
-            ChildContent::Artifact(manifest)
+            ChildContent::Artifact(Box::new(manifest))
         } else {
-            ChildContent::Image(Image::open(blobs, manifest)?)
+            ChildContent::Image(Box::new(Image::open(blobs, manifest)?))
         };
         Ok(Self { descriptor: descriptor.clone(), content })
     }
