@@ -4,6 +4,7 @@ pub mod oci;
 pub mod secret;
 
 pub mod image;
+pub mod net;
 
 pub mod bait;
 pub mod scan;

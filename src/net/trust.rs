@@ -1,0 +1,72 @@
+//! Whom TLS trusts: the authorities of the user and the system, and the embedded ones only where there is nothing else.
+
+use std::path::Path;
+
+use reqwest::Certificate;
+
+use crate::net::error::NetError;
+
+/// Authorities, and where they came from.
+pub struct Trust {
+    pub roots: Vec<Certificate>,
+    /// For people: `system (142)`, `embedded (145)`.
+    pub source: String,
+}
+
+impl Trust {
+    /// The union of `ca_file` and the system's store (with `SSL_CERT_FILE` and `SSL_CERT_DIR`).
+    ///
+    /// # Errors
+    /// When `ca_file` cannot be read or holds no certificate.
+    pub fn load(ca_file: Option<&Path>) -> Result<Self, NetError> {
+        let own = ca_file.map(authorities).transpose()?.unwrap_or_default();
+        let system = rustls_native_certs::load_native_certs().certs;
+        let system: Vec<Certificate> = system.iter().filter_map(|der| Certificate::from_der(der).ok()).collect();
+        let mut source = Vec::new();
+        if let Some(path) = ca_file {
+            source.push(format!("{} ({})", path.display(), own.len()));
+        }
+        if !system.is_empty() {
+            source.push(format!("system ({})", system.len()));
+        }
+        let mut roots: Vec<Certificate> = own.into_iter().chain(system).collect();
+        if roots.is_empty() {
+            roots.extend(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|der| Certificate::from_der(der).ok()));
+            source.push(format!("embedded ({})", roots.len()));
+        }
+        Ok(Self { roots, source: source.join(", ") })
+    }
+}
+
+/// The certificates of a PEM file.
+///
+/// # Errors
+/// When it cannot be read or holds none.
+pub fn authorities(path: &Path) -> Result<Vec<Certificate>, NetError> {
+    let bad = |why: String| NetError::Settings { what: format!("the CA file {}", path.display()), why };
+    let pem = std::fs::read(path).map_err(|cause| bad(cause.to_string()))?;
+    let found = Certificate::from_pem_bundle(&pem).map_err(|cause| bad(cause.to_string()))?;
+    if found.is_empty() { Err(bad("it holds no PEM certificate".to_owned())) } else { Ok(found) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_without_certificates_is_an_error() {
+        let file = tempfile::NamedTempFile::new().expect("a scratch file");
+        std::fs::write(file.path(), "nothing here").expect("a scratch file");
+        assert!(authorities(file.path()).is_err_and(|error| error.to_string().contains("no PEM certificate")));
+    }
+
+    #[test]
+    fn an_own_authority_adds_to_the_others() {
+        let authority = rcgen::generate_simple_self_signed(["registry.corp".to_owned()]).expect("a certificate");
+        let file = tempfile::NamedTempFile::new().expect("a scratch file");
+        std::fs::write(file.path(), authority.cert.pem()).expect("a scratch file");
+        let (without, with) = (Trust::load(None).expect("loads"), Trust::load(Some(file.path())).expect("loads"));
+        assert!(!without.roots.is_empty());
+        assert!(with.source.contains("(1)"));
+    }
+}
