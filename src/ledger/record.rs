@@ -78,3 +78,78 @@ pub struct Trigger {
     /// What was asked for, without query and credentials.
     pub request: String,
 }
+
+/// Events for the tests of this room and the rooms above.
+#[cfg(test)]
+pub(crate) mod samples {
+    use crate::bait::surfaces::Surface;
+    use crate::ledger::record::{BTreeMap, Claims, Context, Digest, Event, Fingerprint, Placement, Trigger};
+
+    pub(crate) fn claims(service: &str, environment: &str) -> Claims {
+        Claims {
+            service: service.to_owned(),
+            environment: environment.to_owned(),
+            surface: Surface::Buried,
+            kind: "registry-login".to_owned(),
+            epoch: 1,
+        }
+    }
+
+    pub(crate) fn fingerprint(service: &str, environment: &str) -> Fingerprint {
+        Digest::of(format!("{service}/{environment}").as_bytes()).hex()[..16].parse().expect("16 digits")
+    }
+
+    pub(crate) fn trigger(service: &str, environment: &str) -> Trigger {
+        Trigger {
+            id: Digest::of(format!("trigger of {service}/{environment}").as_bytes()).hex()[..32].to_owned(),
+            time: "2026-11-22T03:00:00Z".to_owned(),
+            fingerprint: fingerprint(service, environment),
+            claims: claims(service, environment),
+            face: "registry".to_owned(),
+            address: "192.0.2.7".to_owned(),
+            user_agent: Some("curl/8.5 \"quoted\" \u{1f41d}".to_owned()),
+            request: "GET /token".to_owned(),
+        }
+    }
+
+    /// One token from intent to trigger, in an image for two platforms.
+    pub(crate) fn life(service: &str, environment: &str) -> Vec<Event> {
+        let claims = claims(service, environment);
+        let fingerprint = fingerprint(service, environment);
+        let manifest = |platform: &str| Digest::of(format!("{service}/{environment}/{platform}").as_bytes());
+        let planted = |platform: &str| Event::Planted {
+            placement: Placement {
+                id: format!("placement-{platform}"),
+                claims: claims.clone(),
+                platform: platform.to_owned(),
+                location: "/srv/app/.registry-auth.json".to_owned(),
+                fingerprint: fingerprint.clone(),
+            },
+            manifest: manifest(platform),
+        };
+        let platforms = ["linux/amd64", "linux/arm64"];
+        vec![
+            Event::Intended { claims: vec![claims.clone()], source: format!("oci:{service}"), source_digest: Digest::of(b"source") },
+            Event::Minted {
+                claims: claims.clone(),
+                provider: "embedded".to_owned(),
+                fingerprint: fingerprint.clone(),
+                host: "registry.example.net".to_owned(),
+                sealed: "c2VhbGVk".to_owned(),
+            },
+            planted(platforms[0]),
+            planted(platforms[1]),
+            Event::Pushed {
+                reference: format!("ghcr.io/acme/{service}:{environment}"),
+                digest: manifest("index"),
+                platforms: BTreeMap::from(platforms.map(|platform| (platform.to_owned(), manifest(platform)))),
+                context: Context {
+                    commit: Some("0f4c1e7".to_owned()),
+                    repository: Some("acme/shop".to_owned()),
+                    job: Some("https://ci.example.net/jobs/7".to_owned()),
+                },
+            },
+            Event::Triggered { trigger: Box::new(trigger(service, environment)) },
+        ]
+    }
+}

@@ -1,0 +1,245 @@
+//! The list of all tokens, how far each has come, and the names that they use.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::bait::claims::Claims;
+use crate::ledger::contract::Store;
+use crate::ledger::error::LedgerError;
+use crate::ledger::record::Event;
+use crate::oci::digest::Digest;
+use crate::secret::fingerprint::Fingerprint;
+
+/// How far a token has come. Nothing leads back: a later run that fails takes nothing out of a registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// The run that was to ship it ended before that; it is in no registry, as far as is known.
+    Failed,
+    Intended,
+    Minted,
+    /// In a manifest, of which nothing says that it arrived.
+    Planted,
+    Pushed,
+    Triggered,
+}
+
+/// One line of the list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TokenSummary {
+    pub claims: Claims,
+    /// `None` while it is intended only.
+    pub fingerprint: Option<Fingerprint>,
+    pub provider: Option<String>,
+    pub host: Option<String>,
+    /// RFC 3339, UTC.
+    pub minted_at: Option<String>,
+    pub state: State,
+    /// Where images with it arrived.
+    pub references: BTreeSet<String>,
+    pub triggers: usize,
+}
+
+/// The names that claims use, sorted: the dictionary for tokens that have room for short codes only.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Names {
+    pub services: BTreeSet<String>,
+    pub environments: BTreeSet<String>,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Failed => "failed",
+            Self::Intended => "intended",
+            Self::Minted => "minted",
+            Self::Planted => "planted",
+            Self::Pushed => "pushed",
+            Self::Triggered => "triggered",
+        })
+    }
+}
+
+/// Every token that the ledger knows, by service, environment and surface.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub fn tokens(store: &dyn Store) -> Result<Vec<TokenSummary>, LedgerError> {
+    let mut list = List::default();
+    store.each(1, &mut |record| {
+        list.take(&record.run, record.time, record.event);
+        Ok(())
+    })?;
+    Ok(list.finish())
+}
+
+/// Every service and environment that a token was ever meant for.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub fn names(store: &dyn Store) -> Result<Names, LedgerError> {
+    let mut names = Names::default();
+    let mut note = |claims: Claims| {
+        names.services.insert(claims.service);
+        names.environments.insert(claims.environment);
+    };
+    store.each(1, &mut |record| {
+        match record.event {
+            Event::Intended { claims, .. } => claims.into_iter().for_each(&mut note),
+            Event::Minted { claims, .. } => note(claims),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(names)
+}
+
+/// The list while the ledger is read. A token is known by its fingerprint, and by its claims before it has one.
+#[derive(Default)]
+struct List {
+    intended: BTreeMap<Claims, State>,
+    minted: BTreeMap<Fingerprint, TokenSummary>,
+    /// Tokens that a manifest carries.
+    carried: BTreeMap<Digest, BTreeSet<Fingerprint>>,
+    /// What the open runs are at work on: a run that fails takes these with it.
+    intents: BTreeMap<String, BTreeSet<Claims>>,
+}
+
+impl List {
+    fn take(&mut self, run: &str, time: String, event: Event) {
+        match event {
+            Event::Intended { claims, .. } => {
+                for claims in &claims {
+                    self.intended.insert(claims.clone(), State::Intended);
+                    self.advance(|token| token.claims == *claims && token.state == State::Failed, State::Minted);
+                }
+                self.intents.entry(run.to_owned()).or_default().extend(claims);
+            }
+            Event::Minted { claims, provider, fingerprint, host, .. } => {
+                let token = self.token(claims, fingerprint);
+                token.provider.get_or_insert(provider);
+                token.host.get_or_insert(host);
+                token.minted_at.get_or_insert(time);
+                token.state = token.state.max(State::Minted);
+            }
+            Event::Planted { placement, manifest } => {
+                self.carried.entry(manifest).or_default().insert(placement.fingerprint.clone());
+                let token = self.token(placement.claims, placement.fingerprint);
+                token.state = token.state.max(State::Planted);
+            }
+            Event::Pushed { reference, digest, platforms, .. } => {
+                let none = BTreeSet::new();
+                for manifest in platforms.values().chain([&digest]) {
+                    for fingerprint in self.carried.get(manifest).unwrap_or(&none) {
+                        if let Some(token) = self.minted.get_mut(fingerprint) {
+                            token.state = token.state.max(State::Pushed);
+                            token.references.insert(reference.clone());
+                        }
+                    }
+                }
+            }
+            Event::Failed { .. } => {
+                for claims in self.intents.remove(run).unwrap_or_default() {
+                    self.advance(|token| token.claims == claims && token.state < State::Pushed, State::Failed);
+                    self.intended.insert(claims, State::Failed);
+                }
+            }
+            Event::Triggered { trigger } => {
+                let token = self.token(trigger.claims, trigger.fingerprint);
+                token.state = State::Triggered;
+                token.triggers += 1;
+            }
+        }
+    }
+
+    fn token(&mut self, claims: Claims, fingerprint: Fingerprint) -> &mut TokenSummary {
+        self.minted.entry(fingerprint.clone()).or_insert_with(|| blank(claims, Some(fingerprint), State::Minted))
+    }
+
+    fn advance(&mut self, concerned: impl Fn(&TokenSummary) -> bool, state: State) {
+        self.minted.values_mut().filter(|token| concerned(token)).for_each(|token| token.state = state);
+    }
+
+    fn finish(self) -> Vec<TokenSummary> {
+        let minted: BTreeSet<Claims> = self.minted.values().map(|token| token.claims.clone()).collect();
+        let intended = self.intended.into_iter().filter(|(claims, _)| !minted.contains(claims));
+        let mut tokens: Vec<_> = intended.map(|(claims, state)| blank(claims, None, state)).chain(self.minted.into_values()).collect();
+        tokens.sort_by(|a, b| (&a.claims, &a.fingerprint).cmp(&(&b.claims, &b.fingerprint)));
+        tokens
+    }
+}
+
+fn blank(claims: Claims, fingerprint: Option<Fingerprint>, state: State) -> TokenSummary {
+    TokenSummary { claims, fingerprint, provider: None, host: None, minted_at: None, state, references: BTreeSet::new(), triggers: 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::record::samples;
+    use crate::ledger::sqlite::SqliteStore;
+
+    fn after(steps: usize) -> SqliteStore {
+        let mut store = SqliteStore::open_in_memory().expect("memory");
+        let life = samples::life("shop", "production").into_iter().take(steps).collect();
+        store.append_all("run-1", "2026-11-22T04:00:00Z", life).expect("appended");
+        store
+    }
+
+    fn only(store: &SqliteStore) -> TokenSummary {
+        let mut tokens = tokens(store).expect("readable");
+        assert_eq!(tokens.len(), 1, "{tokens:?}");
+        tokens.remove(0)
+    }
+
+    fn fail() -> Event {
+        Event::Failed { stage: "push".to_owned(), reason: "refused".to_owned() }
+    }
+
+    #[test]
+    fn a_token_goes_through_its_states() {
+        let states: Vec<State> = (1..=6).map(|steps| only(&after(steps)).state).collect();
+        assert_eq!(states, [State::Intended, State::Minted, State::Planted, State::Planted, State::Pushed, State::Triggered]);
+        let token = only(&after(6));
+        assert_eq!(token.references, BTreeSet::from(["ghcr.io/acme/shop:production".to_owned()]));
+        assert_eq!((token.triggers, token.provider.as_deref()), (1, Some("embedded")));
+    }
+
+    #[test]
+    fn a_run_that_fails_before_its_image_arrives_fails_its_tokens() {
+        for (steps, state) in [(1, State::Failed), (3, State::Failed), (5, State::Pushed)] {
+            let mut store = after(steps);
+            store.append("run-1", "2026-11-22T04:01:00Z", fail()).expect("appended");
+            assert_eq!(only(&store).state, state, "failed after {steps} steps");
+        }
+    }
+
+    #[test]
+    fn a_second_attempt_takes_up_where_the_failed_one_began() {
+        let mut store = after(3);
+        store.append("run-1", "2026-11-22T04:01:00Z", fail()).expect("appended");
+        let life = samples::life("shop", "production");
+        store.append("run-2", "2026-11-22T04:02:00Z", life[0].clone()).expect("appended");
+        assert_eq!(only(&store).state, State::Minted);
+        store.append_all("run-2", "2026-11-22T04:03:00Z", life[1..5].to_vec()).expect("appended");
+        assert_eq!(only(&store).state, State::Pushed);
+    }
+
+    #[test]
+    fn the_failure_of_one_run_does_not_touch_another_runs_tokens() {
+        let mut store = after(2);
+        store.append("run-2", "2026-11-22T04:01:00Z", fail()).expect("appended");
+        assert_eq!(only(&store).state, State::Minted);
+    }
+
+    #[test]
+    fn names_are_those_of_every_claim() {
+        let mut store = after(6);
+        store.append_all("run-2", "2026-11-22T04:00:00Z", samples::life("mail", "staging")).expect("appended");
+        let names = names(&store).expect("readable");
+        assert_eq!(Vec::from_iter(names.services), ["mail", "shop"]);
+        assert_eq!(Vec::from_iter(names.environments), ["production", "staging"]);
+    }
+}
