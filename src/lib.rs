@@ -10,3 +10,5 @@ pub mod bait;
 pub mod scan;
 
 pub mod ledger;
+
+pub mod config;

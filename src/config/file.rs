@@ -1,0 +1,128 @@
+//! The shape of `honeycrate.yaml`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use time::Date;
+
+use crate::bait::surfaces::Surface;
+use crate::oci::reference::Reference;
+use crate::scan::finding::Severity;
+use crate::secret::fingerprint::Fingerprint;
+use crate::secret::value::Secret;
+
+/// What a configuration may name although other rooms define it.
+#[derive(Debug, Clone, Default)]
+pub struct Vocabulary {
+    /// The ids of bait kinds, with the surfaces that each can lie on.
+    pub kinds: Vec<(&'static str, Vec<Surface>)>,
+    /// The ids of alert sinks.
+    pub sinks: Vec<&'static str>,
+}
+
+/// `honeycrate.yaml`, as written. `None` and empty mean that the default holds.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ConfigFile {
+    pub service: Option<String>,
+    pub decoy_host: Option<String>,
+    pub fail_on: Option<FailOn>,
+    pub environments: BTreeMap<String, Environment>,
+    /// A place of the user's own for each surface: a path for `file` and `buried`, a name for `env` and `history`.
+    pub plant: BTreeMap<Surface, String>,
+    pub exceptions: Vec<ExceptionEntry>,
+    /// As written: relative to the file's directory.
+    pub rules: Vec<String>,
+    pub ledger: Option<String>,
+    pub registry: RegistryEntry,
+    pub alerts: Vec<AlertEntry>,
+    pub disclosure: Option<DisclosureChoice>,
+}
+
+/// Where images of one environment go, and what they carry.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Environment {
+    pub to: Vec<Reference>,
+    /// `None`: all.
+    pub surfaces: Option<Vec<Surface>>,
+    /// The kind of bait that a surface carries, where it is not the surface's own choice.
+    pub kinds: BTreeMap<Surface, String>,
+}
+
+/// A decision to let findings pass for a while. At least one of rule, path and fingerprint is given; all given ones must match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExceptionEntry {
+    pub rule: Option<String>,
+    /// A glob over the path in the image.
+    pub path: Option<String>,
+    pub fingerprint: Option<Fingerprint>,
+    pub reason: String,
+    pub owner: String,
+    /// The last day on which it holds, UTC.
+    pub expires: Date,
+}
+
+/// Which registries are spoken to how.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RegistryEntry {
+    /// `host[:port]`.
+    pub plain_http: Vec<String>,
+    pub ca_file: Option<String>,
+    /// Hosts of token services that may be on another domain than their registry.
+    pub allow_realm: Vec<String>,
+}
+
+/// A receiver of alerts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlertEntry {
+    pub kind: String,
+    pub path: Option<String>,
+    /// Most webhook addresses hold a token.
+    pub url: Option<Secret>,
+}
+
+/// The mildest severity that blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailOn {
+    Never,
+    At(Severity),
+}
+
+/// What published reports may say, as the owner asks; visibility has the last word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DisclosureChoice {
+    #[default]
+    Auto,
+    Findings,
+    Placements,
+}
+
+impl FromStr for FailOn {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "none" { Ok(Self::Never) } else { text.parse().map(Self::At).map_err(|error: String| error.replace("one of ", "one of none, ")) }
+    }
+}
+
+impl fmt::Display for FailOn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Never => f.pad("none"),
+            Self::At(severity) => severity.fmt(f),
+        }
+    }
+}
+
+impl FromStr for DisclosureChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "findings" => Ok(Self::Findings),
+            "placements" => Ok(Self::Placements),
+            _ => Err(format!("`{text}` is not one of auto, findings, placements")),
+        }
+    }
+}

@@ -1,0 +1,459 @@
+//! The reader of `honeycrate.yaml`: everything that is wrong with one is reported at once.
+
+use std::collections::BTreeMap;
+
+use serde_yaml::Value;
+use time::Date;
+use time::macros::format_description;
+
+use crate::bait::surfaces::Surface;
+use crate::config::error::Problem;
+use crate::config::file::{AlertEntry, ConfigFile, Environment, ExceptionEntry, RegistryEntry, Vocabulary};
+use crate::config::positions::{Node, Position};
+use crate::config::walk::{Cursor, Walk};
+use crate::oci::reference::Reference;
+use crate::secret::value::Secret;
+
+/// The largest configuration that is read.
+pub const MAX_BYTES: u64 = 1 << 20;
+
+/// Reads a configuration; `file` is its name in problems.
+///
+/// # Errors
+/// Every problem of the document, in its order.
+pub fn parse(text: &str, file: &str, vocabulary: &Vocabulary) -> Result<ConfigFile, Vec<Problem>> {
+    let mut walk = Walk::new(file);
+    let document = read(text, &mut walk, vocabulary);
+    let problems = walk.into_problems();
+    if problems.is_empty() { Ok(document) } else { Err(problems) }
+}
+
+fn read(text: &str, walk: &mut Walk, vocabulary: &Vocabulary) -> ConfigFile {
+    let node = match Node::index(text) {
+        Ok(Some(node)) => node,
+        Ok(None) => return ConfigFile::default(),
+        Err(unreadable) => {
+            walk.problem(unreadable.at, format!("the document cannot be read: {}", unreadable.why), None);
+            return ConfigFile::default();
+        }
+    };
+    let repeated = node.repeated_keys();
+    if !repeated.is_empty() {
+        for (key, at, first) in repeated {
+            walk.problem(at, format!("key `{key}` is written twice"), Some(format!("the first is on line {}", first.line)));
+        }
+        return ConfigFile::default();
+    }
+    let value: Value = match serde_yaml::from_str(text) {
+        Ok(Value::Null) => return ConfigFile::default(),
+        Ok(value) => value,
+        Err(error) => {
+            let at = error.location().map_or(node.at, |at| Position { line: at.line(), column: at.column() });
+            walk.problem(at, format!("the document cannot be read: {error}"), None);
+            return ConfigFile::default();
+        }
+    };
+    Reader { walk, vocabulary }.document(Cursor::root(&value, &node)).unwrap_or_default()
+}
+
+/// Reads each part of the document; `None` where it is not there or not usable, which the walk has then noted.
+struct Reader<'r> {
+    walk: &'r mut Walk,
+    vocabulary: &'r Vocabulary,
+}
+
+const SECTIONS: [&str; 11] =
+    ["service", "decoy", "fail-on", "environments", "plant", "exceptions", "rules", "ledger", "registry", "alerts", "disclosure"];
+
+impl Reader<'_> {
+    fn document(&mut self, root: Cursor<'_>) -> Option<ConfigFile> {
+        let fields = self.walk.fields(root, "the configuration", &SECTIONS)?;
+        let decoy_host = fields.get("decoy").and_then(|decoy| {
+            let host = self.walk.fields(decoy, "`decoy`", &["host"])?.get("host")?;
+            self.checked(host, "`decoy.host`", is_host, "a host name with an optional port, such as decoy.example.com")
+        });
+        let ledger = fields.get("ledger").and_then(|ledger| {
+            let path = self.walk.fields(ledger, "`ledger`", &["path"])?.get("path")?;
+            self.walk.text(path, "`ledger.path`").map(str::to_owned)
+        });
+        Some(ConfigFile {
+            service: fields.get("service").and_then(|service| self.walk.text(service, "`service`")).map(str::to_owned),
+            decoy_host,
+            fail_on: fields.get("fail-on").and_then(|cursor| {
+                let word = self.walk.word(cursor, "severity", &["none", "low", "medium", "high", "critical"])?;
+                word.parse().ok()
+            }),
+            environments: fields.get("environments").map(|cursor| self.environments(cursor)).unwrap_or_default(),
+            plant: fields.get("plant").map(|cursor| self.plant(cursor)).unwrap_or_default(),
+            exceptions: fields.get("exceptions").map(|cursor| self.exceptions(cursor)).unwrap_or_default(),
+            rules: fields.get("rules").map(|cursor| self.texts(cursor, "`rules`")).unwrap_or_default(),
+            ledger,
+            registry: fields.get("registry").and_then(|cursor| self.registry(cursor)).unwrap_or_default(),
+            alerts: fields.get("alerts").map(|cursor| self.alerts(cursor)).unwrap_or_default(),
+            disclosure: fields.get("disclosure").and_then(|cursor| {
+                let word = self.walk.word(cursor, "disclosure", &["auto", "findings", "placements"])?;
+                word.parse().ok()
+            }),
+        })
+    }
+
+    fn environments(&mut self, cursor: Cursor<'_>) -> BTreeMap<String, Environment> {
+        let mut environments = BTreeMap::new();
+        for (name, at, cursor) in self.walk.entries(cursor, "`environments`").unwrap_or_default() {
+            if !is_environment(name) {
+                let suggestion = Some("lower-case letters, digits and `-`, at most 63".to_owned());
+                self.walk.problem(at, "an environment's name is not usable".to_owned(), suggestion);
+            }
+            if cursor.is_empty() {
+                environments.insert(name.to_owned(), Environment::default());
+                continue;
+            }
+            let Some(fields) = self.walk.fields(cursor, "an environment", &["to", "surfaces", "kinds"]) else { continue };
+            let to = fields.get("to").map(|cursor| self.walk.items(cursor, "`to`")).unwrap_or_default();
+            let to = to.into_iter().filter_map(|cursor| self.walk.parsed(cursor, "`to`")).collect();
+            let surfaces = fields.get("surfaces").map(|cursor| {
+                let items = self.walk.items(cursor, "`surfaces`");
+                items.into_iter().filter_map(|cursor| self.surface(cursor)).collect()
+            });
+            let kinds = fields.get("kinds").map(|cursor| self.kinds(cursor)).unwrap_or_default();
+            environments.insert(name.to_owned(), Environment { to, surfaces, kinds });
+        }
+        environments
+    }
+
+    fn surface(&mut self, cursor: Cursor<'_>) -> Option<Surface> {
+        self.walk.word(cursor, "surface", &Surface::ALL.map(Surface::id))?.parse().ok()
+    }
+
+    fn kinds(&mut self, cursor: Cursor<'_>) -> BTreeMap<Surface, String> {
+        let ids = Surface::ALL.map(Surface::id);
+        let Some(fields) = self.walk.fields(cursor, "`kinds`", &ids) else { return BTreeMap::new() };
+        let vocabulary = self.vocabulary;
+        let mut kinds = BTreeMap::new();
+        for surface in Surface::ALL {
+            let known: Vec<&str> = vocabulary.kinds.iter().map(|(kind, _)| *kind).collect();
+            let Some(cursor) = fields.get(surface.id()) else { continue };
+            let Some(kind) = self.walk.word(cursor, "kind of bait", &known) else { continue };
+            let fits = |(id, surfaces): &&(&str, Vec<Surface>)| *id == kind && surfaces.contains(&surface);
+            if vocabulary.kinds.iter().any(|entry| fits(&entry)) {
+                kinds.insert(surface, kind.to_owned());
+            } else {
+                let others: Vec<&str> = vocabulary.kinds.iter().filter(|(_, on)| on.contains(&surface)).map(|(id, _)| *id).collect();
+                let suggestion = Some(format!("it can carry {}", others.join(", ")));
+                self.walk.problem(cursor.at(), format!("surface `{surface}` cannot carry `{kind}`"), suggestion);
+            }
+        }
+        kinds
+    }
+
+    fn plant(&mut self, cursor: Cursor<'_>) -> BTreeMap<Surface, String> {
+        let Some(fields) = self.walk.fields(cursor, "`plant`", &Surface::ALL.map(Surface::id)) else { return BTreeMap::new() };
+        let mut places = BTreeMap::new();
+        for surface in Surface::ALL {
+            let Some(cursor) = fields.get(surface.id()) else { continue };
+            let (key, fits, wanted): (_, fn(&str) -> bool, _) = match surface {
+                Surface::File | Surface::Buried => {
+                    ("path", is_image_path, "an absolute path without `.` and `..`, such as /app/config/registry.json.bak")
+                }
+                Surface::Env | Surface::History => ("name", is_variable, "letters, digits and `_`, not beginning with a digit"),
+            };
+            let Some(cursor) = self.walk.fields(cursor, &format!("`plant.{surface}`"), &[key]).and_then(|fields| fields.get(key)) else { continue };
+            let place = self.checked(cursor, &format!("`plant.{surface}.{key}`"), fits, wanted);
+            places.extend(place.map(|place| (surface, place)));
+        }
+        places
+    }
+
+    fn exceptions(&mut self, cursor: Cursor<'_>) -> Vec<ExceptionEntry> {
+        let items = self.walk.items(cursor, "`exceptions`");
+        items.into_iter().filter_map(|cursor| self.exception(cursor)).collect()
+    }
+
+    fn exception(&mut self, cursor: Cursor<'_>) -> Option<ExceptionEntry> {
+        let known = ["rule", "path", "fingerprint", "reason", "owner", "expires"];
+        let fields = self.walk.fields(cursor, "an exception", &known)?;
+        for (key, why) in [("reason", "say why it is harmless"), ("owner", "say who decided"), ("expires", "write the last day, such as 2027-01-31")]
+        {
+            if fields.get(key).is_none() {
+                self.walk.problem(cursor.at(), format!("an exception has no `{key}`"), Some(why.to_owned()));
+            }
+        }
+        if ["rule", "path", "fingerprint"].iter().all(|key| fields.get(key).is_none()) {
+            let suggestion = Some("give it a `fingerprint`, a `rule` or a `path`".to_owned());
+            self.walk.problem(cursor.at(), "an exception matches everything".to_owned(), suggestion);
+        }
+        let rule = fields.get("rule").and_then(|cursor| self.walk.text(cursor, "`rule`"));
+        let path = fields.get("path").and_then(|cursor| self.walk.text(cursor, "`path`"));
+        let fingerprint = fields.get("fingerprint").and_then(|cursor| self.walk.parsed(cursor, "`fingerprint`"));
+        let reason = fields.get("reason").and_then(|cursor| self.walk.text(cursor, "`reason`"));
+        let owner = fields.get("owner").and_then(|cursor| self.walk.text(cursor, "`owner`"));
+        let expires = fields.get("expires").and_then(|cursor| self.date(cursor));
+        Some(ExceptionEntry {
+            rule: rule.map(str::to_owned),
+            path: path.map(str::to_owned),
+            fingerprint,
+            reason: reason?.to_owned(),
+            owner: owner?.to_owned(),
+            expires: expires?,
+        })
+    }
+
+    fn date(&mut self, cursor: Cursor<'_>) -> Option<Date> {
+        let text = self.walk.text(cursor, "`expires`")?;
+        let date = Date::parse(text, format_description!("[year]-[month]-[day]"));
+        if date.is_err() {
+            let suggestion = Some("write year-month-day, such as 2027-01-31".to_owned());
+            self.walk.problem(cursor.at(), "`expires` is not a date".to_owned(), suggestion);
+        }
+        date.ok()
+    }
+
+    fn registry(&mut self, cursor: Cursor<'_>) -> Option<RegistryEntry> {
+        let fields = self.walk.fields(cursor, "`registry`", &["plain-http", "ca-file", "allow-realm"])?;
+        let hosts = |reader: &mut Self, key: &str| -> Vec<String> {
+            let items = fields.get(key).map(|cursor| reader.walk.items(cursor, &format!("`{key}`"))).unwrap_or_default();
+            let host = |cursor| reader.checked(cursor, &format!("`{key}`"), is_host, "host[:port]");
+            items.into_iter().filter_map(host).collect()
+        };
+        Some(RegistryEntry {
+            plain_http: hosts(self, "plain-http"),
+            ca_file: fields.get("ca-file").and_then(|cursor| self.walk.text(cursor, "`ca-file`")).map(str::to_owned),
+            allow_realm: hosts(self, "allow-realm"),
+        })
+    }
+
+    fn alerts(&mut self, cursor: Cursor<'_>) -> Vec<AlertEntry> {
+        let items = self.walk.items(cursor, "`alerts`");
+        items.into_iter().filter_map(|cursor| self.alert(cursor)).collect()
+    }
+
+    fn alert(&mut self, cursor: Cursor<'_>) -> Option<AlertEntry> {
+        let fields = self.walk.fields(cursor, "an alert", &["kind", "path", "url"])?;
+        let sinks = self.vocabulary.sinks.clone();
+        let Some(kind) = fields.get("kind") else {
+            self.walk.problem(cursor.at(), "an alert has no `kind`".to_owned(), Some(format!("one of {}", sinks.join(", "))));
+            return None;
+        };
+        let kind = self.walk.word(kind, "alert", &sinks)?;
+        let path = fields.get("path").and_then(|cursor| self.walk.text(cursor, "`path`"));
+        let url = fields.get("url").and_then(|cursor| self.checked(cursor, "`url`", is_web_address, "https://… or http://…"));
+        if fields.get("path").is_some() == fields.get("url").is_some() {
+            self.walk.problem(cursor.at(), "an alert needs either a `path` or a `url`".to_owned(), None);
+        }
+        Some(AlertEntry { kind: kind.to_owned(), path: path.map(str::to_owned), url: url.map(Secret::new) })
+    }
+
+    fn texts(&mut self, cursor: Cursor<'_>, what: &str) -> Vec<String> {
+        let items = self.walk.items(cursor, what);
+        items.into_iter().filter_map(|cursor| self.walk.text(cursor, what)).map(str::to_owned).collect()
+    }
+
+    /// Text that passes `fits`; the message does not repeat it, for it may be a credential in the wrong place.
+    fn checked(&mut self, cursor: Cursor<'_>, what: &str, fits: fn(&str) -> bool, wanted: &str) -> Option<String> {
+        let text = self.walk.text(cursor, what)?;
+        if !fits(text) {
+            self.walk.problem(cursor.at(), format!("{what} is not usable"), Some(format!("write {wanted}")));
+            return None;
+        }
+        Some(text.to_owned())
+    }
+}
+
+/// `host[:port]`.
+#[must_use]
+pub fn is_host(text: &str) -> bool {
+    // A reference has the same rule for its registry; the repository is there to make it one.
+    let whole = format!("{text}/x").parse::<Reference>();
+    whole.is_ok_and(|reference| reference.repository == "x" && reference.registry.eq_ignore_ascii_case(text))
+}
+
+fn is_environment(name: &str) -> bool {
+    (1..=63).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+fn is_image_path(path: &str) -> bool {
+    path.strip_prefix('/').is_some_and(|path| path.split('/').all(|part| !matches!(part, "" | "." | ".."))) && !path.contains(char::is_control)
+}
+
+fn is_variable(name: &str) -> bool {
+    !name.starts_with(|c: char| c.is_ascii_digit()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+fn is_web_address(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.has_host())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::file::{DisclosureChoice, FailOn};
+
+    fn vocabulary() -> Vocabulary {
+        let kinds = vec![("registry-login", vec![Surface::File, Surface::Buried]), ("database-url", vec![Surface::Env, Surface::History])];
+        Vocabulary { kinds, sinks: vec!["json-lines", "webhook"] }
+    }
+
+    fn problems(text: &str) -> Vec<String> {
+        let problems = parse(text, "honeycrate.yaml", &vocabulary()).expect_err("problems");
+        problems.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_whole_configuration_is_read() {
+        let text = r#"
+service: ghcr.io/acme/shop
+decoy: { host: "decoy.example.com:8443" }
+fail-on: none
+environments:
+  production:
+    to: ["ghcr.io/acme/shop:latest"]
+    surfaces: [file, env]
+    kinds: { file: registry-login }
+  staging:
+plant:
+  file: { path: /app/config/registry.json.bak }
+  env: { name: REPORTING_DB_DSN }
+exceptions:
+  - { rule: generic-assignment, path: "app/test/**", fingerprint: 0123456789abcdef, reason: a fixture, owner: ann, expires: 2027-01-31 }
+rules: [rules/own.yaml]
+ledger: { path: /var/lib/honeycrate/ledger.sqlite }
+registry: { plain-http: ["localhost:5000"], ca-file: ca.pem, allow-realm: [auth.example.com] }
+alerts: [{ kind: json-lines, path: alerts.jsonl }, { kind: webhook, url: "https://hooks.example.com/1" }]
+disclosure: auto
+"#;
+        let file = parse(
+            &text.replace(
+                "  staging:
+",
+                "  staging: {}
+",
+            ),
+            "x",
+            &vocabulary(),
+        )
+        .expect("valid");
+        assert_eq!(file.fail_on, Some(FailOn::Never));
+        assert_eq!(file.decoy_host.as_deref(), Some("decoy.example.com:8443"));
+        let production = &file.environments["production"];
+        assert_eq!(production.to[0].to_string(), "ghcr.io/acme/shop:latest");
+        assert_eq!(production.surfaces, Some(vec![Surface::File, Surface::Env]));
+        assert_eq!(production.kinds[&Surface::File], "registry-login");
+        assert_eq!(file.environments["staging"], Environment::default());
+        assert_eq!(file.plant[&Surface::Env], "REPORTING_DB_DSN");
+        assert_eq!(file.exceptions[0].expires, time::macros::date!(2027 - 01 - 31));
+        assert_eq!(file.registry.plain_http, ["localhost:5000"]);
+        assert_eq!(file.alerts[1].url, Some(Secret::new("https://hooks.example.com/1".to_owned())));
+        assert_eq!(file.disclosure, Some(DisclosureChoice::Auto));
+    }
+
+    #[test]
+    fn every_problem_is_told_at_once_with_its_place_and_a_way_out() {
+        let text = "servce: shop
+fail-on: hihg
+environments:
+  Production:
+    to: [ghcr.io/Acme/shop]
+    surfaces: [file, burried]
+    kinds: { file: database-url, env: databse-url }
+exceptions:
+  - { fingerprint: 12, reason: x, owner: y, expires: 31.1.2027 }
+  - reason: z
+alerts:
+  - kind: web-hook
+  - { kind: webhook, url: 'javascript:x' }
+plant: { file: { path: ../etc } }
+ledger: /var/lib
+";
+        assert_eq!(
+            problems(text),
+            [
+                "honeycrate.yaml:1:1: unknown key `servce` (did you mean `service`?)",
+                "honeycrate.yaml:2:10: severity `hihg` does not exist (did you mean `high`?)",
+                "honeycrate.yaml:4:3: an environment's name is not usable (lower-case letters, digits and `-`, at most 63)",
+                "honeycrate.yaml:5:10: `to`: reference `ghcr.io/Acme/shop` is not valid: repository names are lower case",
+                "honeycrate.yaml:6:22: surface `burried` does not exist (did you mean `buried`?)",
+                "honeycrate.yaml:7:20: surface `file` cannot carry `database-url` (it can carry registry-login)",
+                "honeycrate.yaml:7:39: kind of bait `databse-url` does not exist (did you mean `database-url`?)",
+                "honeycrate.yaml:9:20: `fingerprint` must be text, not a number (put it in quotes)",
+                "honeycrate.yaml:9:54: `expires` is not a date (write year-month-day, such as 2027-01-31)",
+                "honeycrate.yaml:10:5: an exception has no `owner` (say who decided)",
+                "honeycrate.yaml:10:5: an exception has no `expires` (write the last day, such as 2027-01-31)",
+                "honeycrate.yaml:10:5: an exception matches everything (give it a `fingerprint`, a `rule` or a `path`)",
+                "honeycrate.yaml:12:11: alert `web-hook` does not exist (did you mean `webhook`?)",
+                "honeycrate.yaml:13:27: `url` is not usable (write https://… or http://…)",
+                "honeycrate.yaml:14:24: `plant.file.path` is not usable (write an absolute path without `.` and `..`, such as /app/config/registry.json.bak)",
+                "honeycrate.yaml:15:9: `ledger` must be a mapping of keys to values, not text",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_key_written_twice_is_an_error() {
+        assert_eq!(
+            problems(
+                "service: a
+fail-on: low
+service: b
+"
+            ),
+            ["honeycrate.yaml:3:1: key `service` is written twice (the first is on line 1)"]
+        );
+    }
+
+    #[test]
+    fn broken_yaml_is_told_with_its_place() {
+        let problems = problems(
+            "service: a
+rules: [a
+fail-on: x
+",
+        );
+        assert!(problems[0].starts_with("honeycrate.yaml:3:"), "{problems:?}");
+        assert_eq!(problems.len(), 1);
+    }
+
+    #[test]
+    fn a_document_that_repeats_itself_without_end_is_refused() {
+        let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x]
+"
+        .to_owned();
+        for level in 1..12 {
+            let item = format!("*a{}", level - 1);
+            text += &format!(
+                "a{level}: &a{level} [{}]
+",
+                [item.as_str(); 9].join(", ")
+            );
+        }
+        assert!(problems(&text)[0].contains("repetition limit"));
+    }
+
+    #[test]
+    fn an_empty_document_means_the_defaults() {
+        for text in [
+            "",
+            "# nothing yet
+",
+            "---
+",
+        ] {
+            assert_eq!(parse(text, "x", &vocabulary()), Ok(ConfigFile::default()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_hosts() {
+        for (text, valid) in [
+            ("decoy.example.com", true),
+            ("Decoy.example.com:8443", true),
+            ("localhost", true),
+            ("[::1]:80", true),
+            ("a/b", false),
+            ("http://x.y", false),
+            ("x.y z", false),
+            ("", false),
+        ] {
+            assert_eq!(is_host(text), valid, "{text}");
+        }
+    }
+}

@@ -1,0 +1,374 @@
+//! The one answer to every question of settings: flags over variables over file over defaults.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use crate::bait::surfaces::Surface;
+use crate::config::error::{ConfigError, Place, Problem};
+use crate::config::file::{AlertEntry, ConfigFile, DisclosureChoice, Environment, ExceptionEntry, FailOn, Vocabulary};
+use crate::config::reader::{self, MAX_BYTES};
+use crate::config::vars::{self, Variable, Variables};
+use crate::config::walk::nearest;
+use crate::oci::reference::Reference;
+use crate::scan::finding::Severity;
+use crate::secret::value::Secret;
+
+/// What was said on the command line. `None` and empty mean that nothing was.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    pub config: Option<PathBuf>,
+    pub service: Option<String>,
+    pub environment: Option<String>,
+    pub to: Vec<Reference>,
+    pub surfaces: Vec<Surface>,
+    pub decoy_host: Option<String>,
+    pub fail_on: Option<FailOn>,
+    /// Added to the file's.
+    pub rules: Vec<PathBuf>,
+    pub key_file: Option<PathBuf>,
+    pub ledger: Option<PathBuf>,
+    /// Added to the file's and the variable's.
+    pub plain_http: Vec<String>,
+    pub ca_file: Option<PathBuf>,
+    pub disclosure: Option<DisclosureChoice>,
+}
+
+/// Every setting, resolved. Paths are absolute, or relative to the working directory where that is.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The configuration file that was read.
+    pub config: Option<PathBuf>,
+    /// `None`: [`Settings::service_of`] falls back on the destination.
+    pub service: Option<String>,
+    pub decoy_host: Option<String>,
+    pub fail_on: FailOn,
+    /// The environment that this run is for, if one was named.
+    pub environment: Option<String>,
+    /// Destinations and surfaces from the command line; [`Settings::plan`] puts them over the environment's own.
+    pub to: Vec<Reference>,
+    pub surfaces: Vec<Surface>,
+    pub environments: BTreeMap<String, Environment>,
+    /// A place of the user's own for each surface: a path for `file` and `buried`, a name for `env` and `history`.
+    pub plant: BTreeMap<Surface, String>,
+    pub exceptions: Vec<ExceptionEntry>,
+    pub rules: Vec<PathBuf>,
+    pub registry: RegistrySettings,
+    pub alerts: Vec<AlertEntry>,
+    pub disclosure: DisclosureChoice,
+    /// `None` where no home directory is known either; ask [`crate::config::key::key_ring`].
+    pub key_file: Option<PathBuf>,
+    /// The value of `HONEYCRATE_KEY`; it goes before the key file.
+    pub key: Option<Secret>,
+    pub scratch: PathBuf,
+    ledger: Option<PathBuf>,
+}
+
+/// Which registries are spoken to how.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RegistrySettings {
+    /// `host[:port]`.
+    pub plain_http: Vec<String>,
+    /// PEM certificates to trust besides the usual ones.
+    pub ca_file: Option<PathBuf>,
+    /// Hosts of token services that may be on another domain than their registry.
+    pub allow_realm: Vec<String>,
+}
+
+/// What one run does for its environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvironmentPlan {
+    pub name: String,
+    pub to: Vec<Reference>,
+    pub surfaces: Vec<Surface>,
+    pub kinds: BTreeMap<Surface, String>,
+}
+
+/// The environment of a run that names none.
+pub const DEFAULT_ENVIRONMENT: &str = "default";
+
+/// Resolves all settings. Reads the configuration file and nothing else.
+///
+/// # Errors
+/// All problems of file and variables together; a file that was named and cannot be read.
+pub fn resolve(overrides: Overrides, variables: &Variables, directory: &Path, vocabulary: &Vocabulary) -> Result<Settings, ConfigError> {
+    let named = overrides.config.or_else(|| variables.get(vars::HONEYCRATE_CONFIG).map(PathBuf::from));
+    let path = directory.join(named.as_deref().unwrap_or(Path::new("honeycrate.yaml")));
+    let text = match read_capped(&path) {
+        Ok(text) => Some(text),
+        Err(ConfigError::Read { cause, .. }) if named.is_none() && cause.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    let shown = named.as_deref().unwrap_or(Path::new("honeycrate.yaml")).display().to_string();
+    let (file, mut problems) = match text.as_deref().map(|text| reader::parse(text, &shown, vocabulary)) {
+        None => (ConfigFile::default(), Vec::new()),
+        Some(Ok(file)) => (file, Vec::new()),
+        Some(Err(problems)) => (ConfigFile::default(), problems),
+    };
+    let mut said = Said { variables, problems: Vec::new() };
+    let fail_on = said.parsed::<FailOn>(vars::HONEYCRATE_FAIL_ON);
+    let disclosure = said.parsed::<DisclosureChoice>(vars::HONEYCRATE_DISCLOSURE);
+    let decoy_host = said.text(vars::HONEYCRATE_DECOY_HOST).filter(|host| said.is_host(vars::HONEYCRATE_DECOY_HOST, host));
+    let plain_http = said.text(vars::HONEYCRATE_PLAIN_HTTP).unwrap_or_default();
+    let plain_http: Vec<String> = plain_http.split(',').map(str::trim).filter(|host| !host.is_empty()).map(str::to_owned).collect();
+    let plain_http: Vec<String> = plain_http.into_iter().filter(|host| said.is_host(vars::HONEYCRATE_PLAIN_HTTP, host)).collect();
+    let service = said.text(vars::HONEYCRATE_SERVICE);
+    let environment = said.text(vars::HONEYCRATE_ENVIRONMENT);
+    let path_of = |variable: Variable| variables.get(variable).map(|path| directory.join(path));
+    let ca_file = path_of(vars::HONEYCRATE_CA_FILE);
+    for name in variables.unreadable() {
+        said.problems.push(Problem { place: Place::Variable(name), what: "its value is not UTF-8".to_owned(), suggestion: None });
+    }
+    problems.extend(said.problems);
+    if !problems.is_empty() {
+        return Err(ConfigError::Invalid { problems });
+    }
+
+    // What the file names is relative to the file; what is typed is relative to where it is typed.
+    let beside = path.parent().unwrap_or(directory).to_owned();
+    let here = |path: PathBuf| directory.join(path);
+    let home = |variable: Variable, below: &str| {
+        let base = variables.get(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+        base.or_else(|| variables.get(vars::HOME).map(|home| Path::new(home).join(below))).map(|base| base.join("honeycrate"))
+    };
+    let mut alerts = file.alerts;
+    let webhook = variables.secret(vars::HONEYCRATE_WEBHOOK_URL);
+    alerts.extend(webhook.map(|url| AlertEntry { kind: "webhook".to_owned(), path: None, url: Some(url) }));
+    for path in alerts.iter_mut().filter_map(|alert| alert.path.as_mut()) {
+        *path = beside.join(&path).display().to_string();
+    }
+    Ok(Settings {
+        config: text.is_some().then_some(path),
+        service: overrides.service.or(service).or(file.service),
+        decoy_host: overrides.decoy_host.or(decoy_host).or(file.decoy_host),
+        fail_on: overrides.fail_on.or(fail_on).or(file.fail_on).unwrap_or(FailOn::At(Severity::High)),
+        environment: overrides.environment.or(environment),
+        to: overrides.to,
+        surfaces: overrides.surfaces,
+        environments: file.environments,
+        plant: file.plant,
+        exceptions: file.exceptions,
+        rules: file.rules.iter().map(|path| beside.join(path)).chain(overrides.rules.into_iter().map(here)).collect(),
+        registry: RegistrySettings {
+            plain_http: file.registry.plain_http.into_iter().chain(plain_http).chain(overrides.plain_http).collect(),
+            ca_file: overrides.ca_file.map(here).or(ca_file).or(file.registry.ca_file.map(|path| beside.join(path))),
+            allow_realm: file.registry.allow_realm,
+        },
+        alerts,
+        disclosure: overrides.disclosure.or(disclosure).or(file.disclosure).unwrap_or_default(),
+        key_file: overrides
+            .key_file
+            .map(here)
+            .or(path_of(vars::HONEYCRATE_KEY_FILE))
+            .or_else(|| Some(home(vars::XDG_CONFIG_HOME, ".config")?.join("key"))),
+        key: variables.secret(vars::HONEYCRATE_KEY),
+        scratch: variables.get(vars::TMPDIR).map_or_else(|| PathBuf::from("/tmp"), PathBuf::from),
+        ledger: overrides
+            .ledger
+            .map(here)
+            .or(path_of(vars::HONEYCRATE_LEDGER))
+            .or(file.ledger.map(|path| beside.join(path)))
+            .or_else(|| Some(home(vars::XDG_STATE_HOME, ".local/state")?.join("ledger.sqlite"))),
+    })
+}
+
+impl Settings {
+    /// The ledger's file. Asked for late, so that a run without planting needs no place for one.
+    ///
+    /// # Errors
+    /// When no place is known, or it lies in a git work tree, where the ledger could be committed.
+    pub fn ledger(&self) -> Result<&Path, ConfigError> {
+        let path = self.ledger.as_deref().ok_or(ConfigError::NoLedgerPlace)?;
+        match work_tree_of(path) {
+            Some(work_tree) => Err(ConfigError::LedgerInWorkTree { path: path.to_owned(), work_tree }),
+            None => Ok(path),
+        }
+    }
+
+    /// What the image is: as set, else the name of its first destination.
+    #[must_use]
+    pub fn service_of(&self, destination: Option<&Reference>) -> Option<String> {
+        self.service.clone().or_else(|| destination.map(Reference::name))
+    }
+
+    /// What to do for the environment of this run. Without a configured environment, any name will do.
+    ///
+    /// # Errors
+    /// When environments are configured and the named one is not among them.
+    pub fn plan(&self) -> Result<EnvironmentPlan, ConfigError> {
+        let name = match (&self.environment, self.environments.len()) {
+            (Some(name), _) => name.clone(),
+            (None, 1) => self.environments.keys().next().cloned().unwrap_or_default(),
+            (None, _) => DEFAULT_ENVIRONMENT.to_owned(),
+        };
+        let environment = match self.environments.get(&name) {
+            Some(environment) => environment.clone(),
+            None if self.environments.is_empty() || (self.environment.is_none() && !self.to.is_empty()) => Environment::default(),
+            None => {
+                let suggestion = nearest(&name, self.environments.keys().map(String::as_str)).map(str::to_owned);
+                let known = self.environments.keys().cloned().collect();
+                return Err(ConfigError::UnknownEnvironment { name, suggestion, known });
+            }
+        };
+        let surfaces = if self.surfaces.is_empty() { environment.surfaces.unwrap_or(Surface::ALL.to_vec()) } else { self.surfaces.clone() };
+        let to = if self.to.is_empty() { environment.to } else { self.to.clone() };
+        Ok(EnvironmentPlan { name, to, surfaces, kinds: environment.kinds })
+    }
+}
+
+/// What variables say, with the problems met while reading them.
+struct Said<'a> {
+    variables: &'a Variables,
+    problems: Vec<Problem>,
+}
+
+impl Said<'_> {
+    fn text(&self, variable: Variable) -> Option<String> {
+        self.variables.get(variable).map(str::to_owned)
+    }
+
+    fn parsed<T: FromStr<Err = String>>(&mut self, variable: Variable) -> Option<T> {
+        match self.variables.get(variable)?.parse() {
+            Ok(value) => Some(value),
+            Err(what) => {
+                self.problems.push(Problem { place: Place::Variable(variable.name), what, suggestion: None });
+                None
+            }
+        }
+    }
+
+    fn is_host(&mut self, variable: Variable, text: &str) -> bool {
+        let valid = reader::is_host(text);
+        if !valid {
+            let suggestion = Some("write host[:port]".to_owned());
+            self.problems.push(Problem { place: Place::Variable(variable.name), what: "it is not a host".to_owned(), suggestion });
+        }
+        valid
+    }
+}
+
+fn read_capped(path: &Path) -> Result<String, ConfigError> {
+    let failed = |cause| ConfigError::Read { path: path.to_owned(), cause };
+    let mut text = String::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(ConfigError::TooLarge { path: path.to_owned(), limit: MAX_BYTES });
+    }
+    Ok(text)
+}
+
+/// The git work tree that `path` lies in, links resolved as far as the path exists.
+fn work_tree_of(path: &Path) -> Option<PathBuf> {
+    let existing = path.ancestors().find_map(|ancestor| ancestor.canonicalize().ok())?;
+    existing.ancestors().find(|ancestor| ancestor.join(".git").exists()).map(Path::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(set: &[(Variable, &str)]) -> Variables {
+        let mut variables = Variables::default();
+        for (variable, value) in set {
+            variables.set(*variable, (*value).to_owned());
+        }
+        variables
+    }
+
+    fn directory(config: &str) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().expect("scratch");
+        std::fs::write(directory.path().join("honeycrate.yaml"), config).expect("write");
+        directory
+    }
+
+    fn resolved(overrides: Overrides, variables: &Variables, directory: &Path) -> Settings {
+        resolve(overrides, variables, directory, &Vocabulary::default()).expect("valid")
+    }
+
+    #[test]
+    fn flags_go_over_variables_over_file_over_defaults() {
+        let bare = tempfile::tempdir().expect("scratch");
+        let directory = directory("fail-on: low\nservice: file\nrules: [a.yaml]\n");
+        let low = variables(&[(vars::HONEYCRATE_FAIL_ON, "none")]);
+        let flag = Overrides { fail_on: Some(FailOn::At(Severity::Critical)), rules: vec!["b.yaml".into()], ..Overrides::default() };
+        let none = Variables::default();
+        assert_eq!(resolved(Overrides::default(), &none, bare.path()).fail_on, FailOn::At(Severity::High));
+        assert_eq!(resolved(Overrides::default(), &none, directory.path()).fail_on, FailOn::At(Severity::Low));
+        assert_eq!(resolved(Overrides::default(), &low, directory.path()).fail_on, FailOn::Never);
+        let settings = resolved(flag, &low, directory.path());
+        assert_eq!(settings.fail_on, FailOn::At(Severity::Critical));
+        assert_eq!(settings.service.as_deref(), Some("file"));
+        assert_eq!(settings.rules, [directory.path().join("a.yaml"), directory.path().join("b.yaml")]);
+    }
+
+    #[test]
+    fn problems_of_file_and_variables_come_together() {
+        let directory = directory("fial-on: low\n");
+        let variables = variables(&[(vars::HONEYCRATE_FAIL_ON, "severe"), (vars::HONEYCRATE_DECOY_HOST, "http://x")]);
+        let error = resolve(Overrides::default(), &variables, directory.path(), &Vocabulary::default()).expect_err("problems");
+        assert_eq!(
+            error.to_string(),
+            "the configuration has 3 problems
+  honeycrate.yaml:1:1: unknown key `fial-on` (did you mean `fail-on`?)
+  HONEYCRATE_FAIL_ON: `severe` is not one of none, low, medium, high, critical
+  HONEYCRATE_DECOY_HOST: it is not a host (write host[:port])"
+        );
+    }
+
+    #[test]
+    fn a_missing_file_matters_only_when_it_was_named() {
+        let directory = tempfile::tempdir().expect("scratch");
+        assert_eq!(resolved(Overrides::default(), &Variables::default(), directory.path()).config, None);
+        let named = Overrides { config: Some("other.yaml".into()), ..Overrides::default() };
+        let error = resolve(named, &Variables::default(), directory.path(), &Vocabulary::default()).expect_err("missing");
+        assert!(matches!(error, ConfigError::Read { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_file_over_the_cap_is_refused() {
+        let directory = directory(&"#".repeat(usize::try_from(MAX_BYTES).expect("small") + 1));
+        let error = resolve(Overrides::default(), &Variables::default(), directory.path(), &Vocabulary::default()).expect_err("too large");
+        assert!(matches!(error, ConfigError::TooLarge { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_ledger_in_a_work_tree_is_refused() {
+        let directory = directory("ledger: { path: state/ledger.sqlite }\n");
+        let settings = resolved(Overrides::default(), &Variables::default(), directory.path());
+        assert_eq!(settings.ledger().expect("no work tree"), directory.path().join("state/ledger.sqlite"));
+        std::fs::create_dir(directory.path().join(".git")).expect("create");
+        let error = settings.ledger().expect_err("in a work tree");
+        assert!(matches!(error, ConfigError::LedgerInWorkTree { .. }), "{error}");
+    }
+
+    #[test]
+    fn default_places_follow_home_and_state() {
+        let directory = tempfile::tempdir().expect("scratch");
+        let home = variables(&[(vars::HOME, "/nowhere/ann")]);
+        let settings = resolved(Overrides::default(), &home, directory.path());
+        assert_eq!(settings.ledger().expect("a place"), Path::new("/nowhere/ann/.local/state/honeycrate/ledger.sqlite"));
+        assert_eq!(settings.key_file.as_deref(), Some(Path::new("/nowhere/ann/.config/honeycrate/key")));
+        let state = variables(&[(vars::HOME, "/nowhere/ann"), (vars::XDG_STATE_HOME, "/nowhere/state")]);
+        let settings = resolved(Overrides::default(), &state, directory.path());
+        assert_eq!(settings.ledger().expect("a place"), Path::new("/nowhere/state/honeycrate/ledger.sqlite"));
+        let settings = resolved(Overrides::default(), &Variables::default(), directory.path());
+        assert!(matches!(settings.ledger(), Err(ConfigError::NoLedgerPlace)));
+    }
+
+    #[test]
+    fn a_plan_puts_flags_over_the_environments_own() {
+        let directory = directory("environments: { production: { to: [ghcr.io/a/b:1], surfaces: [env] }, staging: {} }\n");
+        let production = Overrides { environment: Some("production".to_owned()), ..Overrides::default() };
+        let plan = resolved(production.clone(), &Variables::default(), directory.path()).plan().expect("a plan");
+        assert_eq!((plan.to[0].to_string().as_str(), plan.surfaces.as_slice()), ("ghcr.io/a/b:1", [Surface::Env].as_slice()));
+        let to = Overrides { to: vec!["ghcr.io/a/c:2".parse().expect("reference")], ..production };
+        let plan = resolved(to, &Variables::default(), directory.path()).plan().expect("a plan");
+        assert_eq!(plan.to[0].to_string(), "ghcr.io/a/c:2");
+        let typo = Overrides { environment: Some("prodution".to_owned()), ..Overrides::default() };
+        let error = resolved(typo, &Variables::default(), directory.path()).plan().expect_err("unknown");
+        assert_eq!(error.hint().as_deref(), Some("did you mean `production`?"));
+    }
+}

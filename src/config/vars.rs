@@ -1,0 +1,168 @@
+//! Every environment variable that honeycrate reads, as one table. The only file that touches the environment.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::secret::value::Secret;
+
+/// A row of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Variable {
+    pub name: &'static str,
+    /// What it is for, as a phrase.
+    pub what: &'static str,
+    /// Its value is a credential: read with [`Variables::secret`] only.
+    pub secret: bool,
+}
+
+macro_rules! variables {
+    ($($row:ident: $secret:literal, $what:literal;)+) => {
+        $(pub const $row: Variable = Variable { name: stringify!($row), what: $what, secret: $secret };)+
+
+        /// The whole table, in the order in which help prints it.
+        pub const TABLE: &[Variable] = &[$($row),+];
+    };
+}
+
+variables! {
+    HONEYCRATE_CONFIG: false, "the configuration file, instead of honeycrate.yaml in the working directory";
+    HONEYCRATE_SERVICE: false, "what the image is, instead of the repository of the first destination";
+    HONEYCRATE_ENVIRONMENT: false, "where this copy of the image goes";
+    HONEYCRATE_FAIL_ON: false, "the mildest severity that blocks: none, low, medium, high or critical";
+    HONEYCRATE_DECOY_HOST: false, "the host that honeytokens lead to";
+    HONEYCRATE_DISCLOSURE: false, "what published reports may say: auto, findings or placements";
+    HONEYCRATE_KEY: true, "the owner's keys, as in a key file; commas may stand for line ends";
+    HONEYCRATE_KEY_FILE: false, "the owner's key file, instead of ~/.config/honeycrate/key";
+    HONEYCRATE_LEDGER: false, "the ledger, instead of honeycrate/ledger.sqlite in the state directory";
+    HONEYCRATE_CA_FILE: false, "more certificates to trust for registries and forges (PEM)";
+    HONEYCRATE_PLAIN_HTTP: false, "registries spoken to without TLS: host[:port], separated by commas";
+    HONEYCRATE_WEBHOOK_URL: true, "one more webhook that receives alerts";
+    HONEYCRATE_GITLAB_TOKEN: true, "a project access token that may write notes on merge requests";
+    HOME: false, "the home directory, where the defaults lie";
+    XDG_CONFIG_HOME: false, "the directory of configurations, instead of ~/.config";
+    XDG_STATE_HOME: false, "the directory of state, instead of ~/.local/state";
+    XDG_RUNTIME_DIR: false, "where podman keeps registry credentials";
+    TMPDIR: false, "the directory for scratch files";
+    DOCKER_CONFIG: false, "the directory of Docker's config.json with registry credentials";
+    DOCKER_HOST: false, "the Docker daemon's socket or address";
+    REGISTRY_AUTH_FILE: false, "the file of registry credentials of podman and skopeo";
+    GITHUB_ACTIONS: false, "GitHub: set on its runners";
+    GITHUB_ACTOR: false, "GitHub: who began the run";
+    GITHUB_API_URL: false, "GitHub: its API";
+    GITHUB_EVENT_NAME: false, "GitHub: what began the run";
+    GITHUB_EVENT_PATH: false, "GitHub: the file with the event's payload";
+    GITHUB_REPOSITORY: false, "GitHub: owner/name";
+    GITHUB_RUN_ID: false, "GitHub: the run, for links";
+    GITHUB_SERVER_URL: false, "GitHub: its site, for links";
+    GITHUB_SHA: false, "GitHub: the commit";
+    GITHUB_STEP_SUMMARY: false, "GitHub: the file that becomes the job summary";
+    GITHUB_TOKEN: true, "GitHub: the token for comments and its registry";
+    GITLAB_CI: false, "GitLab: set in its jobs";
+    CI_API_V4_URL: false, "GitLab: its API";
+    CI_COMMIT_SHA: false, "GitLab: the commit";
+    CI_JOB_URL: false, "GitLab: the job, for links";
+    CI_MERGE_REQUEST_IID: false, "GitLab: the merge request";
+    CI_MERGE_REQUEST_SOURCE_PROJECT_PATH: false, "GitLab: where the merge request comes from";
+    CI_MERGE_REQUEST_PROJECT_PATH: false, "GitLab: where the merge request goes to";
+    CI_MERGE_REQUEST_SOURCE_BRANCH_SHA: false, "GitLab: the newest commit of the merge request";
+    CI_PROJECT_ID: false, "GitLab: the project's number";
+    CI_PROJECT_PATH: false, "GitLab: group/project";
+    CI_PROJECT_VISIBILITY: false, "GitLab: public, internal or private";
+    CI_REGISTRY: false, "GitLab: its registry's host";
+    CI_REGISTRY_USER: false, "GitLab: the registry user of the job";
+    CI_REGISTRY_PASSWORD: true, "GitLab: the registry password of the job";
+}
+
+/// A snapshot of the table's variables. Empty ones count as unset: CI systems pass inputs that were not given as empty text.
+#[derive(Clone, Default)]
+pub struct Variables {
+    values: BTreeMap<String, String>,
+    /// Names whose values are not UTF-8.
+    unreadable: Vec<&'static str>,
+}
+
+impl Variables {
+    /// Reads the process's environment.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+    pub fn of_process() -> Self {
+        let mut snapshot = Self::default();
+        for variable in TABLE {
+            match std::env::var(variable.name) {
+                Ok(value) => snapshot.set(*variable, value),
+                Err(std::env::VarError::NotUnicode(_)) => snapshot.unreadable.push(variable.name),
+                Err(std::env::VarError::NotPresent) => {}
+            }
+        }
+        snapshot
+    }
+
+    /// Sets one value, as the environment would.
+    pub fn set(&mut self, variable: Variable, value: String) {
+        if value.is_empty() {
+            self.values.remove(variable.name);
+        } else {
+            self.values.insert(variable.name.to_owned(), value);
+        }
+    }
+
+    /// The value of a variable that is no credential.
+    #[must_use]
+    pub fn get(&self, variable: Variable) -> Option<&str> {
+        if variable.secret { None } else { self.values.get(variable.name).map(String::as_str) }
+    }
+
+    /// The value of a credential.
+    #[must_use]
+    pub fn secret(&self, variable: Variable) -> Option<Secret> {
+        self.values.get(variable.name).map(|value| Secret::new(value.clone()))
+    }
+
+    /// What is set and no credential, by name.
+    #[must_use]
+    pub fn public(&self) -> BTreeMap<String, String> {
+        let values = TABLE.iter().filter_map(|variable| Some((variable.name.to_owned(), self.get(*variable)?.to_owned())));
+        values.collect()
+    }
+
+    /// The variables whose values are not UTF-8.
+    #[must_use]
+    pub fn unreadable(&self) -> &[&'static str] {
+        &self.unreadable
+    }
+}
+
+impl fmt::Debug for Variables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.values.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_is_neither_printed_nor_handed_out_as_text() {
+        let mut variables = Variables::default();
+        variables.set(HONEYCRATE_KEY, "hunter2".to_owned());
+        variables.set(HONEYCRATE_SERVICE, "shop".to_owned());
+        assert_eq!(format!("{variables:?}"), r#"{"HONEYCRATE_KEY", "HONEYCRATE_SERVICE"}"#);
+        assert_eq!(variables.get(HONEYCRATE_KEY), None);
+        assert_eq!(variables.secret(HONEYCRATE_KEY), Some(Secret::new("hunter2".to_owned())));
+        assert_eq!(variables.public().into_keys().collect::<Vec<_>>(), ["HONEYCRATE_SERVICE"]);
+    }
+
+    #[test]
+    fn an_empty_variable_is_unset() {
+        let mut variables = Variables::default();
+        variables.set(HONEYCRATE_SERVICE, String::new());
+        assert_eq!(variables.get(HONEYCRATE_SERVICE), None);
+    }
+
+    #[test]
+    fn no_variable_is_listed_twice() {
+        let names: std::collections::BTreeSet<&str> = TABLE.iter().map(|variable| variable.name).collect();
+        assert_eq!(names.len(), TABLE.len());
+    }
+}
