@@ -29,6 +29,20 @@ pub enum ImageError {
 }
 
 impl ImageError {
+    /// What `error` says: the error of this room that travelled inside it, or a failed read of `what`.
+    pub(crate) fn from_io(what: &str, error: io::Error) -> Self {
+        error.downcast::<Self>().unwrap_or_else(|cause| Self::Read { what: what.to_owned(), cause })
+    }
+
+    /// This error, to travel through a [`std::io::Read`].
+    pub(crate) fn into_io(self) -> io::Error {
+        io::Error::other(self)
+    }
+
+    pub(crate) fn malformed(what: &str, why: impl Into<String>) -> Self {
+        Self::Malformed { what: what.to_owned(), why: why.into() }
+    }
+
     /// What the user can do, where something can be done.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {

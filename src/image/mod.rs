@@ -1,8 +1,17 @@
 //! An image's bytes: read, viewed, appended to, never edited in place.
 
 pub mod blobs;
+pub mod compression;
 pub mod entry;
 pub mod error;
 pub mod file_tree;
+pub mod layer;
+pub mod layer_writer;
+pub mod limits;
 pub mod listing;
 pub mod stored;
+pub mod tar;
+pub mod tar_extension;
+pub mod tar_header;
+#[cfg(test)]
+mod testing;
