@@ -1,5 +1,6 @@
 //! An image's bytes: read, viewed, appended to, never edited in place.
 
+pub mod append;
 pub mod blobs;
 pub mod compression;
 pub mod entry;

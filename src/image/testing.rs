@@ -5,14 +5,16 @@ use std::io::{self, BufRead, Cursor, Read};
 use std::sync::Arc;
 
 use crate::image::blobs::Blobs;
-use crate::image::entry::Entry;
+use crate::image::entry::{Entry, EntryKind};
 use crate::image::error::ImageError;
 use crate::image::layer::{LayerSummary, LayerVisitor, read_layer};
-use crate::image::layer_writer::pax_record;
+use crate::image::layer_writer::{NewEntry, pax_record, write_layer, write_tar};
 use crate::image::limits::Limits;
+use crate::image::stored::StoredImage;
 use crate::image::tar_header::BLOCK;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::digest::Digest;
+use crate::oci::manifest::{Index, Manifest};
 use crate::oci::media_type;
 
 /// Blobs in memory.
@@ -32,6 +34,54 @@ impl Blobs for Memory {
         let bytes = self.0.get(&descriptor.digest).ok_or_else(|| ImageError::Missing { what: descriptor.digest.to_string() })?;
         Ok(Box::new(Cursor::new(Arc::clone(bytes))))
     }
+}
+
+/// An image of one gzip layer and one empty step.
+pub(crate) fn an_image(manifest_type: &str) -> StoredImage {
+    let mut blobs = Memory::default();
+    let manifest = put_image(&mut blobs, manifest_type, "amd64", 6);
+    StoredImage::open(Arc::new(blobs), &manifest, false).unwrap()
+}
+
+/// An index of two images and an attestation.
+pub(crate) fn an_index() -> StoredImage {
+    let mut blobs = Memory::default();
+    let mut children: Vec<Descriptor> = ["amd64", "arm64"].iter().map(|name| put_image(&mut blobs, media_type::OCI_MANIFEST, name, 6)).collect();
+    let config = blobs.put("application/vnd.oci.empty.v1+json", b"{}");
+    let statement = blobs.put("application/vnd.in-toto+json", b"{\"provenance\":1}");
+    let manifest = Manifest::new(media_type::OCI_MANIFEST, config, vec![statement]);
+    let attestation = blobs.put(media_type::OCI_MANIFEST, &manifest.bytes);
+    children.push(attestation.annotated("vnd.docker.reference.type", "attestation-manifest"));
+    let index = Index::new(children);
+    let root = blobs.put(media_type::OCI_INDEX, &index.bytes);
+    StoredImage::open(Arc::new(blobs), &root, false).unwrap()
+}
+
+/// Level 0 stands for a layer that is not compressed.
+pub(crate) fn put_image(blobs: &mut Memory, manifest_type: &str, architecture: &str, level: u32) -> Descriptor {
+    let entry = |path: &str, content: &[u8]| NewEntry {
+        path: path.into(),
+        kind: EntryKind::File,
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+        mtime: 0,
+        content: content.to_vec(),
+    };
+    let entries = [entry("etc/os-release", b"ID=test\n"), entry("bin/run", architecture.repeat(20_000).as_bytes())];
+    let new = write_layer(&entries, level.max(1));
+    let layer = match level {
+        0 => blobs.put(media_type::DOCKER_LAYER, &write_tar(&entries)),
+        _ => blobs.put(media_type::gzip_layer_for(manifest_type), &new.bytes),
+    };
+    let config = format!(
+        r#"{{"architecture":"{architecture}","os":"linux","config":{{"Env":["A=1"]}},"history":[{{"created_by":"ADD"}},{{"created_by":"CMD","empty_layer":true}}],"rootfs":{{"type":"layers","diff_ids":["{}"]}}}}"#,
+        new.diff_id
+    );
+    let config_type = if manifest_type == media_type::DOCKER_MANIFEST { media_type::DOCKER_CONFIG } else { media_type::OCI_CONFIG };
+    let config = blobs.put(config_type, config.as_bytes());
+    let manifest = Manifest::new(manifest_type, config, vec![layer]);
+    blobs.put(manifest_type, &manifest.bytes)
 }
 
 /// Remembers all that a layer showed.
