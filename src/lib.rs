@@ -7,8 +7,11 @@ pub mod image;
 pub mod net;
 
 pub mod bait;
+pub mod forge;
 pub mod scan;
 
 pub mod ledger;
+
+pub mod report;
 
 pub mod config;

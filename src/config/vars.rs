@@ -38,6 +38,7 @@ variables! {
     HONEYCRATE_PLAIN_HTTP: false, "registries spoken to without TLS: host[:port], separated by commas";
     HONEYCRATE_WEBHOOK_URL: true, "one more webhook that receives alerts";
     HONEYCRATE_GITLAB_TOKEN: true, "a project access token that may write notes on merge requests";
+    CI: false, "any CI system: set in its jobs";
     HOME: false, "the home directory, where the defaults lie";
     XDG_CONFIG_HOME: false, "the directory of configurations, instead of ~/.config";
     XDG_STATE_HOME: false, "the directory of state, instead of ~/.local/state";

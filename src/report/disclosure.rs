@@ -1,0 +1,84 @@
+//! How much of a run may be published, by who can read it.
+
+use crate::forge::ci::Visibility;
+use crate::report::run_report::{RunReport, Timings};
+
+/// What a report may say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disclosure {
+    /// Findings, and nothing from which the place of a bait could be concluded.
+    Findings,
+    /// Placements too; never a value, never a location.
+    Placements,
+}
+
+impl Disclosure {
+    /// What the owner's wish comes to where `visibility` holds. `wanted` is `None` for no wish.
+    ///
+    /// On public and internal repositories placements are never told, whatever is wished.
+    #[must_use]
+    pub fn decide(wanted: Option<Self>, visibility: Visibility) -> Self {
+        match (wanted, visibility) {
+            (Some(Self::Findings), _) | (_, Visibility::Public | Visibility::Internal) | (None, Visibility::Unknown) => Self::Findings,
+            (_, Visibility::Local | Visibility::Private) | (Some(Self::Placements), Visibility::Unknown) => Self::Placements,
+        }
+    }
+}
+
+impl RunReport {
+    /// The report as it may be published.
+    ///
+    /// Under [`Disclosure::Findings`] more goes than the placements: digests, layer counts and sizes of the image before
+    /// planting, compared with the published image, would point at the bait's layers.
+    #[must_use]
+    pub fn disclosed(&self, disclosure: Disclosure) -> Self {
+        let mut report = self.clone();
+        if disclosure == Disclosure::Placements {
+            return report;
+        }
+        report.placements.clear();
+        report.notices.retain(|notice| !notice.confidential);
+        if let Some(source) = &mut report.source {
+            source.digest = None;
+            for platform in &mut source.platforms {
+                (platform.digest, platform.layers) = (None, None);
+            }
+        }
+        (report.coverage.layers, report.coverage.files, report.coverage.bytes) = (None, None, None);
+        report.timings = Timings { total_ms: report.timings.total_ms, ..Timings::default() };
+        if let Some(error) = report.error.as_mut().filter(|error| error.confidential) {
+            error.message = "details are withheld, because this report may be read by others".to_owned();
+            error.hint = Some("run it where only you can read the output".to_owned());
+        }
+        report
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::run_report::tests::sample;
+
+    #[test]
+    fn nobody_can_wish_placements_onto_a_public_repository() {
+        for visibility in [Visibility::Public, Visibility::Internal] {
+            assert_eq!(Disclosure::decide(Some(Disclosure::Placements), visibility), Disclosure::Findings);
+        }
+        assert_eq!(Disclosure::decide(None, Visibility::Unknown), Disclosure::Findings);
+        assert_eq!(Disclosure::decide(None, Visibility::Private), Disclosure::Placements);
+        assert_eq!(Disclosure::decide(Some(Disclosure::Findings), Visibility::Local), Disclosure::Findings);
+    }
+
+    #[test]
+    fn a_published_report_holds_nothing_that_points_at_a_bait() {
+        let report = sample().disclosed(Disclosure::Findings);
+        let text = serde_json::to_string(&report).expect("serialises");
+        for trace in
+            ["registry-login", "fedcba9876543210", "buried", "\"layers\"", "\"bytes\"", "plant_ms", "only the owner reads this", "/app/config"]
+        {
+            assert!(!text.contains(trace), "{trace} in {text}");
+        }
+        assert!(text.contains("\"generic-assignment\""));
+        assert!(!serde_json::to_string(&sample()).expect("serialises").contains("\"location\""));
+    }
+}

@@ -1,0 +1,96 @@
+//! Text from an image, made harmless for the place where it is printed.
+
+use std::fmt::Write as _;
+
+/// The longest piece of foreign text that is printed, in characters.
+const MAX_CHARACTERS: usize = 240;
+
+/// One line without anything that a terminal would obey or that would change the order of letters.
+#[must_use]
+pub fn line(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len().min(MAX_CHARACTERS));
+    for (at, letter) in text.chars().enumerate() {
+        if at == MAX_CHARACTERS {
+            safe.push('…');
+            break;
+        }
+        match letter {
+            '\n' => safe.push_str("\\n"),
+            '\r' => safe.push_str("\\r"),
+            '\t' => safe.push_str("\\t"),
+            letter if is_invisible(letter) => _ = write!(safe, "\\u{{{:x}}}", u32::from(letter)),
+            letter => safe.push(letter),
+        }
+    }
+    safe
+}
+
+/// Markdown that shows `text` as it is, in a table too: no markup, link, mention or HTML comes of it.
+#[must_use]
+pub fn markdown(text: &str) -> String {
+    let text = line(text);
+    let mut safe = String::with_capacity(text.len() * 2);
+    for letter in text.chars() {
+        if letter.is_ascii_punctuation() && !matches!(letter, '.' | ',' | '-' | '/' | '%' | '=' | ';' | '?') {
+            _ = write!(safe, "&#{};", u32::from(letter));
+        } else if letter == '.' && safe.to_ascii_lowercase().ends_with("www") {
+            // Forges make links of what begins with `www.`
+            safe.push_str("&#46;");
+        } else {
+            safe.push(letter);
+        }
+    }
+    safe
+}
+
+/// The same in fixed width; forges look for no mentions there.
+#[must_use]
+pub fn markdown_code(text: &str) -> String {
+    format!("<code>{}</code>", markdown(text))
+}
+
+/// A SARIF message, in which brackets would make links.
+#[must_use]
+pub fn sarif(text: &str) -> String {
+    line(text).replace('\\', "\\\\").replace('[', "\\[").replace(']', "\\]")
+}
+
+/// A link target for Markdown; `None` unless it is a plain web address.
+#[must_use]
+pub fn web_address(text: &str) -> Option<&str> {
+    let harmless = |b: u8| b.is_ascii_alphanumeric() || b"-._~:/?#=&%+".contains(&b);
+    (text.starts_with("https://") || text.starts_with("http://")).then_some(text).filter(|text| text.bytes().all(harmless) && text.len() < 2000)
+}
+
+/// Control characters, marks that turn the direction of writing, and characters without width.
+fn is_invisible(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_given_no_commands() {
+        assert_eq!(line("a\u{1b}[31mb\n\u{202e}c\u{9b}d"), "a\\u{1b}[31mb\\n\\u{202e}c\\u{9b}d");
+        assert_eq!(line(&"x".repeat(1000)).chars().count(), 241);
+    }
+
+    #[test]
+    fn no_markup_comes_of_a_file_name() {
+        assert_eq!(
+            markdown("a|b`c`<img src=x>[l](http://x)@team #1 www.x.y"),
+            "a&#124;b&#96;c&#96;&#60;img src=x&#62;&#91;l&#93;&#40;http&#58;//x&#41;&#64;team &#35;1 www&#46;x.y"
+        );
+    }
+
+    #[test]
+    fn only_plain_web_addresses_become_links() {
+        assert!(web_address("https://github.com/a/b/actions/runs/1").is_some());
+        for text in ["javascript:x", "https://x/) <b>", "https://x/\n"] {
+            assert_eq!(web_address(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! What people and machines are told of a run: one document, many formats, and how much of it may be published.
+
+pub mod disclosure;
+pub mod escape;
+pub mod run_report;

@@ -1,0 +1,403 @@
+//! The run report, `honeycrate/run/v1`: every fact of one run. Every other format is rendered from it; it holds no secret.
+
+use serde::{Deserialize, Serialize};
+
+use crate::bait::placement::Placement;
+use crate::bait::surfaces::Surface;
+use crate::ledger::record::Context;
+use crate::oci::digest::Digest;
+use crate::scan::finding::Finding;
+use crate::secret::fingerprint::Fingerprint;
+
+/// The name of the document. New members may join it; none changes its meaning or goes without a new name.
+pub const SCHEMA: &str = "honeycrate/run/v1";
+
+/// The largest report that is read back.
+const MAX_BYTES: usize = 64 << 20;
+
+/// One run. Members stand in the document in this order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunReport {
+    /// Always [`SCHEMA`].
+    pub schema: String,
+    pub tool: Tool,
+    /// RFC 3339, UTC.
+    pub started: String,
+    /// What the image is, and where this copy of it goes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub service: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub environment: Option<String>,
+    pub verdict: Verdict,
+    /// `None` where the run ended before the source was found.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub source: Option<Source>,
+    /// What the CI job said of the build.
+    #[serde(default)]
+    pub context: Context,
+    pub coverage: Coverage,
+    /// Worst first.
+    pub findings: Vec<ReportedFinding>,
+    /// Empty in what is published, see [`crate::report::disclosure`].
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub placements: Vec<ReportedPlacement>,
+    /// In the order in which they were pushed.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub pushed: Vec<PushedImage>,
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub notices: Vec<Notice>,
+    pub timings: Timings,
+    /// What ended the run, if it did not come to its end.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error: Option<RunError>,
+}
+
+/// Who wrote the report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tool {
+    pub version: String,
+    /// The hash of all rules that took part.
+    pub ruleset: String,
+}
+
+/// What the run came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    Passed,
+    /// Denied by policy; nothing was uploaded.
+    Denied,
+    /// The run ended by an error: there is no verdict, and nothing may be concluded.
+    Error,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    pub outcome: Outcome,
+    /// The mildest severity that blocks, or `none`.
+    pub fail_on: String,
+    /// Why, as phrases without a full stop; empty when nothing speaks against the image.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub reasons: Vec<String>,
+}
+
+/// What was scanned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// As the user wrote it, transport included.
+    pub reference: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub digest: Option<Digest>,
+    /// Empty for what is no image.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub platforms: Vec<SourcePlatform>,
+}
+
+/// One image of an index, or the only one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourcePlatform {
+    /// `os/architecture[/variant]`.
+    pub platform: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub digest: Option<Digest>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub layers: Option<usize>,
+}
+
+/// How much was looked at, and what was not.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Coverage {
+    /// Distinct layers over all platforms.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub layers: Option<u64>,
+    /// Files in those layers, deleted and overwritten ones included.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub files: Option<u64>,
+    /// Their uncompressed size.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub not_scanned: Vec<NotScanned>,
+    /// What is odd about the image's bytes, as phrases.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub anomalies: Vec<String>,
+}
+
+/// A blind spot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotScanned {
+    pub what: String,
+    pub why: String,
+}
+
+/// A finding, judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportedFinding {
+    #[serde(flatten)]
+    pub finding: Finding,
+    /// The rule's name for people.
+    pub title: String,
+    /// What a thief gains, as a phrase.
+    pub gains: String,
+    /// What to do: where to revoke it, and how to keep it out of the image.
+    pub advice: String,
+    /// Whether it speaks against the image.
+    pub blocking: bool,
+    /// The decision that lets it pass.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub exception: Option<AppliedException>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppliedException {
+    pub reason: String,
+    pub owner: String,
+    /// The last day on which it holds: year-month-day.
+    pub expires: String,
+}
+
+/// A placement without its location.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportedPlacement {
+    pub id: String,
+    pub service: String,
+    pub environment: String,
+    pub surface: Surface,
+    pub kind: String,
+    pub platform: String,
+    pub fingerprint: Fingerprint,
+}
+
+/// An image that arrived and was read back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushedImage {
+    pub reference: String,
+    pub digest: Digest,
+}
+
+/// Something worth knowing that changes no verdict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    pub text: String,
+    /// It says something of bait, and is not published.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub confidential: bool,
+}
+
+/// Milliseconds by stage; `None` where the run did not come to it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timings {
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub read_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub scan_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub plant_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub push_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub total_ms: Option<u64>,
+}
+
+/// Why a run did not come to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunError {
+    /// `source`, `scan`, `plant`, `push` …
+    pub stage: String,
+    pub message: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub hint: Option<String>,
+    pub exit_code: u8,
+    /// Message or hint say something of bait, and are not published.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub confidential: bool,
+}
+
+/// A report that cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    #[error("the report is larger than {MAX_BYTES} bytes")]
+    TooLarge,
+    #[error("the report is not a {SCHEMA} document: {0}")]
+    Malformed(serde_json::Error),
+    #[error("the report is a `{0}` document; only {SCHEMA} is understood")]
+    Schema(String),
+    #[error("there is no report format `{id}`")]
+    UnknownFormat { id: String, known: Vec<&'static str> },
+    #[error("cannot write the report: {0}")]
+    Write(#[from] std::io::Error),
+}
+
+impl ReportError {
+    /// What the user can do, where something can be done.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownFormat { known, .. } => Some(format!("one of {}", known.join(", "))),
+            Self::Schema(_) => Some("a newer honeycrate wrote it; use that one to render it".to_owned()),
+            Self::Malformed(_) => Some("reports are written with `--report FILE`".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+impl RunReport {
+    /// A report that has nothing to tell yet. Its outcome is `Error` until somebody knows better.
+    #[must_use]
+    pub fn begin(tool: Tool, started: String, fail_on: String) -> Self {
+        Self {
+            schema: SCHEMA.to_owned(),
+            tool,
+            started,
+            service: None,
+            environment: None,
+            verdict: Verdict { outcome: Outcome::Error, fail_on, reasons: Vec::new() },
+            source: None,
+            context: Context::default(),
+            coverage: Coverage::default(),
+            findings: Vec::new(),
+            placements: Vec::new(),
+            pushed: Vec::new(),
+            notices: Vec::new(),
+            timings: Timings::default(),
+            error: None,
+        }
+    }
+
+    /// Reads a report that was written before, perhaps by somebody else.
+    ///
+    /// # Errors
+    /// When it is too large, malformed, or of another schema.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, ReportError> {
+        if bytes.len() > MAX_BYTES {
+            return Err(ReportError::TooLarge);
+        }
+        #[derive(Deserialize)]
+        struct Named {
+            schema: String,
+        }
+        let named: Named = serde_json::from_slice(bytes).map_err(ReportError::Malformed)?;
+        if named.schema != SCHEMA {
+            return Err(ReportError::Schema(named.schema.chars().filter(|c| !c.is_control()).take(60).collect()));
+        }
+        serde_json::from_slice(bytes).map_err(ReportError::Malformed)
+    }
+
+    /// How many layers the image has that a finding lies in, where that is told.
+    #[must_use]
+    pub fn layers_of(&self, finding: &Finding) -> Option<usize> {
+        let platforms = &self.source.as_ref()?.platforms;
+        let platform = match finding.platforms.first() {
+            Some(name) => platforms.iter().find(|platform| platform.platform == *name),
+            None => platforms.first().filter(|_| platforms.len() == 1),
+        };
+        platform?.layers
+    }
+}
+
+impl From<&Placement> for ReportedPlacement {
+    fn from(placement: &Placement) -> Self {
+        let claims = placement.claims.clone();
+        Self {
+            id: placement.id.clone(),
+            service: claims.service,
+            environment: claims.environment,
+            surface: claims.surface,
+            kind: claims.kind,
+            platform: placement.platform.clone(),
+            fingerprint: placement.fingerprint.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::bait::claims::Claims;
+    use crate::scan::finding::{Confidence, FoundIn, LayerPlace, Severity, State};
+
+    /// A denied run with one finding of each kind of place, and a placement that must not be published.
+    pub(crate) fn sample() -> RunReport {
+        let digest = |letter: &str| format!("sha256:{}", letter.repeat(64)).parse::<Digest>().expect("digest");
+        let place = |index, instruction: &str| LayerPlace {
+            index,
+            digest: digest("a"),
+            diff_id: digest("b"),
+            instruction: (!instruction.is_empty()).then(|| instruction.to_owned()),
+        };
+        let finding = |rule: &str, severity, surface, path: &str, line, state, layer| Finding {
+            rule: rule.to_owned(),
+            severity,
+            confidence: Confidence::High,
+            fingerprint: "0123456789abcdef".parse().expect("fingerprint"),
+            layer,
+            platforms: Vec::new(),
+            surface,
+            path: Some(path.to_owned()),
+            line,
+            state,
+            redacted: "ghp_… (40 characters)".to_owned(),
+            also_in: 0,
+        };
+        let reported = |finding: Finding, title: &str, blocking, exception| ReportedFinding {
+            finding,
+            title: title.to_owned(),
+            gains: "reads and writes every repository of its owner".to_owned(),
+            advice: "Revoke it at github.com/settings/tokens; pass it to the build as a secret mount.".to_owned(),
+            blocking,
+            exception,
+        };
+        let deleted = finding("github-token", Severity::Critical, FoundIn::File, "app/.env", Some(3), State::Deleted, Some(place(2, "COPY . /app")));
+        let variable = finding("generic-assignment", Severity::Medium, FoundIn::Env, "API_TOKEN", None, State::Live, None);
+        let exception = AppliedException { reason: "a fixture".to_owned(), owner: "ann".to_owned(), expires: "2027-01-31".to_owned() };
+        let placement = Placement {
+            id: "plc-1".to_owned(),
+            claims: Claims {
+                service: "ghcr.io/acme/shop".to_owned(),
+                environment: "production".to_owned(),
+                surface: Surface::Buried,
+                kind: "registry-login".to_owned(),
+                epoch: 1,
+            },
+            platform: "linux/amd64".to_owned(),
+            location: "/app/config/registry.json.bak".to_owned(),
+            fingerprint: "fedcba9876543210".parse().expect("fingerprint"),
+        };
+        let platform = SourcePlatform { platform: "linux/amd64".to_owned(), digest: Some(digest("c")), layers: Some(5) };
+        RunReport {
+            service: Some("ghcr.io/acme/shop".to_owned()),
+            environment: Some("production".to_owned()),
+            verdict: Verdict { outcome: Outcome::Denied, fail_on: "high".to_owned(), reasons: vec!["1 finding is high or worse".to_owned()] },
+            source: Some(Source { reference: "docker-daemon:shop:1.4".to_owned(), digest: Some(digest("c")), platforms: vec![platform] }),
+            coverage: Coverage {
+                layers: Some(5),
+                files: Some(1234),
+                bytes: Some(56_789_012),
+                not_scanned: vec![NotScanned { what: "app/big.zip".to_owned(), why: "archives in archives are not opened".to_owned() }],
+                anomalies: Vec::new(),
+            },
+            findings: vec![
+                reported(deleted, "GitHub personal access token", true, None),
+                reported(variable, "Assigned secret", false, Some(exception)),
+            ],
+            placements: vec![ReportedPlacement::from(&placement)],
+            notices: vec![Notice { text: "only the owner reads this".to_owned(), confidential: true }],
+            timings: Timings { scan_ms: Some(310), plant_ms: Some(20), total_ms: Some(400), ..Timings::default() },
+            ..RunReport::begin(Tool { version: "0.1.0".to_owned(), ruleset: "1a2b".to_owned() }, "2026-11-22T04:00:00Z".to_owned(), "high".to_owned())
+        }
+    }
+
+    #[test]
+    fn a_report_survives_being_written_and_read() {
+        let report = sample();
+        let bytes = serde_json::to_vec(&report).expect("serialises");
+        assert_eq!(RunReport::from_json(&bytes).expect("a report"), report);
+    }
+
+    #[test]
+    fn another_schema_is_refused_by_name() {
+        let error = RunReport::from_json(br#"{"schema":"honeycrate/run/v2"}"#).expect_err("newer");
+        assert_eq!(error.to_string(), "the report is a `honeycrate/run/v2` document; only honeycrate/run/v1 is understood");
+        assert!(matches!(RunReport::from_json(b"[]"), Err(ReportError::Malformed(_))));
+    }
+}
