@@ -1,6 +1,14 @@
 //! Honeytokens and the text that carries them: what is planted, where, and why it harms nobody.
 
 pub mod claims;
+pub mod danger;
+pub mod dictionary;
+pub mod error;
 pub mod honeytoken;
+pub mod host;
+pub mod kinds;
+pub mod own;
 pub mod placement;
+pub mod seed;
 pub mod surfaces;
+pub mod token;

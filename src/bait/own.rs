@@ -1,0 +1,53 @@
+//! Tells the owner's own bait from a leak: a found secret, or a text that holds one, is opened.
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use crate::bait::kinds;
+use crate::bait::kinds::contract::Opened;
+use crate::secret::key_ring::KeyRing;
+
+/// How deep base64 is looked into: a pull secret of Kubernetes holds a Docker login in base64, and that holds another.
+const DEPTH: usize = 3;
+/// The longest text that is looked into; a secret with its surroundings is far shorter.
+const LONGEST: usize = 64 * 1024;
+
+static BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent).with_decode_allow_trailing_bits(true),
+);
+
+/// Whether `text` is, or holds, a token that one of the ring's keys sealed. By value: a name or a place never counts.
+#[must_use]
+pub fn is_own_bait(ring: &KeyRing, text: &str) -> bool {
+    find(ring, text).is_some()
+}
+
+/// The first of the owner's tokens in `text`, also within base64.
+#[must_use]
+pub fn find(ring: &KeyRing, text: &str) -> Option<Opened> {
+    let end = text.floor_char_boundary(LONGEST);
+    search(ring, &text[..end], DEPTH)
+}
+
+fn search(ring: &KeyRing, text: &str, depth: usize) -> Option<Opened> {
+    // Runs of the characters that tokens are made of: with dots (JSON Web Tokens, Vault), without, and base64 with its slashes.
+    let dotted = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/');
+    let bare = |c: char| c.is_ascii_alphanumeric();
+    let keeps: [&dyn Fn(char) -> bool; 4] = [&dotted, &plain, &base64, &bare];
+    for keep in keeps {
+        let runs = text.split(|c| !keep(c)).map(|run| run.trim_matches('.')).filter(|run| run.len() >= 16);
+        if let Some(opened) = runs.clone().find_map(|run| kinds::recognise(ring, run)) {
+            return Some(opened);
+        }
+    }
+    if depth == 0 {
+        return None;
+    }
+    let runs = text.split(|c| !base64(c)).filter(|run| run.len() >= 20);
+    let decoded = runs.filter_map(|run| String::from_utf8(BASE64.decode(run).ok()?).ok());
+    decoded.into_iter().find_map(|text| search(ring, &text, depth - 1))
+}

@@ -1,0 +1,225 @@
+//! The provider that needs nobody: tokens are sealed under the owner's key and lead to the owner's decoy.
+
+use futures_util::future::{BoxFuture, ready};
+
+use crate::bait::claims::Claims;
+use crate::bait::honeytoken::Honeytoken;
+use crate::bait::host::DecoyHost;
+use crate::bait::kinds;
+use crate::bait::kinds::contract::{Fields, Recipe};
+use crate::provider::Row;
+use crate::provider::contract::Provider;
+use crate::provider::error::ProviderError;
+use crate::secret::fingerprint::Fingerprint;
+use crate::secret::key_ring::KeyRing;
+
+pub const ROW: Row = Row {
+    id: "embedded",
+    describe: "seals tokens under your key, without an account; they lead to `honeycrate decoy`",
+    needs: &["a key (`HONEYCRATE_KEY`)", "the decoy's host (`decoy.host`)"],
+};
+
+/// Mints from a key ring and a host, and from nothing else: the same claims give the same token anywhere.
+pub struct Embedded {
+    ring: KeyRing,
+    host: Option<DecoyHost>,
+}
+
+impl Embedded {
+    #[must_use]
+    pub fn new(ring: KeyRing, host: Option<DecoyHost>) -> Self {
+        Self { ring, host }
+    }
+
+    /// Mints without waiting, as everything it needs is at hand.
+    ///
+    /// # Errors
+    /// When there is no decoy host, no such kind, or no key for the epoch.
+    pub fn mint_now(&self, claims: &Claims, created: i64) -> Result<Honeytoken, ProviderError> {
+        let host = self.host.as_ref().ok_or(ProviderError::NoDecoy { provider: ROW.id })?;
+        let kind = kinds::find(&claims.kind).ok_or_else(|| ProviderError::Kind { provider: ROW.id, kind: claims.kind.clone() })?;
+        let key = self.ring.epoch(claims.epoch).ok_or(ProviderError::Epoch { provider: ROW.id, epoch: claims.epoch })?;
+        let fields = kind.mint(&Recipe::new(key, claims, host, created));
+        let identifying = Fields::new(&fields).get(kind.identifying());
+        let fingerprint = Fingerprint::of_token(key, kind.sealed(identifying).unwrap_or(identifying));
+        Ok(Honeytoken { claims: claims.clone(), fields, host: host.name(kind.service()), fingerprint })
+    }
+}
+
+impl Provider for Embedded {
+    fn id(&self) -> &'static str {
+        ROW.id
+    }
+
+    fn kinds(&self) -> Vec<&'static str> {
+        kinds::KINDS.iter().map(|kind| kind.id()).collect()
+    }
+
+    fn ready(&self) -> Result<(), ProviderError> {
+        self.host.as_ref().map(|_| ()).ok_or(ProviderError::NoDecoy { provider: ROW.id })
+    }
+
+    fn mint<'a>(&'a self, claims: &'a Claims, created: i64) -> BoxFuture<'a, Result<Honeytoken, ProviderError>> {
+        Box::pin(ready(self.mint_now(claims, created)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::bait::own::{find, is_own_bait};
+    use crate::bait::surfaces::Surface;
+
+    const BUILT: i64 = 1_780_000_000;
+
+    fn ring() -> KeyRing {
+        KeyRing::new([3; 32])
+    }
+
+    fn embedded() -> Embedded {
+        Embedded::new(ring(), Some("decoy.example.org".parse().expect("a host")))
+    }
+
+    fn claims(kind: &str, service: &str) -> Claims {
+        Claims { service: service.to_owned(), environment: "prod".to_owned(), surface: Surface::File, kind: kind.to_owned(), epoch: 1 }
+    }
+
+    #[test]
+    fn every_kind_is_known_again_by_what_is_presented_and_by_what_is_planted() {
+        for kind in kinds::KINDS {
+            let token = embedded().mint_now(&claims(kind.id(), "ghcr.io/acme/shop"), BUILT).expect("mints");
+            let fields = Fields::of(&token);
+            let opened = kinds::recognise(&ring(), fields.get(kind.identifying())).expect("is known again");
+            assert_eq!((opened.kind, opened.codes.surface), (kind.id(), Surface::File));
+            assert_eq!(opened.fingerprint, token.fingerprint);
+            let mut texts = vec![kind.file_text(&fields)];
+            texts.extend(kind.variables(&fields).into_iter().take(1).map(|(_, value)| value));
+            for text in texts {
+                assert_eq!(find(&ring(), &text).map(|opened| opened.fingerprint), Some(token.fingerprint.clone()), "{}", kind.id());
+            }
+        }
+    }
+
+    #[test]
+    fn a_docker_login_is_known_in_its_base64_and_a_secret_key_by_itself() {
+        let token = embedded().mint_now(&claims("registry-login", "shop"), BUILT).expect("mints");
+        let text = kinds::find("registry-login").expect("kind").file_text(&Fields::of(&token));
+        let document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let auth = document["auths"]["registry.decoy.example.org"]["auth"].as_str().expect("auth");
+        assert!(is_own_bait(&ring(), auth));
+        let token = embedded().mint_now(&claims("s3-keys", "shop"), BUILT).expect("mints");
+        assert!(is_own_bait(&ring(), Fields::of(&token).get("secret_access_key")));
+    }
+
+    #[test]
+    fn what_is_not_ours_is_not_known() {
+        let token = Embedded::new(KeyRing::new([4; 32]), Some("decoy.example.org".parse().expect("a host")));
+        for kind in kinds::KINDS {
+            let token = token.mint_now(&claims(kind.id(), "shop"), BUILT).expect("mints");
+            assert!(!is_own_bait(&ring(), &kind.file_text(&Fields::of(&token))), "{}", kind.id());
+        }
+        assert!(!is_own_bait(&ring(), "") && !is_own_bait(&ring(), "hunter2") && !is_own_bait(&ring(), &"a".repeat(100_000)));
+    }
+
+    #[test]
+    fn a_token_of_one_kind_never_opens_as_another() {
+        for kind in kinds::KINDS {
+            for service in 0..20 {
+                let token = embedded().mint_now(&claims(kind.id(), &format!("service-{service}")), BUILT).expect("mints");
+                let value = Fields::of(&token).get(kind.identifying());
+                for other in kinds::KINDS.into_iter().filter(|other| other.id() != kind.id()) {
+                    assert!(other.recognise(&ring(), value).is_none(), "{} {}", kind.id(), other.id());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_changed_character_is_never_recognised() {
+        for kind in kinds::KINDS {
+            let token = embedded().mint_now(&claims(kind.id(), "shop"), BUILT).expect("mints");
+            let value = Fields::of(&token).get(kind.identifying());
+            let start = value.len() - kind.sealed(value).expect("its own shape").len();
+            for at in start..value.len() {
+                let mut changed = value.as_bytes().to_vec();
+                changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+                let changed = String::from_utf8(changed).expect("ASCII");
+                assert!(kinds::recognise(&ring(), &changed).is_none(), "{} {at}", kind.id());
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_claims_give_the_same_token_all_year() {
+        for kind in kinds::KINDS {
+            let mint = |created| embedded().mint_now(&claims(kind.id(), "shop"), created).expect("mints").fields;
+            assert_eq!(mint(BUILT), mint(BUILT + 86_400), "{}", kind.id());
+        }
+    }
+
+    #[test]
+    fn distinct_claims_give_distinct_tokens() {
+        distinct(2_000);
+    }
+
+    #[test]
+    #[ignore = "takes minutes; run it when the sealing changes"]
+    fn a_hundred_thousand_distinct_claims_give_distinct_tokens() {
+        distinct(100_000);
+    }
+
+    fn distinct(count: usize) {
+        let (ring, host) = (ring(), "decoy.example.org".parse().expect("a host"));
+        for kind in kinds::KINDS {
+            // Codes of 24 bits collide now and then; such pairs are refused before minting and left out here.
+            let (mut codes, mut tokens) = (HashSet::new(), HashSet::new());
+            for number in 0.. {
+                let (service, environment) = (format!("service-{}", number / 20), format!("environment-{}", number / 4 % 5));
+                let surface = Surface::ALL[number % 4];
+                let claims = Claims { service, environment, surface, kind: kind.id().to_owned(), epoch: 1 };
+                let recipe = Recipe::new(ring.newest(), &claims, &host, BUILT);
+                if codes.insert(recipe.codes) {
+                    assert!(tokens.insert(recipe.seal(kind.layout())), "{} {claims:?}", kind.id());
+                }
+                if tokens.len() == count {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Writes every kind's texts below a directory, for scanners to be tried on: `BAIT_SAMPLES` names it.
+    #[test]
+    #[ignore = "writes files for people to scan"]
+    #[expect(clippy::disallowed_methods, reason = "a directory for the person who runs it")]
+    fn samples_for_scanners() {
+        let directory = std::path::PathBuf::from(std::env::var("BAIT_SAMPLES").expect("BAIT_SAMPLES names a directory"));
+        // Scanners pass over the domains that are reserved for examples.
+        let embedded = Embedded::new(ring(), Some("ops.acme-internal.net".parse().expect("a host")));
+        for kind in kinds::KINDS {
+            let token = embedded.mint_now(&claims(kind.id(), "ghcr.io/acme/shop"), BUILT).expect("mints");
+            let fields = Fields::of(&token);
+            let stem = kind.variable_stems()[0];
+            let variables = kind.variables(&fields);
+            let env: Vec<String> = variables.iter().map(|(ending, value)| format!("{stem}{ending}={value}")).collect();
+            let history = format!("ARG {}={}", kind.build_argument(), variables[0].1);
+            let texts =
+                [("file.txt", kind.file_text(&fields)), ("env.json", serde_json::json!({ "Env": env }).to_string()), ("history.txt", history)];
+            for (name, text) in texts {
+                let directory = directory.join(kind.id());
+                std::fs::create_dir_all(&directory).expect("a directory");
+                std::fs::write(directory.join(name), text).expect("a file");
+            }
+        }
+    }
+
+    #[test]
+    fn bait_that_leads_nowhere_is_refused() {
+        let error = Embedded::new(ring(), None).mint_now(&claims("jwt", "shop"), BUILT).expect_err("no host");
+        assert!(error.to_string().contains("never triggers"));
+        let hint = error.hint().expect("says what to do");
+        assert!(["decoy.host", "--decoy", "HONEYCRATE_DECOY"].iter().all(|name| hint.contains(name)), "{hint}");
+    }
+}
