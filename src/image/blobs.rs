@@ -1,12 +1,12 @@
 //! Where an image's blobs are read from, whatever holds them.
 
 use std::collections::BTreeMap;
-use std::io::{Cursor, Read};
+use std::io::{self, Cursor, Read, Write};
 use std::sync::Arc;
 
 use crate::image::error::ImageError;
 use crate::oci::descriptor::Descriptor;
-use crate::oci::digest::Digest;
+use crate::oci::digest::{Digest, Hasher, HashingReader};
 
 /// A store of blobs that can be opened again and again, from several threads.
 ///
@@ -40,6 +40,31 @@ impl Blobs for Overlay {
             None => self.base.open(descriptor),
         }
     }
+}
+
+/// Copies a blob of any size and checks it on the way. On an error, what was written so far must be thrown away.
+///
+/// # Errors
+/// When it cannot be read or written, or is not what its descriptor says.
+pub fn copy_verified(blobs: &dyn Blobs, descriptor: &Descriptor, out: &mut dyn Write) -> Result<(), ImageError> {
+    let what = || format!("blob {}", descriptor.digest);
+    let mut reader = HashingReader::new(blobs.open(descriptor)?.take(descriptor.size.saturating_add(1)), Hasher::for_digest(&descriptor.digest));
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        let count = match reader.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(ImageError::from_io(&what(), error)),
+        };
+        out.write_all(&buffer[..count]).map_err(|cause| ImageError::Write { what: what(), cause })?;
+    }
+    let (digest, size) = reader.finish();
+    if (&digest, size) == (&descriptor.digest, descriptor.size) {
+        return Ok(());
+    }
+    let expected = format!("should be {} bytes with digest {}", descriptor.size, descriptor.digest);
+    Err(ImageError::Mismatch { what: "blob".to_owned(), expected, actual: format!("{size} and {digest}") })
 }
 
 /// Reads a whole small blob (a config, a manifest) and checks its size and digest.

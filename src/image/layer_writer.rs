@@ -58,16 +58,19 @@ pub fn write_tar(entries: &[NewEntry]) -> Vec<u8> {
 }
 
 fn write_entry(tar: &mut Vec<u8>, entry: &NewEntry) {
+    let data = if entry.kind == EntryKind::File { &entry.content[..] } else { b"" };
+    write_head(tar, entry, data.len() as u64);
+    write_data(tar, data);
+}
+
+/// Everything of an entry that stands before its data, of which there will be `size` bytes.
+pub(crate) fn write_head(tar: &mut Vec<u8>, entry: &NewEntry, size: u64) {
     let mut name = entry.path.clone();
     if entry.kind == EntryKind::Directory {
         name.push(b'/');
     }
     let is_link = matches!(entry.kind, EntryKind::Symlink | EntryKind::Hardlink);
-    let (link, data) = match entry.kind {
-        EntryKind::Symlink | EntryKind::Hardlink => (&entry.content[..], &b""[..]),
-        EntryKind::File => (&b""[..], &entry.content[..]),
-        EntryKind::Directory | EntryKind::Special => (&b""[..], &b""[..]),
-    };
+    let link = if is_link { &entry.content[..] } else { b"" };
 
     let mut records = Vec::new();
     let split = split_name(&name);
@@ -87,7 +90,7 @@ fn write_entry(tar: &mut Vec<u8>, entry: &NewEntry) {
     };
     let gid = number("gid", entry.gid.into(), 7);
     let mtime = number("mtime", entry.mtime.into(), 11);
-    let size = number("size", data.len() as i128, 11);
+    let size = number("size", size.into(), 11);
     let uid = number("uid", entry.uid.into(), 7);
     if !records.is_empty() {
         let sorted = sorted(records);
@@ -107,7 +110,6 @@ fn write_entry(tar: &mut Vec<u8>, entry: &NewEntry) {
     };
     let fields = Fields { kind, mode: entry.mode & 0o7777, uid, gid, size, mtime };
     write_header(tar, split.unwrap_or((b"", &name)), link, &fields);
-    write_data(tar, data);
 }
 
 struct Fields {

@@ -8,6 +8,7 @@ pub mod error;
 pub mod file_tree;
 pub mod layer;
 pub mod layer_writer;
+pub mod layout;
 pub mod limits;
 pub mod listing;
 pub mod stored;
