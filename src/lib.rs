@@ -10,6 +10,7 @@ pub mod bait;
 pub mod forge;
 pub mod scan;
 
+pub mod decoy;
 pub mod ledger;
 
 pub mod report;
