@@ -1,1 +1,13 @@
+//! The tests that look at the whole: the house, the documents, and the program run against real parts.
 
+mod common;
+
+mod architecture;
+mod bad_input;
+mod cli;
+mod demo;
+mod documents;
+mod laboratory;
+mod ship;
+mod static_binary;
+mod trap;

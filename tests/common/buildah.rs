@@ -1,0 +1,43 @@
+//! buildah: builds an image, pushes it to where skopeo can name it, and runs what arrived.
+
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::common::command::{Ran, must, program, run};
+use crate::common::debian;
+
+/// A store of buildah's own. The vfs driver copies every layer whole: keep images small.
+pub(crate) struct Buildah(TempDir);
+
+impl Buildah {
+    pub(crate) fn new() -> Self {
+        Self(TempDir::new().expect("a scratch folder can be made"))
+    }
+
+    /// Builds the Debian application, layer by layer, and writes it as an OCI layout; gives the source to name it by.
+    pub(crate) fn build(&self, layout: &Path) -> String {
+        let context = TempDir::new().expect("a scratch folder can be made");
+        debian::context(context.path());
+        must(self.command().args(["bud", "--isolation", "chroot", "--layers", "--quiet", "--tag", "shop"]).arg(context.path()));
+        let target = format!("oci:{}:latest", layout.display());
+        must(self.command().args(["push", "--quiet", "shop", &target]));
+        target
+    }
+
+    /// Runs the application of an image in a container.
+    pub(crate) fn run(&self, image: &str) -> Ran {
+        let container = must(self.command().args(["from", "--quiet", "--tls-verify=false", image])).trim().to_owned();
+        let ran = run(self.command().args(["run", "--isolation", "chroot", &container]).args(debian::COMMAND));
+        must(self.command().args(["rm", &container]));
+        ran
+    }
+
+    fn command(&self) -> Command {
+        let mut command = program("buildah", self.0.path());
+        let at = |name: &str| self.0.path().join(name);
+        command.arg("--root").arg(at("root")).arg("--runroot").arg(at("run")).args(["--storage-driver", "vfs"]);
+        command
+    }
+}

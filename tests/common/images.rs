@@ -1,0 +1,173 @@
+//! Small images made in code, as OCI layouts: layers, whiteouts, secrets in every place, indexes, attestations.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::path::Path;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::common::tar::Archive;
+
+const CREATED: &str = "2025-10-09T08:53:20Z";
+
+/// An image, layer by layer.
+#[derive(Clone)]
+pub(crate) struct Image {
+    architecture: &'static str,
+    env: Vec<String>,
+    layers: Vec<Vec<u8>>,
+    history: Vec<Value>,
+}
+
+impl Image {
+    pub(crate) fn new() -> Self {
+        let env = vec!["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()];
+        Self { architecture: "amd64", env, layers: Vec::new(), history: Vec::new() }
+    }
+
+    /// A shop without secrets: a base, configuration, code, and a build log that the last layer deletes.
+    pub(crate) fn shop() -> Self {
+        let routes = "export const route = (q) => fetch('/api?q=' + encodeURIComponent(q));\n".repeat(200);
+        Self::new()
+            .layer(
+                "ADD rootfs.tar.xz / # buildkit",
+                &[
+                    ("etc/os-release", "ID=debian\nVERSION_ID=\"12\"\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n"),
+                    ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"),
+                    ("root/.profile", "mesg n 2> /dev/null || true\n"),
+                    ("usr/bin/env", "\u{7f}ELF"),
+                ],
+            )
+            .layer("COPY config ./config # buildkit", &[("app/config/default.yml", "port: 8080\nlog: info\n"), ("app/config/limits.yml", "rate: 20\n")])
+            .layer("COPY src ./src # buildkit", &[("app/src/routes.js", &routes), ("app/package.json", "{\"name\":\"shop\",\"version\":\"4.2.0\"}\n")])
+            .layer("RUN /bin/sh -c npm run build # buildkit", &[("app/tmp/build.log", "step ok\n")])
+            .layer("RUN /bin/sh -c rm tmp/build.log # buildkit", &[("app/tmp/.wh.build.log", "")])
+            .env("NODE_ENV", "production")
+    }
+
+    /// Adds a layer of files, with the folders on the way; `.wh.NAME` deletes.
+    pub(crate) fn layer(mut self, step: &str, files: &[(&str, &str)]) -> Self {
+        let mut archive = Archive::default();
+        let mut folders = BTreeSet::new();
+        for (path, text) in files {
+            for (end, _) in path.match_indices('/') {
+                if folders.insert(&path[..end]) {
+                    archive.folder(&path[..end]);
+                }
+            }
+            archive.file(path, text.as_bytes());
+        }
+        self.layers.push(archive.finish());
+        self.history.push(json!({ "created": CREATED, "created_by": step, "comment": "buildkit.dockerfile.v0" }));
+        self
+    }
+
+    /// Sets a variable, with the step in the history that a build would leave.
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push(format!("{name}={value}"));
+        self.step(&format!("ENV {name}={value}"))
+    }
+
+    /// A build step that made no layer.
+    pub(crate) fn step(mut self, created_by: &str) -> Self {
+        self.history.push(json!({ "created": CREATED, "created_by": created_by, "comment": "buildkit.dockerfile.v0", "empty_layer": true }));
+        self
+    }
+
+    pub(crate) fn architecture(mut self, architecture: &'static str) -> Self {
+        self.architecture = architecture;
+        self
+    }
+
+    /// Writes the image as a layout with the tag `latest` and gives the source to name it by.
+    pub(crate) fn write(&self, layout: &Path) -> String {
+        let manifest = self.blobs(layout);
+        finish(layout, manifest)
+    }
+
+    /// Stores config, layers and manifest; gives the manifest's descriptor.
+    fn blobs(&self, layout: &Path) -> Value {
+        let (mut layers, mut diff_ids) = (Vec::new(), Vec::new());
+        for tar in &self.layers {
+            let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+            gzip.write_all(tar).expect("memory takes it");
+            let gzip = gzip.finish().expect("memory takes it");
+            diff_ids.push(digest(tar));
+            layers.push(blob(layout, "application/vnd.oci.image.layer.v1.tar+gzip", &gzip));
+        }
+        let config = json!({
+            "architecture": self.architecture, "os": "linux", "created": CREATED,
+            "config": { "Env": self.env, "Cmd": ["node", "src/routes.js"], "WorkingDir": "/app" },
+            "rootfs": { "type": "layers", "diff_ids": diff_ids }, "history": self.history,
+        });
+        let config = blob(layout, "application/vnd.oci.image.config.v1+json", config.to_string().as_bytes());
+        let kind = "application/vnd.oci.image.manifest.v1+json";
+        let manifest = json!({ "schemaVersion": 2, "mediaType": kind, "config": config, "layers": layers });
+        let mut descriptor = blob(layout, kind, manifest.to_string().as_bytes());
+        descriptor["platform"] = json!({ "architecture": self.architecture, "os": "linux" });
+        descriptor
+    }
+}
+
+/// Writes a multi-platform image as BuildKit does it: an index of manifests, each with its attestation beside it.
+pub(crate) fn write_index(layout: &Path, images: &[Image]) -> String {
+    let mut manifests: Vec<Value> = images.iter().map(|image| image.blobs(layout)).collect();
+    for subject in manifests.clone() {
+        let statement = json!({ "_type": "https://in-toto.io/Statement/v0.1", "predicateType": "https://slsa.dev/provenance/v0.2", "predicate": {} });
+        let layer = blob(layout, "application/vnd.in-toto+json", statement.to_string().as_bytes());
+        let config = json!({ "architecture": "unknown", "os": "unknown", "config": {}, "rootfs": { "type": "layers", "diff_ids": [layer["digest"]] } });
+        let config = blob(layout, "application/vnd.oci.image.config.v1+json", config.to_string().as_bytes());
+        let kind = "application/vnd.oci.image.manifest.v1+json";
+        let manifest = json!({ "schemaVersion": 2, "mediaType": kind, "config": config, "layers": [layer] });
+        let mut descriptor = blob(layout, kind, manifest.to_string().as_bytes());
+        descriptor["platform"] = json!({ "architecture": "unknown", "os": "unknown" });
+        descriptor["annotations"] =
+            json!({ "vnd.docker.reference.digest": subject["digest"], "vnd.docker.reference.type": "attestation-manifest" });
+        manifests.push(descriptor);
+    }
+    let kind = "application/vnd.oci.image.index.v1+json";
+    let index = json!({ "schemaVersion": 2, "mediaType": kind, "manifests": manifests });
+    let descriptor = blob(layout, kind, index.to_string().as_bytes());
+    finish(layout, descriptor)
+}
+
+/// A live-looking GitHub token with a valid checksum, put together here so that no file holds one.
+pub(crate) fn github_token(seed: u8) -> String {
+    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let random = Sha256::digest([seed]);
+    let body: String = random.iter().take(30).map(|byte| char::from(DIGITS[usize::from(*byte) % 62])).collect();
+    let mut sum = crc32fast::hash(body.as_bytes());
+    let mut check = [b'0'; 6];
+    for place in check.iter_mut().rev() {
+        *place = DIGITS[(sum % 62) as usize];
+        sum /= 62;
+    }
+    ["gh", "p_", &body, std::str::from_utf8(&check).expect("digits are ASCII")].concat()
+}
+
+fn finish(layout: &Path, mut descriptor: Value) -> String {
+    descriptor["annotations"] = json!({ "org.opencontainers.image.ref.name": "latest" });
+    let index = json!({ "schemaVersion": 2, "manifests": [descriptor] });
+    std::fs::write(layout.join("index.json"), index.to_string()).expect("the folder is writable");
+    std::fs::write(layout.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).expect("the folder is writable");
+    format!("oci:{}:latest", layout.display())
+}
+
+fn blob(layout: &Path, media_type: &str, bytes: &[u8]) -> Value {
+    let digest = digest(bytes);
+    let folder = layout.join("blobs/sha256");
+    std::fs::create_dir_all(&folder).expect("the folder is writable");
+    std::fs::write(folder.join(&digest["sha256:".len()..]), bytes).expect("the folder is writable");
+    json!({ "mediaType": media_type, "digest": digest, "size": bytes.len() })
+}
+
+fn digest(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    Sha256::digest(bytes).iter().fold("sha256:".to_owned(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("text grows");
+        text
+    })
+}

@@ -1,0 +1,16 @@
+//! The laboratory: the program in a home of its own, real registries, daemons and builders, and a thief.
+
+pub(crate) mod buildah;
+pub(crate) mod command;
+pub(crate) mod daemon;
+pub(crate) mod debian;
+pub(crate) mod decoy;
+pub(crate) mod honeycrate;
+pub(crate) mod images;
+pub(crate) mod registry;
+pub(crate) mod service;
+pub(crate) mod skopeo;
+pub(crate) mod tar;
+pub(crate) mod thief;
+pub(crate) mod tls;
+pub(crate) mod token_server;

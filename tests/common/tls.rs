@@ -1,0 +1,50 @@
+//! A certificate authority of our own, and the server certificates that it issues.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType};
+
+/// An authority that no system trusts.
+pub(crate) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    certificate: String,
+}
+
+/// The two files of a server, PEM.
+pub(crate) struct Identity {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let key = KeyPair::generate().expect("a key can be made");
+        let mut parameters = CertificateParams::default();
+        parameters.distinguished_name.push(DnType::CommonName, "Acme internal CA");
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let certificate = parameters.self_signed(&key).expect("an authority signs itself").pem();
+        Self { issuer: Issuer::new(parameters, key), certificate }
+    }
+
+    /// Writes the authority's certificate as `ca.crt`, the name that skopeo's folders of certificates use.
+    pub(crate) fn write(&self, folder: &Path) -> PathBuf {
+        let path = folder.join("ca.crt");
+        std::fs::write(&path, &self.certificate).expect("the folder is writable");
+        path
+    }
+
+    /// Issues a certificate for this machine's loopback names.
+    pub(crate) fn issue(&self, folder: &Path) -> Identity {
+        let key = KeyPair::generate().expect("a key can be made");
+        let mut parameters = CertificateParams::new(vec!["localhost".to_owned()]).expect("localhost is a name");
+        parameters.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let certificate = parameters.signed_by(&key, &self.issuer).expect("the authority signs");
+        let identity = Identity { certificate: folder.join("server.crt"), key: folder.join("server.key") };
+        std::fs::write(&identity.certificate, certificate.pem()).expect("the folder is writable");
+        std::fs::write(&identity.key, key.serialize_pem()).expect("the folder is writable");
+        identity
+    }
+}
