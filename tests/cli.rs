@@ -1,1 +1,91 @@
-//! x
+//! The surface of the program: its commands, their help, and how it ends.
+
+use crate::common::honeycrate::Honeycrate;
+
+/// Every command, with the options that people and scripts rely on.
+const COMMANDS: [(&[&str], &[&str]); 13] = [
+    (&["demo"], &[]),
+    (&["init"], &[]),
+    (
+        &["ship"],
+        &[
+            "--to",
+            "--env",
+            "--service",
+            "--decoy",
+            "--fail-on",
+            "--config",
+            "--ledger",
+            "--report",
+            "--dry-run",
+            "--plain-http",
+            "--ca-file",
+            "--username",
+            "--password-stdin",
+            "--password-file",
+        ],
+    ),
+    (&["scan"], &["--fail-on", "--report"]),
+    (&["plant"], &["--out", "--env", "--dry-run", "--dockerfile"]),
+    (&["push"], &[]),
+    (&["token", "list"], &[]),
+    (&["token", "trace"], &[]),
+    (&["ledger", "verify"], &[]),
+    (&["ledger", "export"], &[]),
+    (&["key", "new"], &["--file"]),
+    (&["decoy"], &["--listen", "--postgres", "--alerts"]),
+    (&["report"], &["--format"]),
+];
+
+#[test]
+fn every_command_has_help_that_names_its_options() {
+    let honeycrate = Honeycrate::stranger();
+    for (command, options) in COMMANDS {
+        let ran = honeycrate.run(&[command, &["--help"]].concat());
+        assert_eq!(ran.code, 0, "{command:?}: {}", ran.all());
+        for option in options {
+            assert!(ran.out().contains(option), "{command:?} does not tell of {option}");
+        }
+        assert!(ran.out().lines().all(|line| line.chars().count() <= 120), "{command:?}: a line is too long for a terminal");
+    }
+}
+
+#[test]
+fn the_help_lists_every_command() {
+    let help = Honeycrate::stranger().run(&["--help"]);
+    assert_eq!(help.code, 0);
+    for (command, _) in COMMANDS {
+        assert!(help.out().lines().any(|line| line.trim_start().starts_with(command[0])), "{} is not in:\n{}", command[0], help.out());
+    }
+}
+
+#[test]
+fn the_version_is_the_packages() {
+    let ran = Honeycrate::stranger().run(&["--version"]);
+    assert_eq!((ran.code, ran.out().trim()), (0, concat!("honeycrate ", env!("CARGO_PKG_VERSION"))));
+}
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    let honeycrate = Honeycrate::stranger();
+    for arguments in
+        [&["shp"][..], &["ship"], &["scan"], &["scan", "--no-such-option"], &["ship", "oci:x", "--to", "a", "--fail-on", "dreadful"], &[]]
+    {
+        assert_eq!(honeycrate.run(arguments).code, 2, "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_mistyped_command_is_answered_with_the_right_one() {
+    let ran = Honeycrate::stranger().run(&["shp"]);
+    assert!(ran.err().contains("'ship'"), "{}", ran.err());
+}
+
+#[test]
+fn help_needs_neither_home_nor_writable_folder() {
+    let honeycrate = Honeycrate::stranger();
+    let ran = crate::common::command::run(
+        honeycrate.command(&["ship", "--help"]).env_clear().env("PATH", crate::common::command::PATH).current_dir("/proc"),
+    );
+    assert_eq!(ran.code, 0, "{}", ran.all());
+}

@@ -32,7 +32,9 @@ fn an_image_goes_into_each_registry_and_comes_back_the_same() {
             std::fs::read_dir(layout.join("blobs/sha256")).expect("a layout").map(|entry| entry.expect("readable").file_name()).collect()
         };
         assert_eq!(blobs(before.path()), blobs(after.path()));
-        assert!(registry.writes().iter().any(|request| request.method == "PUT" && request.path == "/v2/acme/shop/manifests/1" && request.status == 201));
+        assert!(
+            registry.writes().iter().any(|request| request.method == "PUT" && request.path == "/v2/acme/shop/manifests/1" && request.status == 201)
+        );
         assert!(registry.stored() > 0);
     }
 }
@@ -95,7 +97,8 @@ fn the_thief_finds_what_lies_on_each_surface() {
         .env("RELEASE_REGISTRY_PASSWORD", &secrets[2])
         .step(&format!("RUN |1 TOKEN={} /bin/sh -c make # buildkit", secrets[3]))
         .write(layout.path());
-    let found: BTreeSet<_> = thief::loot(layout.path()).into_iter().map(|loot| (loot.surface, loot.kind, loot.address, loot.user, loot.secret)).collect();
+    let found: BTreeSet<_> =
+        thief::loot(layout.path()).into_iter().map(|loot| (loot.surface, loot.kind, loot.address, loot.user, loot.secret)).collect();
     let row = |surface: &str, kind: &str, address: &str, user: &str, secret: usize| {
         (surface.to_owned(), kind.to_owned(), address.to_owned(), user.to_owned(), secrets[secret].clone())
     };

@@ -1,1 +1,115 @@
-//! x
+//! The trap: a thief pulls a shipped image, searches it, and uses what it finds. Each use is one alert that says it all.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use tempfile::tempdir;
+
+use crate::common::command::must;
+use crate::common::decoy::{Address, Decoy};
+use crate::common::honeycrate::{Honeycrate, SERVICE, list};
+use crate::common::images::Image;
+use crate::common::registry::{Auth, Registry};
+use crate::common::thief::Loot;
+use crate::common::{skopeo, thief};
+
+/// The kinds of bait that lie in files, each of which leads to a face of the decoy.
+const KINDS: [&str; 10] =
+    ["registry-login", "database-url", "git-credentials", "pypi-index", "https-url", "npm-index", "kubeconfig", "s3-keys", "vault-token", "jwt"];
+
+/// Ships the shop with bait that leads to `address`, and pulls it as a thief does.
+fn steal(owner: &Honeycrate, registry: &Registry, name: &str, address: &Address) -> (Value, Vec<Loot>) {
+    let (built, stolen) = (tempdir().expect("scratch"), tempdir().expect("scratch"));
+    let source = Image::shop().write(built.path());
+    let mut command = owner.command(&["ship", &source, "--to", &registry.reference(name), "--env", "production", "--service", SERVICE]);
+    owner.access(command.args(["--decoy", &address.host()]), registry);
+    let shipped = owner.reported(&mut command);
+    assert_eq!(shipped.ran.code, 0, "{}", shipped.ran.all());
+    skopeo::pull(registry, name, stolen.path());
+    (shipped.report, thief::loot(stolen.path()))
+}
+
+/// The first member of this name, at any depth.
+fn member<'a>(document: &'a Value, name: &str) -> Option<&'a Value> {
+    match document {
+        Value::Object(members) => members.get(name).or_else(|| members.values().find_map(|value| member(value, name))),
+        Value::Array(values) => values.iter().find_map(|value| member(value, name)),
+        _ => None,
+    }
+}
+
+#[test]
+fn each_used_token_is_one_alert_that_names_the_surface_and_the_image() {
+    let (owner, registry, address) = (Honeycrate::new(), Registry::plain(Auth::None), Address::new());
+    let (report, loot) = steal(&owner, &registry, "acme/shop:1", &address);
+    let decoy = Decoy::start(&owner, &address);
+    let mut seen = 0;
+    for surface in ["file", "env", "buried", "history"] {
+        let found = loot.iter().find(|loot| loot.surface == surface).unwrap_or_else(|| panic!("nothing on {surface}: {loot:?}"));
+        let answer = thief::use_it(found);
+        let alerts = decoy.alerts(seen + 1);
+        assert_eq!(alerts.len(), seen + 1, "one use, one alert: {surface}, {}", answer.all());
+        let alert = &alerts[seen];
+        seen = alerts.len();
+        assert_eq!(member(alert, "surface"), Some(&surface.into()), "{alert}");
+        let placement = list(&report, "placements").iter().find(|placement| placement["surface"] == surface).expect("it was planted");
+        assert_eq!(member(alert, "fingerprint"), Some(&placement["fingerprint"]), "{alert}");
+        assert_eq!(member(alert, "environment"), Some(&"production".into()));
+        assert_eq!(member(alert, "service"), Some(&SERVICE.into()));
+        let digest = report["pushed"][0]["digest"].as_str().expect("a digest");
+        assert!(alert.to_string().contains(digest), "the alert names the image: {alert}");
+        assert!(!alert.to_string().contains(&found.secret), "the alert holds no token");
+        assert!(!answer.all().to_lowercase().contains("honey"), "the trap says what it is: {}", answer.all());
+    }
+    let triggered = owner.records().into_iter().filter(|record| record["event"] == "triggered").count();
+    assert_eq!(triggered, seen, "each alert is in the ledger");
+}
+
+#[test]
+fn every_kind_of_bait_leads_into_the_trap() {
+    let (owner, registry, address) = (Honeycrate::new(), Registry::plain(Auth::None), Address::new());
+    let mut stolen = Vec::new();
+    for kind in KINDS {
+        let config = format!("environments:\n  production:\n    kinds:\n      file: {kind}\n");
+        std::fs::write(owner.home().join("honeycrate.yaml"), config).expect("the home is writable");
+        let (report, loot) = steal(&owner, &registry, &format!("acme/{kind}:1"), &address);
+        let planted = list(&report, "placements").iter().any(|placement| placement["surface"] == "file" && placement["kind"] == kind);
+        assert!(planted, "{kind}: {}", report["placements"]);
+        let found = loot.into_iter().find(|loot| loot.surface == "file").unwrap_or_else(|| panic!("the thief finds no {kind}"));
+        stolen.push((kind, found));
+    }
+    let decoy = Decoy::start(&owner, &address);
+    for (number, (kind, loot)) in stolen.iter().enumerate() {
+        let answer = thief::use_it(loot);
+        let alerts = decoy.alerts(number + 1);
+        assert_eq!(alerts.len(), number + 1, "{kind}: {}", answer.all());
+        assert_eq!(member(&alerts[number], "kind"), Some(&(*kind).into()), "{}", alerts[number]);
+        assert_eq!(member(&alerts[number], "surface"), Some(&"file".into()));
+    }
+}
+
+#[test]
+fn what_is_no_token_of_ours_makes_no_alert() {
+    let (owner, registry, address) = (Honeycrate::new(), Registry::plain(Auth::None), Address::new());
+    let (_, loot) = steal(&owner, &registry, "acme/shop:1", &address);
+    let decoy = Decoy::start(&owner, &address);
+    let mut altered = loot.iter().find(|loot| loot.surface == "file").expect("a bait").clone();
+    let flip = |character: char| if character.is_ascii_digit() { '7' } else { 'q' };
+    altered.secret = altered.secret.chars().enumerate().map(|(at, character)| if at % 3 == 0 { flip(character) } else { character }).collect();
+    let _ = thief::use_it(&altered);
+    // A real use after it shows that the trap was listening all the time.
+    let _ = thief::use_it(loot.iter().find(|loot| loot.surface == "buried").expect("a bait"));
+    assert_eq!(decoy.alerts(1).len(), 1);
+}
+
+#[test]
+fn a_token_is_traced_to_the_images_that_carry_it() {
+    let (owner, registry, address) = (Honeycrate::new(), Registry::plain(Auth::None), Address::new());
+    let (report, _) = steal(&owner, &registry, "acme/shop:1", &address);
+    let fingerprints: BTreeSet<&str> = list(&report, "placements").iter().filter_map(|placement| placement["fingerprint"].as_str()).collect();
+    for fingerprint in fingerprints {
+        let trace = must(&mut owner.command(&["token", "trace", fingerprint]));
+        assert!(trace.contains(&registry.reference("acme/shop:1")), "{trace}");
+        assert!(trace.contains(report["pushed"][0]["digest"].as_str().expect("a digest")), "{trace}");
+    }
+}

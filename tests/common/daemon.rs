@@ -30,9 +30,8 @@ impl Daemon {
         let folder = TempDir::with_prefix("dockerd-").expect("a scratch folder can be made").keep();
         let at = |name: &str| folder.join(name).display().to_string();
         let socket = format!("unix://{}", at("socket"));
-        let mut arguments: Vec<&str> = "--storage-driver vfs --bridge none --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false"
-            .split(' ')
-            .collect();
+        let mut arguments: Vec<&str> =
+            "--storage-driver vfs --bridge none --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false".split(' ').collect();
         let (data, exec, pid) = (at("data"), at("exec"), at("pid"));
         arguments.extend(["--host", &socket, "--data-root", &data, "--exec-root", &exec, "--pidfile", &pid]);
         let service = Service::start_and_sweep("dockerd", &arguments, &folder);

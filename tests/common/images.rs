@@ -41,8 +41,14 @@ impl Image {
                     ("usr/bin/env", "\u{7f}ELF"),
                 ],
             )
-            .layer("COPY config ./config # buildkit", &[("app/config/default.yml", "port: 8080\nlog: info\n"), ("app/config/limits.yml", "rate: 20\n")])
-            .layer("COPY src ./src # buildkit", &[("app/src/routes.js", &routes), ("app/package.json", "{\"name\":\"shop\",\"version\":\"4.2.0\"}\n")])
+            .layer(
+                "COPY config ./config # buildkit",
+                &[("app/config/default.yml", "port: 8080\nlog: info\n"), ("app/config/limits.yml", "rate: 20\n")],
+            )
+            .layer(
+                "COPY src ./src # buildkit",
+                &[("app/src/routes.js", &routes), ("app/package.json", "{\"name\":\"shop\",\"version\":\"4.2.0\"}\n")],
+            )
             .layer("RUN /bin/sh -c npm run build # buildkit", &[("app/tmp/build.log", "step ok\n")])
             .layer("RUN /bin/sh -c rm tmp/build.log # buildkit", &[("app/tmp/.wh.build.log", "")])
             .env("NODE_ENV", "production")
@@ -118,14 +124,14 @@ pub(crate) fn write_index(layout: &Path, images: &[Image]) -> String {
     for subject in manifests.clone() {
         let statement = json!({ "_type": "https://in-toto.io/Statement/v0.1", "predicateType": "https://slsa.dev/provenance/v0.2", "predicate": {} });
         let layer = blob(layout, "application/vnd.in-toto+json", statement.to_string().as_bytes());
-        let config = json!({ "architecture": "unknown", "os": "unknown", "config": {}, "rootfs": { "type": "layers", "diff_ids": [layer["digest"]] } });
+        let config =
+            json!({ "architecture": "unknown", "os": "unknown", "config": {}, "rootfs": { "type": "layers", "diff_ids": [layer["digest"]] } });
         let config = blob(layout, "application/vnd.oci.image.config.v1+json", config.to_string().as_bytes());
         let kind = "application/vnd.oci.image.manifest.v1+json";
         let manifest = json!({ "schemaVersion": 2, "mediaType": kind, "config": config, "layers": [layer] });
         let mut descriptor = blob(layout, kind, manifest.to_string().as_bytes());
         descriptor["platform"] = json!({ "architecture": "unknown", "os": "unknown" });
-        descriptor["annotations"] =
-            json!({ "vnd.docker.reference.digest": subject["digest"], "vnd.docker.reference.type": "attestation-manifest" });
+        descriptor["annotations"] = json!({ "vnd.docker.reference.digest": subject["digest"], "vnd.docker.reference.type": "attestation-manifest" });
         manifests.push(descriptor);
     }
     let kind = "application/vnd.oci.image.index.v1+json";

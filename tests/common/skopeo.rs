@@ -32,9 +32,9 @@ pub(crate) fn push(source: &str, registry: &Registry, name: &str) {
     must(command.arg(source).arg(format!("docker://{}", registry.reference(name))));
 }
 
-/// Copies between places that need no credentials.
+/// Copies this machine's platform of an image between places that need no credentials.
 pub(crate) fn copy(source: &str, destination: &str) {
-    must(skopeo(Path::new("/nonexistent")).args(["copy", "--quiet", "--all", source, destination]));
+    must(skopeo(Path::new("/nonexistent")).args(["copy", "--quiet", source, destination]));
 }
 
 /// The manifest or index that a tag or digest names, byte for byte.
