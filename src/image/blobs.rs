@@ -83,7 +83,7 @@ pub fn read_verified(blobs: &dyn Blobs, descriptor: &Descriptor, limit: u64) -> 
         let actual = format!("{} bytes or more", bytes.len());
         return Err(ImageError::Mismatch { what: what(), expected: format!("should be {} bytes long", descriptor.size), actual });
     }
-    let mut hasher = crate::oci::digest::Hasher::for_digest(&descriptor.digest);
+    let mut hasher = Hasher::for_digest(&descriptor.digest);
     hasher.update(&bytes);
     let actual = hasher.finish();
     if actual != descriptor.digest {

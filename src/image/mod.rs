@@ -1,7 +1,11 @@
 //! An image's bytes: read, viewed, appended to, never edited in place.
 
 pub mod append;
+pub mod archive;
+pub mod archive_index;
+pub mod archive_writer;
 pub mod blobs;
+pub mod compress;
 pub mod compression;
 pub mod entry;
 pub mod error;
