@@ -7,6 +7,11 @@ pub enum OciError {
     Digest(String),
     #[error("reference `{text}` is not valid: {why}")]
     Reference { text: String, why: &'static str },
+    #[error("image location `{text}` is not valid: {why}")]
+    Location { text: String, why: String },
+    /// A path, or a reference: only a look at the file system tells.
+    #[error("image location `{0}` names no transport")]
+    NoTransport(String),
     #[error("{what} is not valid JSON: {cause}")]
     Json { what: &'static str, cause: serde_json::Error },
     #[error("{what} is {size} bytes long; the limit is {limit}")]
@@ -25,6 +30,9 @@ impl OciError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Reference { .. } => Some("write registry/repository:tag, all lower case, for example ghcr.io/acme/shop:1.4"),
+            Self::Location { .. } | Self::NoTransport(_) => {
+                Some("write for example docker-daemon:shop:1.4, oci:directory:tag or docker://ghcr.io/acme/shop:1.4")
+            }
             Self::Unsupported(_) => Some("rebuild or convert the image: Docker schema 2 and OCI manifests are read, schema 1 is not"),
             Self::DigestMismatch { .. } => Some("the image is damaged or was changed on the way; build or copy it again"),
             _ => None,
