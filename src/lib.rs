@@ -8,6 +8,7 @@ pub mod net;
 
 pub mod bait;
 pub mod forge;
+pub mod registry;
 pub mod scan;
 
 pub mod decoy;

@@ -1,0 +1,83 @@
+//! A registry's answer, read up to a limit.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use http::HeaderMap;
+use reqwest::Response;
+use url::Url;
+
+use crate::net::error::NetError;
+use crate::net::redirect::authority;
+use crate::net::retry::{asked_wait, is_transient};
+use crate::registry::challenge::{Challenge, strongest};
+use crate::registry::error::{RegistryError, Said};
+
+/// Error and token answers are read up to this many bytes.
+pub const MAX_SMALL: u64 = 64 << 10;
+
+/// A whole answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    /// Where it came from, after redirects.
+    pub url: Url,
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// Reads an answer's body.
+    ///
+    /// # Errors
+    /// When it breaks off or is longer than `limit` bytes.
+    pub async fn read(response: Response, what: &str, limit: u64) -> Result<Self, RegistryError> {
+        let (status, headers, url) = (response.status().as_u16(), response.headers().clone(), response.url().clone());
+        let host = authority(&url);
+        let mut body = Vec::new();
+        let mut stream = response.bytes_stream();
+        while let Some(piece) = stream.next().await {
+            body.extend_from_slice(&piece.map_err(|cause| NetError::of(&cause, &host))?);
+            if body.len() as u64 > limit {
+                return Err(RegistryError::TooLarge { what: format!("the answer to {what}"), limit });
+            }
+        }
+        Ok(Self { status, headers, url, body: body.into() })
+    }
+
+    /// A header's text; `None` where it is missing or no text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// Whether the same request may be answered otherwise a little later.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        is_transient(self.status, &String::from_utf8_lossy(&self.body))
+    }
+
+    /// How long the server asks us to wait.
+    #[must_use]
+    pub fn asked_wait(&self) -> Option<Duration> {
+        asked_wait(self.header("retry-after"), &String::from_utf8_lossy(&self.body), time::OffsetDateTime::now_utc())
+    }
+
+    /// What it says went wrong.
+    #[must_use]
+    pub fn said(&self) -> Said {
+        Said::of(&self.body)
+    }
+}
+
+/// The challenge of an answer that wants us to prove who we are.
+#[must_use]
+pub fn challenge_of(headers: &HeaderMap) -> Option<Challenge> {
+    strongest(headers.get_all(http::header::WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok()))
+}

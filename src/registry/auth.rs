@@ -1,0 +1,413 @@
+//! Proofs of who we are: answers to challenges, and the tokens that they buy, kept while they last.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use http::HeaderValue;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use serde::Deserialize;
+use tokio::sync::Mutex;
+use url::Url;
+use url::form_urlencoded::Serializer;
+
+use crate::net::client::{HttpClient, Purpose};
+use crate::net::error::NetError;
+use crate::net::redirect::authority;
+use crate::registry::answer::{Answer, MAX_SMALL};
+use crate::registry::attempts::Attempts;
+use crate::registry::challenge::{Bearer, Challenge};
+use crate::registry::credentials::{Credential, Credentials, Search};
+use crate::registry::error::RegistryError;
+use crate::registry::quirks::contract::Quirk;
+use crate::registry::realm;
+use crate::registry::scope::Scope;
+use crate::secret::value::Secret;
+
+/// Answers one registry's challenges.
+pub struct Authenticator {
+    http: HttpClient,
+    registry: String,
+    quirk: Quirk,
+    credentials: Credentials,
+    /// Token servers that the user trusts, as host names.
+    allowed_realms: Vec<String>,
+    state: Mutex<State>,
+}
+
+/// What goes into a request.
+#[derive(Clone)]
+pub struct Proof {
+    pub header: HeaderValue,
+    serial: u64,
+}
+
+#[derive(Default)]
+struct State {
+    challenge: Option<Challenge>,
+    proofs: HashMap<Scope, (Proof, Option<Instant>)>,
+    /// Searches by repository: a helper is asked once.
+    searches: HashMap<String, Search>,
+    notes: Vec<String>,
+    serial: u64,
+}
+
+#[derive(Deserialize)]
+struct TokenAnswer {
+    token: Option<String>,
+    access_token: Option<String>,
+    expires_in: Option<u64>,
+}
+
+/// How long a token lasts when its server does not say. Source: "Token Authentication Specification".
+const DEFAULT_LIFE: u64 = 60;
+/// The user name that goes with an identity token where only passwords are understood (Azure's convention).
+const IDENTITY_USER: &str = "00000000-0000-0000-0000-000000000000";
+
+impl Authenticator {
+    #[must_use]
+    pub fn new(http: HttpClient, registry: &str, quirk: Quirk, credentials: Credentials, allowed_realms: Vec<String>) -> Self {
+        Self { http, registry: registry.to_owned(), quirk, credentials, allowed_realms, state: Mutex::default() }
+    }
+
+    /// Keeps the challenge that the registry gave to an unproven request.
+    pub async fn learn(&self, challenge: Challenge) {
+        self.state.lock().await.challenge = Some(challenge);
+    }
+
+    /// What to send with a request for `scope`; `None` while the registry asks for nothing, or there is nothing to show.
+    ///
+    /// # Errors
+    /// When the token server cannot be asked or refuses.
+    pub async fn proof(&self, base: &Url, scope: &Scope) -> Result<Option<Proof>, RegistryError> {
+        let mut state = self.state.lock().await;
+        // Who may push may pull: reading back needs no token of its own.
+        let wider = Scope::push(&scope.repository);
+        let known = if scope.mount_from.is_none() { vec![scope, &wider] } else { vec![scope] };
+        let lasting = |scope: &Scope| state.proofs.get(scope).filter(|(_, until)| until.is_none_or(|until| Instant::now() < until));
+        if let Some((proof, _)) = known.into_iter().find_map(lasting) {
+            return Ok(Some(proof.clone()));
+        }
+        self.obtain(&mut state, base, scope, None).await
+    }
+
+    /// What to send after a refusal of `used`; `None` when there is nothing better.
+    ///
+    /// # Errors
+    /// When the token server cannot be asked or refuses.
+    pub async fn renew(&self, base: &Url, scope: &Scope, challenge: Option<Challenge>, used: Option<&Proof>) -> Result<Option<Proof>, RegistryError> {
+        let mut state = self.state.lock().await;
+        if let Some((proof, _)) = state.proofs.get(scope)
+            && used.is_none_or(|used| used.serial != proof.serial)
+        {
+            return Ok(Some(proof.clone()));
+        }
+        state.proofs.remove(scope);
+        let wanted = match &challenge {
+            Some(Challenge::Bearer(bearer)) => bearer.scope.clone(),
+            _ => None,
+        };
+        if challenge.is_some() {
+            state.challenge = challenge;
+        }
+        if used.is_some() && state.challenge == Some(Challenge::Basic) {
+            return Ok(None);
+        }
+        self.obtain(&mut state, base, scope, wanted).await
+    }
+
+    /// Where the credential for a repository came from, for messages.
+    pub async fn source(&self, repository: &str) -> String {
+        let state = self.state.lock().await;
+        match state.searches.get(repository) {
+            Some(Search { found: Some(found), .. }) => format!("the credential from {}", found.source),
+            Some(Search { troubles, .. }) if !troubles.is_empty() => format!("no credential ({})", troubles.join("; ")),
+            _ => "no credential".to_owned(),
+        }
+    }
+
+    /// What happened that the user may want to know.
+    pub async fn notes(&self) -> Vec<String> {
+        self.state.lock().await.notes.clone()
+    }
+
+    async fn obtain(&self, state: &mut State, base: &Url, scope: &Scope, wanted: Option<String>) -> Result<Option<Proof>, RegistryError> {
+        let Some(challenge) = state.challenge.clone() else { return Ok(None) };
+        if !state.searches.contains_key(&scope.repository) {
+            let search = self.credentials.find(&self.registry, &scope.repository).await;
+            state.searches.insert(scope.repository.clone(), search);
+        }
+        let found = state.searches.get(&scope.repository).and_then(|search| search.found.clone());
+        let (text, until) = match challenge {
+            Challenge::Basic => match found.map(|found| found.credential) {
+                Some(credential) => (basic(&credential), None),
+                None => return Ok(None),
+            },
+            Challenge::Bearer(bearer) => {
+                let (token, life) = self.buy(state, base, scope, &bearer, wanted, found.map(|found| (found.credential, found.source))).await?;
+                (Secret::new(format!("Bearer {}", token.expose())), Some(Instant::now() + life))
+            }
+        };
+        let unusable = |_| RegistryError::Answer {
+            registry: self.registry.clone(),
+            what: "the token request".to_owned(),
+            why: "the token cannot stand in a header".to_owned(),
+        };
+        let mut header = HeaderValue::from_str(text.expose()).map_err(unusable)?;
+        header.set_sensitive(true);
+        state.serial += 1;
+        let proof = Proof { header, serial: state.serial };
+        state.proofs.insert(scope.clone(), (proof.clone(), until));
+        Ok(Some(proof))
+    }
+
+    /// Buys a token; how long it may be used stands beside it.
+    async fn buy(
+        &self,
+        state: &mut State,
+        base: &Url,
+        scope: &Scope,
+        bearer: &Bearer,
+        wanted: Option<String>,
+        found: Option<(Credential, String)>,
+    ) -> Result<(Secret, Duration), RegistryError> {
+        let what = "the token request";
+        let unusable = |why: String| RegistryError::Answer { registry: self.registry.clone(), what: what.to_owned(), why };
+        let realm = Url::parse(&bearer.realm).ok().filter(|realm| realm.has_host() && matches!(realm.scheme(), "https" | "http"));
+        let realm = realm.ok_or_else(|| unusable("its realm is not an address".to_owned()))?;
+        let trusted = realm::is_trusted(&realm, base, &self.quirk, &self.allowed_realms);
+        let server = authority(&realm);
+        if !trusted && realm.scheme() != "https" && base.scheme() == "https" {
+            return Err(RegistryError::Denied { what: format!("ask {server} for a token"), why: "it is not reached over HTTPS".to_owned() });
+        }
+        if !trusted && found.is_some() {
+            let note = format!("{} sends us to {server} for tokens, which is not known to be its own: asked without credentials", self.registry);
+            if !state.notes.contains(&note) {
+                state.notes.push(note);
+            }
+        }
+        let shown = found.as_ref().filter(|_| trusted);
+        let mut words = scope.words();
+        words.extend(wanted.iter().flat_map(|text| text.split(' ')).filter(|word| !word.is_empty()).map(str::to_owned));
+        let mut seen = std::collections::HashSet::new();
+        words.retain(|word| seen.insert(word.clone()));
+
+        let mut answer = None;
+        if let Some((Credential::Identity(token), _)) = shown {
+            let form = identity_form(bearer, &words, token);
+            let posted = self.ask(base, &realm, Some(form), None, trusted).await?;
+            // Servers without OAuth 2 take the identity token as a password.
+            answer = (!matches!(posted.status, 404 | 405 | 501)).then_some(posted);
+        }
+        let answer = match answer {
+            Some(answer) => answer,
+            None => self.ask(base, &with_query(&realm, bearer, &words), None, shown.map(|(credential, _)| basic(credential)), trusted).await?,
+        };
+        if matches!(answer.status, 401 | 403) {
+            if found.is_some() && !trusted {
+                let why =
+                    format!("the registry {} does not own it by any rule that we know, and without credentials it gives no token", self.registry);
+                return Err(RegistryError::Denied { what: format!("send credentials to {server}"), why });
+            }
+            return Err(RegistryError::Unauthorized {
+                registry: self.registry.clone(),
+                what: format!("a token for {}", scope.repository),
+                status: answer.status,
+                source_of: shown.map_or("no credential".into(), |(_, source)| format!("the credential from {source}").into()),
+                said: answer.said(),
+                hint: self.quirk.push_hint,
+            });
+        }
+        if !answer.is_success() {
+            return Err(RegistryError::Protocol {
+                registry: self.registry.clone(),
+                what: what.to_owned(),
+                status: answer.status,
+                said: answer.said(),
+            });
+        }
+        let bought: TokenAnswer = serde_json::from_slice(&answer.body).map_err(|_| unusable("it is not a token".to_owned()))?;
+        let token = bought.token.or(bought.access_token).filter(|token| !token.is_empty()).ok_or_else(|| unusable("it holds no token".to_owned()))?;
+        let life = Duration::from_secs(bought.expires_in.unwrap_or(DEFAULT_LIFE).clamp(1, 24 * 3600));
+        Ok((Secret::new(token), life.mul_f64(0.9)))
+    }
+
+    /// One question to a token server, repeated while it has passing troubles. Redirects are answers like any other.
+    async fn ask(&self, base: &Url, url: &Url, form: Option<Secret>, basic: Option<Secret>, trusted: bool) -> Result<Answer, RegistryError> {
+        let own = trusted && (url.host() == base.host() || self.quirk.realms.iter().any(|realm| url.host_str() == Some(realm)));
+        let client = if own { self.http.for_host(url, Purpose::Api)? } else { self.http.for_foreign(url, base, Purpose::Api).await? };
+        let mut attempts = Attempts::new(self.http.settings().retry);
+        loop {
+            let mut request = match &form {
+                Some(form) => client.post(url.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.expose().to_owned()),
+                None => client.get(url.clone()),
+            };
+            if let Some(mut value) = basic.as_ref().and_then(|basic| HeaderValue::from_str(basic.expose()).ok()) {
+                value.set_sensitive(true);
+                request = request.header(AUTHORIZATION, value);
+            }
+            let outcome = match request.send().await {
+                Ok(response) => Answer::read(response, "the token request", MAX_SMALL).await,
+                Err(cause) => Err(NetError::of(&cause, &authority(url)).into()),
+            };
+            match outcome {
+                Ok(answer) if answer.is_transient() => {
+                    if !attempts.again(answer.asked_wait()).await {
+                        return Ok(answer);
+                    }
+                }
+                Err(RegistryError::Unreachable(cause)) if cause.is_transient() => {
+                    if !attempts.again(None).await {
+                        return Err(cause.into());
+                    }
+                }
+                other => return other,
+            }
+        }
+    }
+}
+
+fn basic(credential: &Credential) -> Secret {
+    let (user, password) = match credential {
+        Credential::Password { user, password } => (user.as_str(), password),
+        Credential::Identity(token) => (IDENTITY_USER, token),
+    };
+    let pair = Secret::new(format!("{user}:{}", password.expose()));
+    Secret::new(format!("Basic {}", BASE64_STANDARD.encode(pair.expose())))
+}
+
+fn with_query(realm: &Url, bearer: &Bearer, words: &[String]) -> Url {
+    let mut url = realm.clone();
+    let mut query = url.query_pairs_mut();
+    if let Some(service) = &bearer.service {
+        query.append_pair("service", service);
+    }
+    for word in words {
+        query.append_pair("scope", word);
+    }
+    drop(query);
+    url
+}
+
+/// Source: Docker Registry, "OAuth2 Token Authentication".
+fn identity_form(bearer: &Bearer, words: &[String], token: &Secret) -> Secret {
+    let mut form = Serializer::new(String::new());
+    form.append_pair("grant_type", "refresh_token").append_pair("client_id", "honeycrate").append_pair("scope", &words.join(" "));
+    if let Some(service) = &bearer.service {
+        form.append_pair("service", service);
+    }
+    form.append_pair("refresh_token", token.expose());
+    Secret::new(form.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::reference::Reference;
+    use crate::registry::client::Registry;
+    use crate::registry::credentials::CredentialSettings;
+    use crate::registry::scripted::{BASIC, Scripted, line, registry};
+
+    const INDEX: &str = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
+
+    fn reference(server: &Scripted, digest: bool) -> Reference {
+        let tag = if digest { format!("@{}", crate::oci::digest::Digest::of(INDEX.as_bytes())) } else { ":1".to_owned() };
+        format!("localhost:{}/a/b{tag}", server.address.port()).parse().expect("a reference")
+    }
+
+    fn bearer(realm: std::net::SocketAddr, host: &str) -> String {
+        format!(r#"WWW-Authenticate: Bearer realm="http://{host}:{}/token",service="here",scope="repository:a/b:pull""#, realm.port())
+    }
+
+    #[tokio::test]
+    async fn a_token_is_bought_once_and_shown_until_it_is_refused() {
+        let mut server = Scripted::bind().await;
+        let challenge = bearer(server.address, "localhost");
+        server.play(vec![
+            line("GET /v2/", 401, &[&challenge], ""),
+            line("GET /token?service=here&scope=repository%3Aa%2Fb%3Apull", 200, &[], r#"{"token":"one","expires_in":300}"#),
+            line("GET /v2/a/b/manifests/1", 200, &[], INDEX),
+            line("GET /v2/a/b/manifests/1", 401, &[&challenge], ""),
+            line("GET /token?service=here&scope=repository%3Aa%2Fb%3Apull", 200, &[], r#"{"access_token":"two"}"#),
+            line("GET /v2/a/b/manifests/1", 200, &[], INDEX),
+        ]);
+        let registry = registry(&server);
+        for _ in 0..2 {
+            registry.manifest(&reference(&server, false)).await.expect("allowed");
+        }
+        let shown: Vec<_> = server.heard().into_iter().map(|heard| heard.authorization.unwrap_or_default()).collect();
+        assert_eq!(shown, ["", BASIC, "Bearer one", "Bearer one", BASIC, "Bearer two"]);
+    }
+
+    #[tokio::test]
+    async fn a_foreign_realm_gets_no_credential() {
+        let (mut server, mut foreign) = (Scripted::bind().await, Scripted::bind().await);
+        server.play(vec![line("GET /v2/", 401, &[&bearer(foreign.address, "127.0.0.1")], ""), line("GET /v2/a/b/manifests/1", 200, &[], INDEX)]);
+        foreign.play(vec![line("GET /token", 200, &[], r#"{"token":"anonymous"}"#)]);
+        let registry = registry(&server);
+        registry.manifest(&reference(&server, false)).await.expect("public");
+        assert!(foreign.heard().iter().all(|heard| heard.authorization.is_none()));
+        assert_eq!(server.heard()[1].authorization.as_deref(), Some("Bearer anonymous"));
+        assert!(registry.notes().await[0].contains("without credentials"));
+    }
+
+    #[tokio::test]
+    async fn a_token_server_s_redirect_is_not_followed() {
+        let (mut server, mut foreign) = (Scripted::bind().await, Scripted::bind().await);
+        foreign.play(Vec::new());
+        let location = format!("Location: http://127.0.0.1:{}/steal", foreign.address.port());
+        server.play(vec![line("GET /v2/", 401, &[&bearer(server.address, "localhost")], ""), line("GET /token", 307, &[&location], "")]);
+        let error = registry(&server).manifest(&reference(&server, false)).await.expect_err("no token");
+        assert!(matches!(error, RegistryError::Protocol { status: 307, .. }), "{error}");
+        assert!(foreign.heard().is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_identity_token_is_posted_and_then_tried_as_a_password() {
+        let mut server = Scripted::bind().await;
+        server.play(vec![
+            line("GET /v2/", 401, &[&bearer(server.address, "localhost")], ""),
+            line("POST /token", 404, &[], ""),
+            line("GET /token", 200, &[], r#"{"token":"one"}"#),
+            line("GET /v2/a/b/manifests/1", 200, &[], INDEX),
+        ]);
+        let host = format!("localhost:{}", server.address.port());
+        let config = format!(r#"{{"auths":{{"{host}":{{"identitytoken":"refresh"}}}}}}"#);
+        let environment = [("DOCKER_AUTH_CONFIG".to_owned(), config)].into();
+        let credentials = Credentials::new(CredentialSettings { environment, ..CredentialSettings::default() });
+        let registry = Registry::new(registry(&server).http().clone(), &host, credentials, Vec::new());
+        registry.manifest(&reference(&server, false)).await.expect("allowed");
+        let heard = server.heard();
+        assert_eq!(heard[1].authorization, None);
+        let form = String::from_utf8(heard[1].body.clone()).expect("a form");
+        assert_eq!(form, "grant_type=refresh_token&client_id=honeycrate&scope=repository%3Aa%2Fb%3Apull&service=here&refresh_token=refresh");
+        assert!(heard[2].authorization.as_deref().is_some_and(|shown| shown.starts_with("Basic ")));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_names_the_source_and_not_the_secret() {
+        let mut server = Scripted::bind().await;
+        let refused = r#"{"errors":[{"code":"UNAUTHORIZED","message":"who?"}]}"#;
+        server.play(vec![
+            line("GET /v2/", 401, &["WWW-Authenticate: Basic realm=\"x\""], ""),
+            line("GET /v2/a/b/manifests/1", 401, &["WWW-Authenticate: Basic realm=\"x\""], refused),
+        ]);
+        let error = registry(&server).manifest(&reference(&server, false)).await.expect_err("refused");
+        let text = format!("{error} {error:?}");
+        assert!(text.contains("the given user and password") && text.contains("who?"), "{text}");
+        assert!(!text.contains("hunter2") && !text.contains("dXNlc"), "{text}");
+        assert_eq!(server.heard().len(), 2, "the same password is not shown twice");
+    }
+
+    #[tokio::test]
+    async fn a_digest_that_does_not_fit_is_refused() {
+        let mut server = Scripted::bind().await;
+        server.play(vec![
+            line("GET /v2/", 200, &[], ""),
+            line(&format!("GET /v2/a/b/manifests/{}", reference(&server, true).digest.expect("one")), 200, &[], "{}"),
+        ]);
+        let error = registry(&server).manifest(&reference(&server, true)).await.expect_err("other bytes");
+        assert!(matches!(error, RegistryError::Mismatch { .. }), "{error}");
+    }
+}

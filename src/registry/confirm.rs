@@ -1,0 +1,43 @@
+//! Reads back what a push left: every manifest byte for byte, every blob by its size.
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+
+use crate::image::stored::StoredImage;
+use crate::oci::reference::Reference;
+use crate::registry::client::{Presence, Registry};
+use crate::registry::error::RegistryError;
+use crate::registry::push::{blobs, documents};
+use crate::registry::scope::Scope;
+
+/// Checks that the repository of `reference` holds the image, and that its tag, if it has one, leads to it.
+///
+/// # Errors
+/// When anything is missing or differs.
+pub async fn confirm(registry: &Registry, reference: &Reference, image: &StoredImage, parallel: usize) -> Result<(), RegistryError> {
+    let mismatch =
+        |what: String, expected: String, actual: String| RegistryError::Mismatch { registry: registry.host().to_owned(), what, expected, actual };
+    for (descriptor, bytes) in documents(image) {
+        // By digest the bytes can only be the same, or the read fails.
+        let (document, _) = registry.manifest(&reference.at(&descriptor.digest)).await?;
+        debug_assert_eq!(document.bytes(), &bytes[..], "equal digests of unequal bytes");
+    }
+    if let Some(tag) = &reference.tag {
+        let (document, found) = registry.manifest(&Reference { digest: None, ..reference.clone() }).await?;
+        if document.bytes() != image.document() {
+            return Err(mismatch(format!("tag {tag}"), format!("should lead to {}", image.digest()), found.digest.to_string()));
+        }
+    }
+    let checks = blobs(image).into_iter().map(|blob| async move {
+        match registry.presence(&blob, Scope::push(&reference.repository)).await? {
+            Presence::Present(size) if size.is_none_or(|size| size == blob.size) => Ok(()),
+            found => {
+                let actual = match found {
+                    Presence::Present(Some(size)) => format!("{size}"),
+                    _ => "none".to_owned(),
+                };
+                Err(mismatch(format!("blob {}", blob.digest), format!("should have {} bytes", blob.size), actual))
+            }
+        }
+    });
+    futures_util::stream::iter(checks).buffer_unordered(parallel).try_collect().await
+}

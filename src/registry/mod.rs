@@ -1,0 +1,22 @@
+//! Registries: what they ask for, what they hold, and how an image gets there.
+
+pub mod answer;
+pub mod attempts;
+pub mod auth;
+pub mod challenge;
+pub mod client;
+pub mod confirm;
+pub mod credential_helper;
+pub mod credentials;
+pub mod docker_config;
+pub mod error;
+pub mod exchange;
+pub mod pull;
+pub mod push;
+pub mod quirks;
+pub mod realm;
+pub mod scope;
+pub mod upload;
+
+#[cfg(test)]
+mod scripted;

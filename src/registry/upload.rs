@@ -1,0 +1,296 @@
+//! One blob on its way into a registry.
+
+use std::io::Read as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::Method;
+use reqwest::Body;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use url::Url;
+
+use crate::image::blobs::Blobs;
+use crate::image::error::ImageError;
+use crate::net::error::NetError;
+use crate::net::redirect::next_hop;
+use crate::oci::descriptor::Descriptor;
+use crate::oci::digest::{Hasher, HashingReader};
+use crate::registry::answer::{Answer, MAX_SMALL, challenge_of};
+use crate::registry::attempts::Attempts;
+use crate::registry::auth::Proof;
+use crate::registry::client::{Registry, told_digest};
+use crate::registry::error::RegistryError;
+use crate::registry::exchange::{Call, wants_better};
+use crate::registry::scope::Scope;
+
+/// Bytes that travel at once from the reading thread to the network; a few of them wait in between.
+const PIECE: usize = 256 << 10;
+const WAITING: usize = 2;
+/// A registry may think about a whole blob for so many times its allowed silence: it hashes and moves it.
+const THINKING: u32 = 5;
+
+/// What is to be uploaded, and how it is told.
+pub struct BlobUpload<'a> {
+    pub registry: &'a Registry,
+    pub blobs: &'a Arc<dyn Blobs>,
+    pub descriptor: &'a Descriptor,
+    pub scope: &'a Scope,
+    /// Called with the number of bytes that went out; bytes that go out twice are told twice.
+    pub progress: Arc<dyn Fn(u64) + Send + Sync>,
+}
+
+/// How the bytes are sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// One PUT with the whole blob: fastest, and free of the size limits that registries set on pieces.
+    Whole,
+    /// PATCHes and a closing PUT, for registries that refuse that.
+    Pieces,
+}
+
+/// The bytes of a blob, as they come from the reading thread, and what stopped it.
+struct Source {
+    pieces: Receiver<Bytes>,
+    failure: Arc<Mutex<Option<ImageError>>>,
+}
+
+impl BlobUpload<'_> {
+    /// Uploads the blob, beginning with `session` where a refused mount has opened one.
+    ///
+    /// Whatever interrupts it, it begins again at the first byte, which is why the blob must be readable more than once.
+    ///
+    /// # Errors
+    /// When the registry refuses, cannot be reached after repetitions, or the blob cannot be read.
+    pub async fn run(&self, mut session: Option<Url>) -> Result<(), RegistryError> {
+        let call = self.call(Method::PUT, self.registry.base().await?);
+        let mut attempts = Attempts::new(self.registry.http().settings().retry);
+        let (mut renewed, mut manner) = (false, Manner::Whole);
+        loop {
+            let location = match session.take() {
+                Some(location) => location,
+                None => self.begin().await?,
+            };
+            let proof = self.registry.proof_for(&location, self.scope).await?;
+            let outcome = match manner {
+                Manner::Whole => self.whole(location, proof.as_ref()).await,
+                Manner::Pieces => self.in_pieces(location, proof.as_ref()).await,
+            };
+            let answer = match outcome {
+                Ok(answer) => answer,
+                Err(RegistryError::Unreachable(cause)) if cause.is_transient() => {
+                    if attempts.again(None).await {
+                        continue;
+                    }
+                    return Err(cause.into());
+                }
+                Err(error) => return Err(error),
+            };
+            if answer.is_success() {
+                return self.check(&answer);
+            }
+            if proof.is_some() && !renewed && wants_better(answer.status, &answer.headers) {
+                renewed = true;
+                let base = self.registry.base().await?;
+                if self.registry.auth().renew(&base, self.scope, challenge_of(&answer.headers), proof.as_ref()).await?.is_some() {
+                    continue;
+                }
+            }
+            if answer.is_transient() || answer.said().code.starts_with("BLOB_UPLOAD_") {
+                if attempts.again(answer.asked_wait()).await {
+                    continue;
+                }
+                return Err(self.registry.worn_out(&call.what, attempts.made(), &answer));
+            }
+            if manner == Manner::Whole && matches!(answer.status, 404 | 405 | 411 | 413 | 415 | 416 | 501) {
+                manner = Manner::Pieces;
+                continue;
+            }
+            return Err(self.registry.refusal(&call, &answer).await);
+        }
+    }
+
+    /// Opens a session.
+    async fn begin(&self) -> Result<Url, RegistryError> {
+        let url = self.registry.url(&self.scope.repository, &["blobs", "uploads", ""]).await?;
+        let call = self.call(Method::POST, url);
+        let answer = self.registry.ask(&call, MAX_SMALL).await?;
+        if answer.status != 202 {
+            return Err(self.registry.refusal(&call, &answer).await);
+        }
+        location(&answer)?.ok_or_else(|| {
+            let why = "it names no location for the upload".to_owned();
+            RegistryError::Answer { registry: self.registry.host().to_owned(), what: call.what.clone(), why }
+        })
+    }
+
+    async fn whole(&self, location: Url, proof: Option<&Proof>) -> Result<Answer, RegistryError> {
+        let size = self.descriptor.size;
+        let url = closing(&location, self.descriptor);
+        let call = self.call(Method::PUT, url).with("content-length", &size.to_string()).with("content-type", "application/octet-stream");
+        let mut source = self.source();
+        // The request begins with the first piece at hand: opening a blob may take its source a while.
+        let mut first = source.pieces.recv().await;
+        source.check()?;
+        let (sent, progress) = (Arc::new(AtomicU64::new(0)), Arc::clone(&self.progress));
+        let (counted, failure, mut pieces) = (Arc::clone(&sent), Arc::clone(&source.failure), source.pieces);
+        let body = futures_util::stream::poll_fn(move |context| {
+            let piece = match first.take() {
+                Some(piece) => Some(piece),
+                None => std::task::ready!(pieces.poll_recv(context)),
+            };
+            let stopped = piece.is_none() && failed(&failure).is_some();
+            std::task::Poll::Ready(match piece {
+                Some(piece) => {
+                    counted.fetch_add(piece.len() as u64, Ordering::Relaxed);
+                    progress(piece.len() as u64);
+                    Some(Ok(piece))
+                }
+                // The length is announced, so an early end must be an error.
+                None if stopped => Some(Err(std::io::Error::other("the blob cannot be read further"))),
+                None => None,
+            })
+        });
+        let request = self.registry.send_once(&call, Body::wrap_stream(body), proof);
+        let outcome = self.watched(request, &sent).await;
+        match failed(&source.failure).take() {
+            Some(error) => Err(error.into()),
+            None => outcome,
+        }
+    }
+
+    async fn in_pieces(&self, mut location: Url, proof: Option<&Proof>) -> Result<Answer, RegistryError> {
+        let mut source = self.source();
+        let limit = self.registry.quirk().chunk;
+        let mut start = 0_u64;
+        let mut rest = Bytes::new();
+        loop {
+            let mut piece = Vec::with_capacity(limit);
+            while piece.len() < limit {
+                if rest.is_empty() {
+                    let Some(next) = source.pieces.recv().await else { break };
+                    rest = next;
+                }
+                piece.extend_from_slice(&rest.split_to(rest.len().min(limit - piece.len())));
+            }
+            source.check()?;
+            if piece.is_empty() {
+                break;
+            }
+            let length = piece.len() as u64;
+            let call = self.call(Method::PATCH, location.clone()).with("content-type", "application/octet-stream");
+            let call = call.with("content-range", &format!("{start}-{}", start + length - 1)).with("content-length", &length.to_string());
+            let answer = self.watched(self.registry.send_once(&call, piece.into(), proof), &AtomicU64::new(start + length)).await?;
+            if !answer.is_success() {
+                return Ok(answer);
+            }
+            location = self::location(&answer)?.unwrap_or(location);
+            start += length;
+            (self.progress)(length);
+        }
+        let call = self.call(Method::PUT, closing(&location, self.descriptor)).with("content-length", "0");
+        self.watched(self.registry.send_once(&call, Body::default(), proof), &AtomicU64::new(start)).await
+    }
+
+    /// Ends a request that makes no progress.
+    async fn watched(&self, request: impl Future<Output = Result<Answer, RegistryError>>, sent: &AtomicU64) -> Result<Answer, RegistryError> {
+        let idle = self.registry.http().settings().idle_timeout;
+        tokio::pin!(request);
+        let (mut before, mut silent) = (0, 0);
+        loop {
+            if let Ok(outcome) = tokio::time::timeout(idle, &mut request).await {
+                return outcome;
+            }
+            let now = sent.load(Ordering::Relaxed);
+            silent = if now == before { silent + 1 } else { 0 };
+            before = now;
+            if silent >= if now < self.descriptor.size { 1 } else { THINKING } {
+                let why = format!("no progress for {} s after {now} of {} bytes", idle.saturating_mul(silent).as_secs(), self.descriptor.size);
+                return Err(NetError::Timeout { host: self.registry.host().to_owned(), why }.into());
+            }
+        }
+    }
+
+    fn check(&self, answer: &Answer) -> Result<(), RegistryError> {
+        match told_digest(answer, self.descriptor.digest.algorithm()) {
+            Some(told) if told != self.descriptor.digest => Err(RegistryError::Mismatch {
+                registry: self.registry.host().to_owned(),
+                what: "the uploaded blob".to_owned(),
+                expected: format!("should have digest {}", self.descriptor.digest),
+                actual: told.to_string(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn call(&self, method: Method, url: Url) -> Call {
+        Call::new(&format!("the upload of blob {}", self.descriptor.digest), method, url, self.scope.clone())
+    }
+
+    /// Starts a thread that reads the blob; it ends when the blob or its receiver does.
+    fn source(&self) -> Source {
+        let (sender, pieces) = channel(WAITING);
+        let failure = Arc::default();
+        let (blobs, descriptor, kept) = (Arc::clone(self.blobs), self.descriptor.clone(), Arc::clone(&failure));
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = read(&*blobs, &descriptor, &sender) {
+                *failed(&kept) = Some(error);
+            }
+        });
+        Source { pieces, failure }
+    }
+}
+
+impl Source {
+    fn check(&self) -> Result<(), ImageError> {
+        failed(&self.failure).take().map_or(Ok(()), Err)
+    }
+}
+
+/// Where an answer wants the next request of its session.
+pub(crate) fn location(answer: &Answer) -> Result<Option<Url>, NetError> {
+    answer.header("location").map(|location| next_hop(&answer.url, location)).transpose()
+}
+
+fn failed(failure: &Mutex<Option<ImageError>>) -> std::sync::MutexGuard<'_, Option<ImageError>> {
+    failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// The address of the closing request: the location with all that its query holds, and the digest.
+fn closing(location: &Url, descriptor: &Descriptor) -> Url {
+    let mut url = location.clone();
+    let query = url.query().filter(|query| !query.is_empty()).map_or_else(String::new, |query| format!("{query}&"));
+    url.set_query(Some(&format!("{query}digest={}", descriptor.digest)));
+    url
+}
+
+/// Sends a blob's bytes on. The last piece stays here until size and digest are known to be right.
+fn read(blobs: &dyn Blobs, descriptor: &Descriptor, sender: &Sender<Bytes>) -> Result<(), ImageError> {
+    let what = || format!("blob {}", descriptor.digest);
+    let mut reader = HashingReader::new(blobs.open(descriptor)?, Hasher::for_digest(&descriptor.digest));
+    let mut held: Option<Bytes> = None;
+    loop {
+        let mut piece = Vec::with_capacity(PIECE);
+        reader.by_ref().take(PIECE as u64).read_to_end(&mut piece).map_err(|cause| ImageError::Read { what: what(), cause })?;
+        if reader.count() > descriptor.size {
+            let expected = format!("should be {} bytes long", descriptor.size);
+            return Err(ImageError::Mismatch { what: what(), expected, actual: "more".to_owned() });
+        }
+        if piece.is_empty() {
+            break;
+        }
+        if let Some(piece) = held.replace(piece.into())
+            && sender.blocking_send(piece).is_err()
+        {
+            return Ok(());
+        }
+    }
+    let (digest, size) = reader.finish();
+    if size != descriptor.size || digest != descriptor.digest {
+        let expected = format!("should be {} bytes long", descriptor.size);
+        return Err(ImageError::Mismatch { what: what(), expected, actual: format!("{size} bytes with digest {digest}") });
+    }
+    // Nobody may be listening any more; then the request has failed for a reason of its own.
+    let _ = held.map(|piece| sender.blocking_send(piece));
+    Ok(())
+}
