@@ -1,3 +1,15 @@
 //! Finds leaked secrets in every layer, config and history.
 
+pub mod checks;
+pub mod checksum;
+pub mod content;
+pub mod decode;
 pub mod finding;
+pub mod matcher;
+pub mod path_class;
+pub mod placeholder;
+pub mod prefilter;
+pub mod redact;
+pub mod rule;
+pub mod rule_set;
+pub mod structure;

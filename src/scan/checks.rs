@@ -1,0 +1,167 @@
+//! The table of checks that rules name: each looks at a match and says whether it is a credential.
+
+use crate::scan::checksum;
+use crate::scan::placeholder::{is_placeholder, is_word_or_code};
+use crate::scan::structure::{self, Jwt, Pem};
+
+/// A match that a check looks at.
+#[derive(Clone, Copy)]
+pub struct Candidate<'a> {
+    pub secret: &'a [u8],
+    /// The holder's name, where the rule has a group `id`.
+    pub id: Option<&'a [u8]>,
+    /// The whole match.
+    pub text: &'a [u8],
+    /// Seconds since 1970.
+    pub now: i64,
+}
+
+/// What a check says of a match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opinion {
+    /// It is no credential.
+    Drop,
+    /// Nothing to say.
+    Keep,
+    /// It is one beyond doubt: confidence becomes high.
+    Confirm,
+    /// It is one of little worth, such as an expired or encrypted one: severity becomes low.
+    Mild,
+}
+
+/// One row of the table.
+pub struct Check {
+    pub name: &'static str,
+    /// What it looks at, for `honeycrate explain`.
+    pub what: &'static str,
+    pub judge: fn(&Candidate<'_>) -> Opinion,
+}
+
+/// All checks, by name. A failed checksum drops the match: no issuer gives out a token that its own checksum denies.
+pub const CHECKS: &[Check] = &[
+    Check { name: "age", what: "the Bech32 checksum of an age identity", judge: |c| sure(checksum::bech32(c.secret)) },
+    Check { name: "aws-key-id", what: "the key id is no documented sample and decodes to an account number", judge: aws_key_id },
+    Check { name: "base64-json", what: "the token is JSON in base64", judge: |c| sure(structure::is_base64_json(c.secret)) },
+    Check { name: "base64-pair", what: "the text is `user:password` in base64, and the password no placeholder", judge: base64_pair },
+    Check {
+        name: "crc32-base62",
+        what: "the last 6 characters are the CRC-32 of those after the prefix",
+        judge: |c| sure(checksum::base62_crc32_of_body(c.secret)),
+    },
+    Check {
+        name: "crc32-base62-all",
+        what: "the last 6 characters are the CRC-32 of all before them",
+        judge: |c| sure(checksum::base62_crc32_of_all(c.secret)),
+    },
+    Check { name: "crc32-grafana", what: "the part after the last `_` is the CRC-32 of all before it", judge: |c| sure(checksum::grafana(c.secret)) },
+    Check {
+        name: "crc32-hex",
+        what: "the last 8 characters are the CRC-32 of those after the prefix",
+        judge: |c| sure(checksum::hex_crc32_of_body(c.secret)),
+    },
+    Check {
+        name: "crc32-hex-all",
+        what: "the last 8 characters are the CRC-32 of all before them",
+        judge: |c| sure(checksum::hex_crc32_of_all(c.secret)),
+    },
+    Check {
+        name: "decodes-to-64-bytes",
+        what: "the text is 64 bytes in base64",
+        judge: |c| sure(structure::decode_base64(c.secret).is_some_and(|b| b.len() == 64)),
+    },
+    Check {
+        name: "discord-account",
+        what: "the first part is an account number in base64",
+        judge: |c| keep(structure::is_discord_account(c.secret)),
+    },
+    Check { name: "gitlab-routable", what: "the CRC-32 at the end of a routable token; older tokens have none", judge: gitlab_routable },
+    Check { name: "jwt", what: "header and claims decode; expired or unsigned tokens are mild", judge: jwt },
+    Check { name: "mixed", what: "the text has letters of both cases and digits, and is not hexadecimal", judge: |c| keep(is_mixed(c.secret)) },
+    Check { name: "pem", what: "the block decodes to a key; encrypted keys are mild", judge: pem },
+    Check {
+        name: "placeholder",
+        what: "the value is no template variable, sample or repeated character",
+        judge: |c| keep(!is_placeholder(c.secret)),
+    },
+    Check { name: "puttygen", what: "an encrypted key is mild", judge: puttygen },
+    Check { name: "pypi-macaroon", what: "the token is a macaroon whose location is an index", judge: |c| sure(structure::pypi_macaroon(c.secret)) },
+    Check { name: "word", what: "the value is no word, path, number or piece of code", judge: |c| keep(!is_word_or_code(c.secret)) },
+];
+
+fn keep(good: bool) -> Opinion {
+    if good { Opinion::Keep } else { Opinion::Drop }
+}
+
+fn sure(good: bool) -> Opinion {
+    if good { Opinion::Confirm } else { Opinion::Drop }
+}
+
+/// Ids from before 2019 (`AKIAI…`, `AKIAJ…`) do not hold their account.
+fn aws_key_id(candidate: &Candidate<'_>) -> Opinion {
+    let id = candidate.id.unwrap_or(candidate.secret);
+    let is_old = matches!(id.get(4), Some(b'I' | b'J'));
+    let is_sample = id.ends_with(b"EXAMPLE") || is_placeholder(id);
+    keep(!is_sample && (is_old || checksum::aws_account(id).is_some_and(|account| account > 0)))
+}
+
+fn base64_pair(candidate: &Candidate<'_>) -> Opinion {
+    keep(structure::base64_password(candidate.secret).is_some_and(|password| !is_placeholder(&password)))
+}
+
+fn gitlab_routable(candidate: &Candidate<'_>) -> Opinion {
+    checksum::gitlab_routable(candidate.secret).map_or(Opinion::Keep, sure)
+}
+
+fn jwt(candidate: &Candidate<'_>) -> Opinion {
+    match structure::jwt(candidate.secret, candidate.now) {
+        Jwt::Malformed => Opinion::Drop,
+        Jwt::Unsigned | Jwt::Expired => Opinion::Mild,
+        Jwt::Valid => Opinion::Keep,
+    }
+}
+
+fn pem(candidate: &Candidate<'_>) -> Opinion {
+    match structure::pem(candidate.secret) {
+        Pem::Malformed => Opinion::Drop,
+        Pem::Encrypted => Opinion::Mild,
+        Pem::Key => Opinion::Confirm,
+    }
+}
+
+fn puttygen(candidate: &Candidate<'_>) -> Opinion {
+    if memchr::memmem::find(candidate.text, b"Encryption: none").is_some() { Opinion::Keep } else { Opinion::Mild }
+}
+
+fn is_mixed(value: &[u8]) -> bool {
+    let any = |is: fn(&u8) -> bool| value.iter().any(is);
+    any(u8::is_ascii_lowercase) && any(u8::is_ascii_uppercase) && any(u8::is_ascii_digit) && !value.iter().all(u8::is_ascii_hexdigit)
+}
+
+impl std::fmt::Debug for Check {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opinion(name: &str, secret: &str) -> Opinion {
+        let check = CHECKS.iter().find(|check| check.name == name).expect("in the table");
+        (check.judge)(&Candidate { secret: secret.as_bytes(), id: None, text: secret.as_bytes(), now: 0 })
+    }
+
+    #[test]
+    fn names_are_unique_and_sorted() {
+        assert!(CHECKS.windows(2).all(|pair| pair[0].name < pair[1].name));
+    }
+
+    #[test]
+    fn documented_samples_are_dropped() {
+        assert_eq!(opinion("aws-key-id", &["AKIA", "IOSFODNN7EXAMPLE"].concat()), Opinion::Drop);
+        assert_eq!(opinion("crc32-base62", &["gh", "p_", "abcdefghijklmnopqrstuvwxyz0123456789"].concat()), Opinion::Drop);
+        assert_eq!(opinion("mixed", "0123456789abcdef0123456789abcdef01234567"), Opinion::Drop);
+        assert_eq!(opinion("placeholder", "changeme"), Opinion::Drop);
+    }
+}

@@ -1,0 +1,412 @@
+//! Scans one stream of bytes, of any length, in constant memory.
+
+use std::collections::HashSet;
+use std::io::{self, BufRead};
+use std::ops::Range;
+
+use crate::scan::decode::{Encoding, MAX_RUN, MIN_RUN, STEP, decode_run, next_run};
+use crate::scan::finding::{Confidence, Severity};
+use crate::scan::matcher::{Hit, Matcher, Source, match_text, settle};
+use crate::scan::prefilter::LiteralHit;
+use crate::scan::redact::sample;
+use crate::scan::rule::Rule;
+use crate::scan::rule_set::RuleSet;
+use crate::secret::fingerprint::Fingerprint;
+use crate::secret::value::Secret;
+
+/// Bytes that are read before they are looked at together.
+const CHUNK: usize = 256 << 10;
+/// Covers that are lifted one below the other: base64 in base64.
+const DEPTH: usize = 2;
+/// Hits that wait for what follows; more than that are settled as they are.
+const MAX_WAITING: usize = 10_000;
+/// Distinct hits of one stream that are remembered so that none is told twice.
+const MAX_TOLD: usize = 10_000;
+
+/// A secret in a stream.
+#[derive(Debug, Clone)]
+pub struct ContentHit<'r> {
+    pub rule: &'r Rule,
+    pub severity: Severity,
+    pub confidence: Confidence,
+    pub fingerprint: Fingerprint,
+    pub redacted: String,
+    /// 1 is the first.
+    pub line: u64,
+    pub secret: Secret,
+    /// The holder's name, such as a key id: with some credentials it, and not the secret, tells whose they are.
+    pub id: Option<Secret>,
+}
+
+/// Scans streams, one after another; its buffers are kept.
+pub struct ContentScanner<'r> {
+    rules: &'r RuleSet,
+    matcher: Matcher<'r>,
+    now: i64,
+    /// The part of the stream that is looked at.
+    buffer: Vec<u8>,
+    /// Offset of its first byte in the stream.
+    base: u64,
+    /// The prefilter has seen this much of the buffer.
+    prefiltered: usize,
+    /// Base64 runs are known up to here.
+    runs: usize,
+    /// Literals whose window is not yet complete.
+    literals: Vec<LiteralHit>,
+    /// Hits, with their lines, that may yet give way to a stronger one.
+    waiting: Vec<Hit<'r>>,
+    lines: LineCounter,
+    told: HashSet<(Fingerprint, u64)>,
+}
+
+impl<'r> ContentScanner<'r> {
+    /// A scanner at a time, in seconds since 1970.
+    #[must_use]
+    pub fn new(rules: &'r RuleSet, now: i64) -> Self {
+        Self {
+            rules,
+            matcher: Matcher::new(rules),
+            now,
+            buffer: Vec::new(),
+            base: 0,
+            prefiltered: 0,
+            runs: 0,
+            literals: Vec::new(),
+            waiting: Vec::new(),
+            lines: LineCounter::default(),
+            told: HashSet::new(),
+        }
+    }
+
+    /// Scans a stream to its end and gives each secret in it, in order of place. Returns its length in bytes.
+    ///
+    /// # Errors
+    /// When the stream cannot be read.
+    pub fn scan(&mut self, path: &[u8], data: &mut dyn BufRead, hits: &mut dyn FnMut(ContentHit<'r>)) -> io::Result<u64> {
+        self.restart();
+        let source = Source::new(path, self.now);
+        let mut encoding = None;
+        let mut rest = None;
+        let mut length = 0;
+        loop {
+            let end_of_chunk = self.buffer.len() + CHUNK;
+            let mut is_last = false;
+            while self.buffer.len() < end_of_chunk {
+                let bytes = match data.fill_buf() {
+                    Ok(bytes) => bytes,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(error) => return Err(error),
+                };
+                if bytes.is_empty() {
+                    is_last = true;
+                    break;
+                }
+                let bytes = &bytes[..bytes.len().min(CHUNK)];
+                let encoding = *encoding.get_or_insert_with(|| Encoding::of(bytes));
+                encoding.append(bytes, &mut rest, &mut self.buffer);
+                let read = bytes.len();
+                data.consume(read);
+                length += read as u64;
+            }
+            self.look(&source, is_last, hits);
+            if is_last {
+                return Ok(length);
+            }
+        }
+    }
+
+    fn restart(&mut self) {
+        self.matcher.reset();
+        self.buffer.clear();
+        self.base = 0;
+        self.prefiltered = 0;
+        self.runs = 0;
+        self.literals.clear();
+        self.waiting.clear();
+        self.lines = LineCounter::default();
+        self.told.clear();
+    }
+
+    /// Looks at what is new in the buffer, then drops what nothing can reach any more.
+    fn look(&mut self, source: &Source<'_>, is_last: bool, hits: &mut dyn FnMut(ContentHit<'r>)) {
+        let (before, after) = self.rules.reach();
+        // One byte more on either side: patterns look at their neighbours.
+        let complete = if is_last { self.buffer.len() } else { self.buffer.len().saturating_sub(after + 1) };
+
+        self.find_literals();
+        let ready = self.literals.partition_point(|literal| literal.at < complete);
+        for literal in self.literals.drain(..ready) {
+            let known = self.waiting.len();
+            self.matcher.try_at(&self.buffer, self.base, literal, source, &mut self.waiting);
+            for hit in &mut self.waiting[known..] {
+                let at = usize::try_from(hit.secret_range.start - self.base).unwrap_or(0);
+                hit.line = self.lines.line_at(&self.buffer, at);
+            }
+        }
+        self.lift_covers(source, is_last);
+        self.tell(complete, before, is_last, hits);
+
+        let keep = complete.saturating_sub(before + 1).min(self.runs);
+        self.lines.pass(&self.buffer, keep);
+        self.buffer.drain(..keep);
+        self.base += keep as u64;
+        self.prefiltered -= keep;
+        self.runs -= keep;
+        self.literals.iter_mut().for_each(|literal| literal.at -= keep);
+    }
+
+    fn find_literals(&mut self) {
+        let prefilter = self.rules.prefilter();
+        let known = self.literals.len();
+        let from = self.prefiltered.saturating_sub(prefilter.longest().saturating_sub(1));
+        prefilter.find(&self.buffer, from, &mut self.literals);
+        let seen = self.prefiltered;
+        let mut index = 0;
+        self.literals.retain(|hit| {
+            index += 1;
+            index <= known || hit.at + prefilter.literal(hit.literal).len() > seen
+        });
+        // A long literal may start before a short one that was complete earlier.
+        self.literals.sort_unstable();
+        self.prefiltered = self.buffer.len();
+    }
+
+    fn lift_covers(&mut self, source: &Source<'_>, is_last: bool) {
+        while let Some(run) = next_run(&self.buffer, self.runs) {
+            if run.end == self.buffer.len() && run.len() < MAX_RUN && !is_last {
+                self.runs = run.start;
+                return;
+            }
+            let piece = run.start..run.end.min(run.start + MAX_RUN);
+            if let Some(text) = decode_run(&self.buffer[piece.clone()]) {
+                let place = self.base + piece.start as u64..self.base + piece.end as u64;
+                let known = self.waiting.len();
+                look_under(self.rules, &text, &place, source, 1, &mut self.waiting);
+                for hit in &mut self.waiting[known..] {
+                    hit.line = self.lines.line_at(&self.buffer, piece.start);
+                }
+            }
+            self.runs = if piece.end == run.end { run.end } else { run.start + STEP };
+        }
+        // What is left is shorter than a run; all of it may be the beginning of one.
+        self.runs = self.runs.max(self.buffer.len().saturating_sub(MIN_RUN - 1));
+    }
+
+    /// Gives the hits that nothing unseen can overrule.
+    fn tell(&mut self, complete: usize, before: usize, is_last: bool, hits: &mut dyn FnMut(ContentHit<'r>)) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let settled_to = if is_last { u64::MAX } else { self.base + complete.saturating_sub(before).min(self.runs) as u64 };
+        self.waiting.sort_by_key(|hit| hit.covers.start);
+        let mut ready = 0;
+        let mut reach = 0;
+        for (index, hit) in self.waiting.iter().enumerate() {
+            // A gap: nothing before it overlaps anything after it.
+            if hit.covers.start >= reach {
+                ready = index;
+            }
+            reach = reach.max(hit.covers.end);
+            if reach > settled_to {
+                break;
+            }
+            if index + 1 == self.waiting.len() {
+                ready = index + 1;
+            }
+        }
+        if self.waiting.len() > MAX_WAITING {
+            ready = self.waiting.len();
+        }
+        for hit in settle(self.waiting.drain(..ready).collect()) {
+            if self.told.len() < MAX_TOLD && !self.told.insert((hit.fingerprint.clone(), hit.line)) {
+                continue;
+            }
+            let redacted = sample(&hit);
+            let Hit { rule, severity, confidence, fingerprint, line, secret, id, .. } = hit;
+            hits(ContentHit { rule, severity, confidence, fingerprint, redacted, line, secret, id });
+        }
+    }
+}
+
+/// Looks at a text that was covered, and under covers in it. Hits get places within `place`, in proportion.
+fn look_under<'r>(rules: &'r RuleSet, text: &[u8], place: &Range<u64>, source: &Source<'_>, depth: usize, waiting: &mut Vec<Hit<'r>>) {
+    let span = place.end - place.start;
+    let scale = |at: u64| place.start + (at.saturating_mul(span) / (text.len() as u64).max(1)).min(span.saturating_sub(1));
+    let outside = |range: &Range<u64>| scale(range.start)..scale(range.end).max(scale(range.start) + 1);
+    for mut hit in match_text(rules, text, source) {
+        hit.range = outside(&hit.range);
+        hit.covers = outside(&hit.covers);
+        hit.secret_range = outside(&hit.secret_range);
+        waiting.push(hit);
+    }
+    if depth == DEPTH {
+        return;
+    }
+    let mut from = 0;
+    while let Some(run) = next_run(text, from) {
+        if let Some(inner) = decode_run(&text[run.clone()]) {
+            look_under(rules, &inner, &outside(&(run.start as u64..run.end as u64)), source, depth + 1, waiting);
+        }
+        from = run.end;
+    }
+}
+
+/// Counts line ends, each once, as places in the buffer are asked for in rising order or nearly so.
+#[derive(Default)]
+struct LineCounter {
+    /// Line ends before `counted`.
+    ends: u64,
+    counted: usize,
+}
+
+impl LineCounter {
+    fn line_at(&mut self, buffer: &[u8], at: usize) -> u64 {
+        let at = at.min(buffer.len());
+        let between = |range: Range<usize>| memchr::memchr_iter(b'\n', &buffer[range]).count() as u64;
+        if at >= self.counted {
+            self.ends += between(self.counted..at);
+        } else {
+            self.ends -= between(at..self.counted);
+        }
+        self.counted = at;
+        self.ends + 1
+    }
+
+    /// Prepares for the first `length` bytes of the buffer being dropped.
+    fn pass(&mut self, buffer: &[u8], length: usize) {
+        self.line_at(buffer, length);
+        self.counted = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use std::io::BufReader;
+
+    fn found(path: &str, text: &[u8]) -> Vec<(String, u64, String)> {
+        let mut hits = Vec::new();
+        let mut scanner = ContentScanner::new(RuleSet::builtin(), 1_800_000_000);
+        let mut tell = |hit: ContentHit<'_>| hits.push((hit.rule.id.clone(), hit.line, hit.secret.expose().to_owned()));
+        scanner.scan(path.as_bytes(), &mut &text[..], &mut tell).expect("memory can be read");
+        hits
+    }
+
+    fn ids(path: &str, text: &[u8]) -> Vec<String> {
+        found(path, text).into_iter().map(|(id, _, _)| id).collect()
+    }
+
+    fn token() -> String {
+        RuleSet::builtin().get("github-personal-token").expect("a rule").examples[0].trim_start_matches("GITHUB_TOKEN=").to_owned()
+    }
+
+    #[test]
+    fn every_example_is_found_and_no_counter_example_is() {
+        let mut wrong = Vec::new();
+        for rule in RuleSet::builtin().iter() {
+            let path = rule.paths.first().map_or("app/config", String::as_str);
+            for (number, example) in rule.examples.iter().enumerate() {
+                if !ids(path, example.as_bytes()).contains(&rule.id) {
+                    wrong.push(format!("{}: example {number} is not found, but {:?}", rule.id, ids(path, example.as_bytes())));
+                }
+            }
+            for (number, example) in rule.counter_examples.iter().enumerate() {
+                if ids(path, example.as_bytes()).contains(&rule.id) {
+                    wrong.push(format!("{}: counter-example {number} is found", rule.id));
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    #[test]
+    fn a_secret_is_found_across_every_offset_of_a_chunks_edge() {
+        let token = token();
+        for shift in 0..=token.len() + 4 {
+            let mut text = vec![b'.'; CHUNK - shift];
+            text.push(b'\n');
+            text.extend_from_slice(token.as_bytes());
+            text.extend_from_slice(b"\nmore\n");
+            let hits = found("a", &text);
+            assert_eq!(hits, [("github-personal-token".to_owned(), 2, token.clone())], "shift {shift}");
+        }
+    }
+
+    #[test]
+    fn small_reads_find_what_one_large_read_finds() {
+        let mut text = Vec::new();
+        for (number, rule) in RuleSet::builtin().iter().enumerate() {
+            for example in &rule.examples {
+                text.extend_from_slice(example.as_bytes());
+                text.resize(text.len() + number * 37, b' ');
+                text.push(b'\n');
+                text.extend_from_slice(STANDARD.encode(example).as_bytes());
+                text.resize(text.len() + 13_000, b'.');
+                text.extend_from_slice(b"\n\n");
+            }
+        }
+        let whole = found("a", &text);
+        let mut pieces = Vec::new();
+        let mut scanner = ContentScanner::new(RuleSet::builtin(), 1_800_000_000);
+        let mut tell = |hit: ContentHit<'_>| pieces.push((hit.rule.id.clone(), hit.line, hit.secret.expose().to_owned()));
+        scanner.scan(b"a", &mut BufReader::with_capacity(97, &text[..]), &mut tell).expect("memory can be read");
+        assert!(whole.len() > 100 && text.len() > 4 * CHUNK);
+        assert_eq!(pieces, whole);
+    }
+
+    #[test]
+    fn a_credentials_own_rule_wins_over_a_guess() {
+        let token = token();
+        assert_eq!(ids("app/.env", format!("API_TOKEN={token}\n").as_bytes()), ["github-personal-token"]);
+        assert_eq!(ids("app/.env", format!("url=https://x:{token}@github.com/a/b\n").as_bytes()), ["github-personal-token"]);
+    }
+
+    #[test]
+    fn guesses_are_quiet_in_dependency_trees_and_tokens_are_not() {
+        let guess = b"DB_PASSWORD=Vt7qLw92xQ\n";
+        assert_eq!(ids("app/settings.py", guess), ["generic-password"]);
+        assert!(ids("app/node_modules/x/settings.js", guess).is_empty());
+        assert_eq!(ids("app/node_modules/x/settings.js", token().as_bytes()), ["github-personal-token"]);
+    }
+
+    #[test]
+    fn thin_covers_are_lifted() {
+        let token = token();
+        let once = STANDARD.encode(format!("token: {token}\n"));
+        let twice = STANDARD.encode(format!("data: {once}\n"));
+        let thrice = STANDARD.encode(format!("data: {twice}\n"));
+        assert_eq!(ids("secret.yaml", format!("  token: {once}\n").as_bytes()), ["github-personal-token"]);
+        assert_eq!(found("secret.yaml", format!("a\nb: {twice}\n").as_bytes())[0].1, 2);
+        assert!(!ids("secret.yaml", format!("x {thrice}\n").as_bytes()).contains(&"github-personal-token".to_owned()));
+        let wide: Vec<u8> =
+            format!("# a file that some editor saved as UTF-16\r\nTOKEN={token}\r\n").encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(found("a.ini", &wide), [("github-personal-token".to_owned(), 2, token)]);
+    }
+
+    #[test]
+    fn time_decides_over_a_web_token() {
+        let rule = RuleSet::builtin().get("json-web-token").expect("a rule");
+        let severity = |now| {
+            let mut severities = Vec::new();
+            let mut scanner = ContentScanner::new(RuleSet::builtin(), now);
+            scanner.scan(b"a", &mut rule.examples[0].as_bytes(), &mut |hit| severities.push(hit.severity)).expect("memory can be read");
+            severities
+        };
+        assert_eq!(severity(1_800_000_000), [Severity::Medium]);
+        assert_eq!(severity(4_102_444_801), [Severity::Low]);
+    }
+
+    #[test]
+    fn a_long_line_takes_time_in_proportion() {
+        let time = |length: usize| {
+            let text = b"password=token: eyJhbGciOi-----BEGIN PRIVATE KEY-----"[..].repeat(length / 52);
+            let start = std::time::Instant::now();
+            found("a", &text);
+            start.elapsed()
+        };
+        let (short, long) = (time(1 << 18), time(20 << 18));
+        assert!(long < short * 80 + std::time::Duration::from_secs(2), "{short:?} for 256 KiB, {long:?} for 5 MiB");
+    }
+}

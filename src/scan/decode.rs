@@ -1,0 +1,142 @@
+//! Text under a thin cover: base64 runs and UTF-16.
+
+use std::ops::Range;
+
+use crate::scan::structure::decode_base64;
+
+/// The shortest run of base64 characters that is looked into.
+pub const MIN_RUN: usize = 24;
+/// Longer runs are decoded in pieces of this many characters.
+pub const MAX_RUN: usize = 8 << 10;
+/// From one piece of a long run to the next: they overlap, so that a secret on a border is whole in one of them.
+pub const STEP: usize = MAX_RUN - (2 << 10);
+
+/// How the bytes of a file stand for characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    /// ASCII, UTF-8, or no text at all.
+    Bytes,
+    Utf16Little,
+    Utf16Big,
+}
+
+impl Encoding {
+    /// Judges by a byte order mark, or by every other byte of the beginning being zero.
+    #[must_use]
+    pub fn of(beginning: &[u8]) -> Self {
+        match beginning {
+            [0xff, 0xfe, 0, 0, ..] => return Self::Bytes,
+            [0xff, 0xfe, ..] => return Self::Utf16Little,
+            [0xfe, 0xff, ..] => return Self::Utf16Big,
+            _ => {}
+        }
+        let sample = &beginning[..beginning.len().min(256) & !1];
+        let looks = |zero: usize| {
+            let pairs = sample.chunks_exact(2);
+            let text = pairs.filter(|pair| pair[zero] == 0 && matches!(pair[1 - zero], b'\t' | b'\r' | b'\n' | 0x20..=0x7e)).count();
+            sample.len() >= 32 && text * 2 * 10 >= sample.len() * 9
+        };
+        if looks(1) {
+            Self::Utf16Little
+        } else if looks(0) {
+            Self::Utf16Big
+        } else {
+            Self::Bytes
+        }
+    }
+
+    /// Appends `bytes` as ASCII; characters beyond it become `?`. An odd last byte waits in `rest` for the next call.
+    pub fn append(self, bytes: &[u8], rest: &mut Option<u8>, text: &mut Vec<u8>) {
+        if self == Self::Bytes {
+            text.extend_from_slice(bytes);
+            return;
+        }
+        for byte in bytes {
+            let Some(first) = rest.take() else {
+                *rest = Some(*byte);
+                continue;
+            };
+            let (low, high) = if self == Self::Utf16Little { (first, *byte) } else { (*byte, first) };
+            text.push(if high == 0 && low < 0x80 { low } else { b'?' });
+        }
+    }
+}
+
+/// The next run of base64 characters, of at least [`MIN_RUN`], that starts at or after `from`. It may reach the end of the buffer.
+#[must_use]
+pub fn next_run(buffer: &[u8], from: usize) -> Option<Range<usize>> {
+    let mut start = from;
+    while let Some(last) = start.checked_add(MIN_RUN - 1).filter(|last| *last < buffer.len()) {
+        // A run that covers `start..=last` has no other byte in it; the last other byte says where the next one may start.
+        match buffer[start..=last].iter().rposition(|byte| !IS_BASE64[usize::from(*byte)]) {
+            Some(other) => start += other + 1,
+            None => {
+                let length = buffer[last..].iter().position(|byte| !IS_BASE64[usize::from(*byte)]).unwrap_or(buffer.len() - last);
+                return Some(start..last + length);
+            }
+        }
+    }
+    None
+}
+
+/// The text that a run, or a piece of one, stands for. `None` when it stands for anything but text.
+#[must_use]
+pub fn decode_run(run: &[u8]) -> Option<Vec<u8>> {
+    let is_text = |bytes: &[u8]| bytes.iter().all(|byte| matches!(byte, b'\t' | b'\r' | b'\n' | 0x20..=0x7e));
+    // A look at the first bytes spares the rest: three of four runs in an image are hashes, paths and pictures.
+    if !decode_base64(&run[..MIN_RUN.min(run.len())]).is_some_and(|start| is_text(&start)) {
+        return None;
+    }
+    let whole = if run.len() % 4 == 1 { &run[..run.len() - 1] } else { run };
+    decode_base64(whole)
+}
+
+const IS_BASE64: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        #[expect(clippy::cast_possible_truncation, reason = "128 values")]
+        let character = byte as u8;
+        table[byte] = character.is_ascii_alphanumeric() || matches!(character, b'+' | b'/' | b'-' | b'_');
+        byte += 1;
+    }
+    table
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+
+    #[test]
+    fn runs_are_found_wherever_they_start() {
+        let run = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldY";
+        for before in 0..60 {
+            let text = format!("{}{run}= tail", ". ".repeat(before));
+            assert_eq!(next_run(text.as_bytes(), 0), Some(before * 2..before * 2 + run.len()));
+        }
+        assert_eq!(next_run(b"short words only, and nothing else here", 0), None);
+        assert_eq!(next_run(b"", 0), None);
+    }
+
+    #[test]
+    fn only_text_is_decoded() {
+        let text = b"user=alice and some more text here?";
+        assert_eq!(decode_run(STANDARD.encode(text).trim_end_matches('=').as_bytes()).as_deref(), Some(&text[..]));
+        assert_eq!(decode_run(URL_SAFE_NO_PAD.encode(text).as_bytes()).as_deref(), Some(&text[..]));
+        assert_eq!(decode_run(b"usr/share/doc/something/and/more"), None);
+    }
+
+    #[test]
+    fn utf16_is_known_with_and_without_a_mark() {
+        let text: Vec<u8> = "a setting = of some kind, in two bytes each".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(Encoding::of(&text), Encoding::Utf16Little);
+        assert_eq!(Encoding::of(&[&[0xff, 0xfe][..], &text].concat()), Encoding::Utf16Little);
+        assert_eq!(Encoding::of(&text[1..]), Encoding::Utf16Big);
+        assert_eq!(Encoding::of(b"a setting = of some kind, in one byte each"), Encoding::Bytes);
+        let (mut rest, mut out) = (None, Vec::new());
+        text.iter().for_each(|byte| Encoding::Utf16Little.append(&[*byte], &mut rest, &mut out));
+        assert_eq!(out, b"a setting = of some kind, in two bytes each");
+    }
+}

@@ -1,0 +1,234 @@
+//! Tells values that stand for a secret (`changeme`, `${TOKEN}`, `<your key>`) from secrets.
+
+/// Words that samples and templates are made of, lower case.
+const SAMPLE_WORDS: &[&str] = &[
+    "example",
+    "changeme",
+    "change_me",
+    "change-me",
+    "placeholder",
+    "your_",
+    "your-",
+    "yourtoken",
+    "yourkey",
+    "yourpass",
+    "redacted",
+    "dummy",
+    "xxxx",
+    "insert",
+    "replace",
+    "sample",
+    "fixme",
+    "todo",
+    "foobar",
+    "notreal",
+    "not-real",
+    "not_real",
+    "123456789012",
+    "abcdefghijkl",
+    "0123456789abcdef",
+    "deadbeef",
+    "lorem",
+    "ipsum",
+    "1234567890",
+    "secret_here",
+    "token_here",
+    "key_here",
+    "-here",
+    "_here",
+    "goes-here",
+    "...",
+    "****",
+];
+
+/// Whole values that are words and settings rather than passwords, lower case.
+const PLAIN_WORDS: &[&str] = &[
+    "password",
+    "passwd",
+    "passphrase",
+    "pass",
+    "pwd",
+    "secret",
+    "token",
+    "apikey",
+    "api_key",
+    "api-key",
+    "key",
+    "value",
+    "string",
+    "text",
+    "none",
+    "null",
+    "nil",
+    "undefined",
+    "true",
+    "false",
+    "yes",
+    "no",
+    "on",
+    "off",
+    "required",
+    "optional",
+    "default",
+    "disabled",
+    "enabled",
+    "user",
+    "username",
+    "admin",
+    "root",
+    "guest",
+    "test",
+    "testing",
+    "demo",
+    "localhost",
+    "hidden",
+    "prompt",
+    "file",
+    "env",
+    "basic",
+    "bearer",
+    "oauth2",
+    "number",
+    "object",
+    "function",
+    "boolean",
+    "integer",
+    "bytes",
+    "auto",
+    "unknown",
+    "empty",
+    "mypassword",
+    "mysecret",
+    "letmein",
+    "hunter2",
+    "foo",
+    "bar",
+    "baz",
+    "foobar",
+    "hello",
+    "world",
+    "postgres",
+    "mysql",
+    "mariadb",
+    "redis",
+    "mongo",
+    "mongodb",
+    "rabbitmq",
+    "sa",
+    "me",
+    "pw",
+    "p",
+    "x",
+    "s3cr3t",
+    "passw0rd",
+    "p4ssw0rd",
+    "pass123",
+    "password123",
+    "test123",
+    "secret123",
+    "my-secret",
+    "my-password",
+    "my_password",
+    "my_secret",
+];
+
+/// Whether a value only stands for a secret: a template variable, a sample, or one character again and again.
+#[must_use]
+pub fn is_placeholder(value: &[u8]) -> bool {
+    let value = value.trim_ascii();
+    let lower = value.to_ascii_lowercase();
+    let has = |word: &str| memchr::memmem::find(&lower, word.as_bytes()).is_some();
+    let wrapped = |open: u8, close: u8| value.first() == Some(&open) && value.last() == Some(&close);
+    let template = value.starts_with(b"$") || value.starts_with(b"%") && value.ends_with(b"%") || has("${") || has("$(") || has("{{") || has("<%");
+    template
+        || wrapped(b'<', b'>')
+        || wrapped(b'{', b'}')
+        || wrapped(b'[', b']')
+        || distinct(value) < 4
+        || is_sequence(value)
+        || SAMPLE_WORDS.iter().any(|word| has(word))
+}
+
+/// Whether a value is a word of the language or of a program, and no password: for guesses from context alone.
+#[must_use]
+pub fn is_word_or_code(value: &[u8]) -> bool {
+    let value = value.trim_ascii();
+    let lower = value.to_ascii_lowercase();
+    let is_name = value.iter().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-' | b'.' | b' ' | b':' | b'/' | b'$'));
+    let is_code = value.iter().any(|byte| matches!(byte, b'(' | b')' | b'[' | b']' | b'{' | b'}' | b'<' | b'>' | b';' | b'`' | b'|' | b'\\'));
+    let is_path = value.starts_with(b"/") || value.starts_with(b"./") || value.starts_with(b"~/") || memchr::memmem::find(value, b"://").is_some();
+    let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
+    is_name || is_code || is_path || digits == value.len() || PLAIN_WORDS.iter().any(|word| word.as_bytes() == lower) || is_dotted_name(value)
+}
+
+/// Shannon entropy, in bits per byte.
+#[must_use]
+pub fn entropy(value: &[u8]) -> f64 {
+    let mut counts = [0_u32; 256];
+    for byte in value {
+        counts[usize::from(*byte)] += 1;
+    }
+    let length = f64::from(u32::try_from(value.len()).unwrap_or(u32::MAX).max(1));
+    let share = |count: &u32| f64::from(*count) / length;
+    counts.iter().filter(|count| **count > 0).map(|count| -share(count) * share(count).log2()).sum()
+}
+
+fn distinct(value: &[u8]) -> usize {
+    let mut seen = [false; 256];
+    for byte in value {
+        seen[usize::from(*byte)] = true;
+    }
+    seen.iter().filter(|seen| **seen).count()
+}
+
+/// Whether nearly every character follows the one before it: `abcdefgh`, `12345678`.
+fn is_sequence(value: &[u8]) -> bool {
+    let follows = value.windows(2).filter(|pair| pair[1] == pair[0].wrapping_add(1)).count();
+    value.len() >= 6 && follows * 4 >= (value.len() - 1) * 3
+}
+
+/// Members, modules and host names: `self.config.secret2`, `process.env.TOKEN_2`.
+fn is_dotted_name(value: &[u8]) -> bool {
+    let parts: Vec<&[u8]> = value.split(|byte| *byte == b'.').collect();
+    let is_word =
+        |part: &&[u8]| part.first().is_some_and(u8::is_ascii_alphabetic) && part.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    parts.len() >= 2 && parts.iter().all(is_word) && value.len() < 64 && entropy(value) < 4.2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_are_no_secrets() {
+        for value in [
+            "changeme",
+            "${DB_PASSWORD}",
+            "<your-token>",
+            "xxxxxxxxxxxx",
+            "AKIAIOSFODNN7EXAMPLE",
+            "{{ .Values.password }}",
+            "%PASSWORD%",
+            "abcdefgh",
+            "********",
+        ] {
+            assert!(is_placeholder(value.as_bytes()), "{value}");
+        }
+        for value in ["vE7#kq92LmPz", "S3cure!Horse77", "9fK2mQ8xR4tW7zB1"] {
+            assert!(!is_placeholder(value.as_bytes()) && !is_word_or_code(value.as_bytes()), "{value}");
+        }
+    }
+
+    #[test]
+    fn words_and_code_are_no_passwords() {
+        for value in ["getPassword()", "self.config.secret2", "someIdentifier", "Enter your password", "/run/secrets/db1", "8080", "args[0]"] {
+            assert!(is_word_or_code(value.as_bytes()), "{value}");
+        }
+    }
+
+    #[test]
+    fn entropy_is_in_bits() {
+        assert!((entropy(b"abcd") - 2.0).abs() < 1e-9);
+        assert!(entropy(b"").abs() < 1e-9 && entropy(b"aaaa").abs() < 1e-9);
+    }
+}

@@ -1,0 +1,202 @@
+//! The set of rules that a scan runs: the built-in ones, and what a user adds.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock};
+
+use crate::oci::digest::Digest;
+use crate::scan::prefilter::Prefilter;
+use crate::scan::rule::{Rule, RuleFile, RuleProblem};
+
+/// Counts up when the engine itself finds something else with the same rules, so that cached results are not reused.
+const ENGINE: &str = "1";
+
+/// Name and text of every rule file, written by the build script.
+const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/rule_files.rs"));
+
+static BUILTIN: LazyLock<RuleSet> = LazyLock::new(|| {
+    let read = FILES.iter().flat_map(|(file, text)| read_file(file, text).expect("the tests read every built-in rule"));
+    RuleSet::new(read.map(Arc::new).collect())
+});
+
+/// Rules, and the prefilter that knows all their literals.
+#[derive(Debug)]
+pub struct RuleSet {
+    /// Sorted by id.
+    rules: Vec<Arc<Rule>>,
+    prefilter: Prefilter,
+    /// For each literal of the prefilter, the rules that have it.
+    owners: Vec<Vec<usize>>,
+    before: usize,
+    after: usize,
+}
+
+impl RuleSet {
+    /// The rules that come with the program, read once.
+    #[must_use]
+    pub fn builtin() -> &'static Self {
+        &BUILTIN
+    }
+
+    /// These rules and those of one more file.
+    ///
+    /// # Errors
+    /// Every problem of the file, when it has any.
+    pub fn with_rules(&self, file_name: &str, yaml: &str) -> Result<Self, Vec<RuleProblem>> {
+        let added = read_file(file_name, yaml)?;
+        let mut problems: Vec<RuleProblem> = added.iter().filter_map(|rule| rule.too_large(file_name)).collect();
+        let mut known: BTreeSet<&str> = self.rules.iter().map(|rule| rule.id.as_str()).collect();
+        for rule in &added {
+            if !known.insert(&rule.id) {
+                let problem = "the id is taken".to_owned();
+                let hint = "ids are unique over all rules, the built-in ones too; choose another";
+                problems.push(RuleProblem { file: file_name.to_owned(), rule: Some(rule.id.clone()), problem, hint });
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(Self::new(self.rules.iter().cloned().chain(added.into_iter().map(Arc::new)).collect()))
+    }
+
+    /// Stands for everything that decides what a scan finds: equal hashes, equal results.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        let text: String = self.rules.iter().map(|rule| rule.normalised()).collect();
+        Digest::of(format!("honeycrate/rules/{ENGINE}\n{text}").as_bytes()).hex().to_owned()
+    }
+
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<&Rule> {
+        let at = self.rules.binary_search_by(|rule| rule.id.as_str().cmp(id)).ok()?;
+        self.rules.get(at).map(Arc::as_ref)
+    }
+
+    /// All rules, by id.
+    pub fn iter(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().map(Arc::as_ref)
+    }
+
+    #[must_use]
+    pub fn prefilter(&self) -> &Prefilter {
+        &self.prefilter
+    }
+
+    /// The rules that have a literal, as numbers for [`RuleSet::rule`].
+    #[must_use]
+    pub fn owners(&self, literal: u16) -> &[usize] {
+        &self.owners[usize::from(literal)]
+    }
+
+    /// The rule of a number.
+    #[must_use]
+    pub fn rule(&self, number: usize) -> &Rule {
+        &self.rules[number]
+    }
+
+    /// Bytes before and after a literal's start that any rule may look at.
+    #[must_use]
+    pub fn reach(&self) -> (usize, usize) {
+        (self.before, self.after)
+    }
+
+    fn new(mut rules: Vec<Arc<Rule>>) -> Self {
+        rules.sort_by(|a, b| a.id.cmp(&b.id));
+        let mut literals: Vec<Vec<u8>> = rules.iter().flat_map(|rule| rule.literals.iter().cloned()).collect();
+        literals.sort();
+        literals.dedup();
+        let mut owners = vec![Vec::new(); literals.len()];
+        for (number, rule) in rules.iter().enumerate() {
+            for literal in &rule.literals {
+                if let Ok(at) = literals.binary_search(literal) {
+                    owners[at].push(number);
+                }
+            }
+        }
+        let before = rules.iter().map(|rule| rule.before).max().unwrap_or_default();
+        let after = rules.iter().map(|rule| rule.after).max().unwrap_or_default();
+        Self { prefilter: Prefilter::new(literals), owners, before, after, rules }
+    }
+}
+
+/// The rules of one file, or all that is wrong with them.
+fn read_file(file: &str, yaml: &str) -> Result<Vec<Rule>, Vec<RuleProblem>> {
+    let whole = |problem: String, hint| vec![RuleProblem { file: file.to_owned(), rule: None, problem, hint }];
+    let read: RuleFile =
+        serde_yaml::from_str(yaml).map_err(|error| whole(error.to_string(), "a rule file has two members: `vendor` and a list `rules`"))?;
+    let mut rules: Vec<Rule> = Vec::new();
+    let mut problems = Vec::new();
+    for value in read.rules {
+        match Rule::parse(file, &read.vendor, value) {
+            Ok(rule) if rules.iter().any(|other| other.id == rule.id) => {
+                let problem = "the id occurs twice in this file".to_owned();
+                problems.push(RuleProblem { file: file.to_owned(), rule: Some(rule.id), problem, hint: "give each rule its own id" });
+            }
+            Ok(rule) => rules.push(rule),
+            Err(more) => problems.extend(more),
+        }
+    }
+    if problems.is_empty() { Ok(rules) } else { Err(problems) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULE: &str = "  - {id: acme-token, name: Acme token, severity: high, confidence: high, literals: [acme_], \
+                        pattern: 'acme_[0-9a-f]{16}', gain: A., revoke: B.}\n";
+
+    #[test]
+    fn the_builtin_rules_are_complete() {
+        let rules = RuleSet::builtin();
+        assert!(rules.iter().count() >= 45);
+        for rule in rules.iter() {
+            let written = [&rule.name, &rule.gain, &rule.revoke, &rule.vendor];
+            assert!(written.iter().all(|text| !text.is_empty()) && !rule.references.is_empty(), "{}", rule.id);
+            assert!(!rule.examples.is_empty() && rule.compiled().is_some(), "{}", rule.id);
+            assert_eq!(rules.get(&rule.id).map(|found| &found.id), Some(&rule.id));
+        }
+        let (before, after) = rules.reach();
+        assert!(before < 1024 && after <= 12 << 10, "{before} {after}");
+    }
+
+    #[test]
+    fn rules_can_be_added_and_change_the_hash() {
+        let more = RuleSet::builtin().with_rules("mine.yaml", &format!("vendor: Acme\nrules:\n{RULE}")).expect("a good rule");
+        assert!(more.get("acme-token").is_some());
+        assert_ne!(more.hash(), RuleSet::builtin().hash());
+        assert_eq!(RuleSet::builtin().hash(), RuleSet::builtin().hash());
+    }
+
+    #[test]
+    fn all_problems_of_a_file_are_told_at_once() {
+        let yaml = format!(
+            "vendor: Acme\nrules:\n{RULE}{RULE}{}{}{}{}{}{}",
+            RULE.replace("acme-token", "Acme_Token"),
+            RULE.replace("acme-token", "acme-a").replace("[acme_]", "[]"),
+            RULE.replace("acme-token", "acme-b").replace("{16}", "+"),
+            RULE.replace("acme-token", "acme-c").replace("gain: A.", "checks: [nonsense], gain: A."),
+            RULE.replace("acme-token", "acme-d").replace("gain: A.", "color: red, gain: A."),
+            RULE.replace("acme-token", "acme-e").replace("acme_[0-9a-f]{16}", "acme_(["),
+        );
+        let problems = RuleSet::builtin().with_rules("mine.yaml", &yaml).expect_err("many problems");
+        let of = |rule: &str| problems.iter().find(|problem| problem.rule.as_deref() == Some(rule)).map(ToString::to_string).unwrap_or_default();
+        for (rule, part) in [
+            ("acme-token", "twice"),
+            ("Acme_Token", "lower-case"),
+            ("acme-a", "no literal"),
+            ("acme-b", "window"),
+            ("acme-c", "no check"),
+            ("acme-d", "color"),
+            ("acme-e", "cannot be read"),
+        ] {
+            assert!(of(rule).contains(part), "{rule}: {}", of(rule));
+        }
+        let taken = format!("vendor: Acme\nrules:\n{}", RULE.replace("acme-token", "npm-access-token"));
+        assert!(RuleSet::builtin().with_rules("mine.yaml", &taken).expect_err("taken")[0].problem.contains("taken"));
+        let large = format!(
+            "vendor: Acme\nrules:\n{}",
+            RULE.replace("{16}", "(?:[a-z0-9]{1,900}){1,900}").replace("gain: A.", "window: {before: 0, after: 900}, gain: A.")
+        );
+        assert!(RuleSet::builtin().with_rules("mine.yaml", &large).is_err());
+    }
+}
