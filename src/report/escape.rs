@@ -2,33 +2,28 @@
 
 use std::fmt::Write as _;
 
-/// The longest piece of foreign text that is printed, in characters.
-const MAX_CHARACTERS: usize = 240;
+/// The longest name of something in an image that is printed, in characters.
+const MAX_NAME: usize = 240;
 
-/// One line without anything that a terminal would obey or that would change the order of letters.
+/// The longest sentence that is printed, in characters.
+const MAX_PROSE: usize = 2_000;
+
+/// A name on one line, without anything that a terminal would obey or that would change the order of letters.
 #[must_use]
 pub fn line(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len().min(MAX_CHARACTERS));
-    for (at, letter) in text.chars().enumerate() {
-        if at == MAX_CHARACTERS {
-            safe.push('…');
-            break;
-        }
-        match letter {
-            '\n' => safe.push_str("\\n"),
-            '\r' => safe.push_str("\\r"),
-            '\t' => safe.push_str("\\t"),
-            letter if is_invisible(letter) => _ = write!(safe, "\\u{{{:x}}}", u32::from(letter)),
-            letter => safe.push(letter),
-        }
-    }
-    safe
+    one_line(text, MAX_NAME)
+}
+
+/// The same for sentences, which may be longer.
+#[must_use]
+pub fn prose(text: &str) -> String {
+    one_line(text, MAX_PROSE)
 }
 
 /// Markdown that shows `text` as it is, in a table too: no markup, link, mention or HTML comes of it.
 #[must_use]
 pub fn markdown(text: &str) -> String {
-    let text = line(text);
+    let text = prose(text);
     let mut safe = String::with_capacity(text.len() * 2);
     for letter in text.chars() {
         if letter.is_ascii_punctuation() && !matches!(letter, '.' | ',' | '-' | '/' | '%' | '=' | ';' | '?') {
@@ -46,13 +41,13 @@ pub fn markdown(text: &str) -> String {
 /// The same in fixed width; forges look for no mentions there.
 #[must_use]
 pub fn markdown_code(text: &str) -> String {
-    format!("<code>{}</code>", markdown(text))
+    format!("<code>{}</code>", markdown(&line(text)))
 }
 
 /// A SARIF message, in which brackets would make links.
 #[must_use]
 pub fn sarif(text: &str) -> String {
-    line(text).replace('\\', "\\\\").replace('[', "\\[").replace(']', "\\]")
+    prose(text).replace('\\', "\\\\").replace('[', "\\[").replace(']', "\\]")
 }
 
 /// A link target for Markdown; `None` unless it is a plain web address.
@@ -60,6 +55,24 @@ pub fn sarif(text: &str) -> String {
 pub fn web_address(text: &str) -> Option<&str> {
     let harmless = |b: u8| b.is_ascii_alphanumeric() || b"-._~:/?#=&%+".contains(&b);
     (text.starts_with("https://") || text.starts_with("http://")).then_some(text).filter(|text| text.bytes().all(harmless) && text.len() < 2000)
+}
+
+fn one_line(text: &str, most: usize) -> String {
+    let mut safe = String::with_capacity(text.len().min(most));
+    for (at, letter) in text.chars().enumerate() {
+        if at == most {
+            safe.push('…');
+            break;
+        }
+        match letter {
+            '\n' => safe.push_str("\\n"),
+            '\r' => safe.push_str("\\r"),
+            '\t' => safe.push_str("\\t"),
+            letter if is_invisible(letter) => _ = write!(safe, "\\u{{{:x}}}", u32::from(letter)),
+            letter => safe.push(letter),
+        }
+    }
+    safe
 }
 
 /// Control characters, marks that turn the direction of writing, and characters without width.

@@ -2,4 +2,7 @@
 
 pub mod disclosure;
 pub mod escape;
+pub mod formats;
+pub mod render;
 pub mod run_report;
+pub mod words;

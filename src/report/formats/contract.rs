@@ -1,0 +1,26 @@
+//! What a report format is.
+
+use std::io::{self, Write};
+
+use crate::report::run_report::RunReport;
+
+/// A way to write a run report.
+pub trait Format: Sync {
+    /// Its name in flags.
+    fn id(&self) -> &'static str;
+
+    /// One line for help.
+    fn describe(&self) -> &'static str;
+
+    /// Writes the report as it is: what may not be published was taken out before, see [`crate::report::disclosure`].
+    ///
+    /// # Errors
+    /// When `out` cannot be written to.
+    fn write(&self, report: &RunReport, out: &mut dyn Write, style: Style) -> io::Result<()>;
+}
+
+/// How text for people looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Style {
+    pub colour: bool,
+}

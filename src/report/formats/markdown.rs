@@ -1,0 +1,239 @@
+//! The report for a job summary or a change's comment, as Markdown that forges render.
+
+use std::io::{self, Write};
+
+use crate::report::escape::{markdown, markdown_code, web_address};
+use crate::report::formats::contract::{Format, Style};
+use crate::report::run_report::{Outcome, ReportedFinding, RunReport};
+use crate::report::words;
+
+/// The longest text, in characters. GitHub refuses comments beyond 65 536.
+pub const MAX_CHARACTERS: usize = 60_000;
+
+/// Room kept for what comes after the tables.
+const TAIL: usize = 1_000;
+
+#[derive(Debug)]
+pub struct Markdown;
+
+impl Format for Markdown {
+    fn id(&self) -> &'static str {
+        "markdown"
+    }
+
+    fn describe(&self) -> &'static str {
+        "a job summary, or the body of a comment on a change"
+    }
+
+    fn write(&self, report: &RunReport, out: &mut dyn Write, _: Style) -> io::Result<()> {
+        out.write_all(body(report).as_bytes())
+    }
+}
+
+/// The hidden line by which we find our comment again: one for each image and environment.
+#[must_use]
+pub fn marker(report: &RunReport) -> String {
+    let image = report.service.as_deref().unwrap_or_else(|| words::subject(report));
+    let environment = report.environment.as_deref().unwrap_or("default");
+    format!("<!-- honeycrate:{}:{} -->", marker_part(image), marker_part(environment))
+}
+
+/// The whole text: at most [`MAX_CHARACTERS`] long.
+#[must_use]
+pub fn body(report: &RunReport) -> String {
+    let mark = match report.verdict.outcome {
+        Outcome::Passed => "✅",
+        Outcome::Denied => "❌",
+        Outcome::Error => "⚠️",
+    };
+    let mut page = Page { text: format!("{}\n", marker(report)), length: 0, left_out: 0 };
+    page.length = page.text.chars().count();
+    let environment = report.environment.as_deref().map(|name| format!(" for {}", markdown_code(name))).unwrap_or_default();
+    page.add(&format!("### {mark} honeycrate: {} {}{environment}\n\n", words::outcome(report), markdown_code(words::subject(report))));
+    page.add(&format!("{}\n", markdown(&words::reasons(report))));
+    if let Some(error) = &report.error {
+        let hint = error.hint.as_deref().map(|hint| format!(" ({})", markdown(hint))).unwrap_or_default();
+        page.add(&format!("\n**Error:** {}{hint}\n", markdown(&error.message)));
+    }
+    findings(&mut page, report);
+    placements(&mut page, report);
+    tail(&mut page, report);
+    page.text
+}
+
+struct Page {
+    text: String,
+    length: usize,
+    left_out: usize,
+}
+
+impl Page {
+    /// Adds a piece, or counts it as left out where it would not fit.
+    fn add(&mut self, piece: &str) {
+        let length = piece.chars().count();
+        if self.length + length > MAX_CHARACTERS - TAIL {
+            self.left_out += 1;
+            return;
+        }
+        self.text.push_str(piece);
+        self.length += length;
+    }
+}
+
+fn findings(page: &mut Page, report: &RunReport) {
+    if report.findings.is_empty() {
+        return;
+    }
+    page.add("\n| | Severity | What | Where | State | Fingerprint |\n|---|---|---|---|---|---|\n");
+    let order: Vec<usize> = words::by_severity(report).into_iter().flat_map(|(_, found)| found).collect();
+    for at in &order {
+        page.add(&row(report, &report.findings[*at]));
+    }
+    let blocking: Vec<&ReportedFinding> = order.iter().map(|at| &report.findings[*at]).filter(|reported| reported.blocking).collect();
+    let mut told = std::collections::BTreeSet::new();
+    for (at, reported) in blocking.iter().filter(|reported| told.insert(reported.finding.rule.as_str())).enumerate() {
+        if at == 0 {
+            page.add("\n**What to do**\n\n");
+        }
+        page.add(&format!("- {}: a thief {}. {}\n", markdown(&reported.title), markdown(&reported.gains), markdown(&reported.advice)));
+    }
+}
+
+fn row(report: &RunReport, reported: &ReportedFinding) -> String {
+    let finding = &reported.finding;
+    let mark = match (reported.blocking, &reported.exception) {
+        (true, _) => "❌".to_owned(),
+        (false, Some(exception)) => format!("excepted until {}", markdown(&exception.expires)),
+        (false, None) => String::new(),
+    };
+    let layer = words::layer(report, finding).map(|layer| format!("<br>{layer}")).unwrap_or_default();
+    let step = finding.layer.as_ref().and_then(|layer| layer.instruction.as_deref());
+    let step = step.map(|step| format!(": {}", markdown_code(step))).unwrap_or_default();
+    let place = markdown_code(&words::place(finding));
+    format!(
+        "| {mark} | {} | {}<br>{} | {place}{layer}{step} | {} | {} |\n",
+        finding.severity,
+        markdown(&reported.title),
+        markdown_code(&finding.rule),
+        words::state(finding),
+        markdown_code(finding.fingerprint.as_str()),
+    )
+}
+
+fn placements(page: &mut Page, report: &RunReport) {
+    if report.placements.is_empty() {
+        return;
+    }
+    page.add("\n**Honeytokens**\n\n| Surface | Kind | Platform | Fingerprint |\n|---|---|---|---|\n");
+    for placement in &report.placements {
+        page.add(&format!(
+            "| {} | {} | {} | {} |\n",
+            placement.surface,
+            markdown(&placement.kind),
+            markdown(&placement.platform),
+            markdown_code(placement.fingerprint.as_str()),
+        ));
+    }
+}
+
+fn tail(page: &mut Page, report: &RunReport) {
+    for image in &report.pushed {
+        page.add(&format!("\nPushed {}<br>{}\n", markdown_code(&image.reference), markdown_code(image.digest.as_str())));
+    }
+    for blind in &report.coverage.not_scanned {
+        page.add(&format!("\nNot scanned: {} ({})\n", markdown_code(&blind.what), markdown(&blind.why)));
+    }
+    for anomaly in &report.coverage.anomalies {
+        page.add(&format!("\nOdd: {}\n", markdown(anomaly)));
+    }
+    for notice in &report.notices {
+        page.add(&format!("\nNote: {}\n", markdown(&notice.text)));
+    }
+    if let Some(coverage) = words::coverage(report) {
+        page.add(&format!("\nScanned {coverage}.\n"));
+    }
+    // These fit in the room that was kept for them.
+    if page.left_out > 0 {
+        let text = format!(
+            "\n**{} left out** for length; the report of the run has everything.\n",
+            words::count(page.left_out, "entry").replace("entrys", "entries")
+        );
+        page.text.push_str(&text);
+    }
+    if let Some(job) = report.context.job.as_deref().and_then(web_address).filter(|job| job.len() < 500) {
+        page.text.push_str(&format!("\n[The run]({job})\n"));
+    }
+}
+
+/// Nothing that could end an HTML comment or be taken for another marker.
+fn marker_part(text: &str) -> String {
+    let safe = text.chars().take(200).map(|letter| if letter.is_ascii_alphanumeric() || "._/@:".contains(letter) { letter } else { '-' });
+    let safe: String = safe.collect();
+    safe.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::disclosure::Disclosure;
+    use crate::report::run_report::tests::sample;
+
+    #[test]
+    fn the_comment_says_verdict_findings_and_what_to_do() {
+        let mut report = sample();
+        report.context.job = Some("https://github.com/acme/shop/actions/runs/7".to_owned());
+        assert_eq!(
+            body(&report.disclosed(Disclosure::Findings)),
+            "\
+<!-- honeycrate:ghcr.io/acme/shop:production -->
+### ❌ honeycrate: denied <code>docker-daemon&#58;shop&#58;1.4</code> for <code>production</code>
+
+1 finding is high or worse
+
+| | Severity | What | Where | State | Fingerprint |
+|---|---|---|---|---|---|
+| ❌ | critical | GitHub personal access token<br><code>github-token</code> | <code>app/.env&#58;3</code><br>layer 3: <code>COPY . /app</code> | deleted by a later layer, still in the image | <code>0123456789abcdef</code> |
+| excepted until 2027-01-31 | medium | Assigned secret<br><code>generic-assignment</code> | <code>variable API&#95;TOKEN</code> | in the running container | <code>0123456789abcdef</code> |
+
+**What to do**
+
+- GitHub personal access token: a thief reads and writes every repository of its owner. Revoke it at github.com/settings/tokens; pass it to the build as a secret mount.
+
+Not scanned: <code>app/big.zip</code> (archives in archives are not opened)
+
+[The run](https://github.com/acme/shop/actions/runs/7)
+"
+        );
+    }
+
+    #[test]
+    fn placements_are_told_to_private_readers_without_values() {
+        let text = body(&sample());
+        assert!(text.contains("| buried | registry-login | linux/amd64 | <code>fedcba9876543210</code> |"), "{text}");
+        assert!(!text.contains("registry.json.bak"));
+    }
+
+    #[test]
+    fn a_file_name_cannot_break_the_table_or_plant_a_marker() {
+        let mut report = sample();
+        report.findings[0].finding.path = Some("a|b`\n</code><!-- honeycrate:other:x --> ![i](http://x) @team \u{1b}[1m".to_owned());
+        report.service = Some("a--> <b>".to_owned());
+        let text = body(&report);
+        assert!(text.starts_with("<!-- honeycrate:a-b:production -->\n"), "{text}");
+        let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| ❌")).collect();
+        assert_eq!(rows.len(), 1);
+        assert_eq!(rows[0].matches('|').count(), 7, "{}", rows[0]);
+        assert_eq!(rows[0].matches("<!--").count(), 0);
+        assert!(!rows[0].contains(['`', '@', '[', '\u{1b}']), "{}", rows[0]);
+    }
+
+    #[test]
+    fn a_long_report_is_cut_and_says_so() {
+        let mut report = sample();
+        report.findings = vec![report.findings[0].clone(); 2000];
+        let text = body(&report);
+        assert!(text.chars().count() <= MAX_CHARACTERS);
+        assert!(text.contains("entries left out** for length"));
+        assert!(text.starts_with(&marker(&report)));
+    }
+}

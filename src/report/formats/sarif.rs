@@ -1,0 +1,250 @@
+//! SARIF 2.1.0, for code scanning.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use crate::report::escape;
+use crate::report::formats::contract::{Format, Style};
+use crate::report::run_report::{Outcome, ReportedFinding, RunReport};
+use crate::report::words;
+use crate::scan::finding::{FoundIn, Severity};
+
+/// Findings beyond this are counted in a notification: GitHub shows 5 000 of a run and refuses more than 25 000.
+const MAX_RESULTS: usize = 5_000;
+
+#[derive(Debug)]
+pub struct Sarif;
+
+impl Format for Sarif {
+    fn id(&self) -> &'static str {
+        "sarif"
+    }
+
+    fn describe(&self) -> &'static str {
+        "SARIF 2.1.0 for code scanning, one category for each image and environment"
+    }
+
+    fn write(&self, report: &RunReport, out: &mut dyn Write, _: Style) -> io::Result<()> {
+        serde_json::to_writer_pretty(&mut *out, &document(report))?;
+        out.write_all(b"\n")
+    }
+}
+
+/// The document. A run that failed has one too, and says so in `invocations`: a missing file would hide the reason.
+fn document(report: &RunReport) -> Value {
+    let order: Vec<usize> = words::by_severity(report).into_iter().flat_map(|(_, found)| found).collect();
+    let shown = &order[..order.len().min(MAX_RESULTS)];
+    let mut rules: BTreeMap<&str, &ReportedFinding> = BTreeMap::new();
+    for at in shown {
+        rules.entry(&report.findings[*at].finding.rule).or_insert(&report.findings[*at]);
+    }
+    let results: Vec<Value> = shown.iter().map(|at| result(report, &report.findings[*at])).collect();
+    let mut notifications: Vec<Value> = Vec::new();
+    if let Some(error) = &report.error {
+        notifications.push(json!({ "level": "error", "message": { "text": escape::sarif(&error.message) } }));
+    }
+    for blind in &report.coverage.not_scanned {
+        let text = format!("not scanned: {} ({})", escape::sarif(&blind.what), escape::sarif(&blind.why));
+        notifications.push(json!({ "level": "warning", "message": { "text": text } }));
+    }
+    if order.len() > shown.len() {
+        let text = format!("{} are left out; the run report has them all", words::count(order.len() - shown.len(), "finding"));
+        notifications.push(json!({ "level": "warning", "message": { "text": text } }));
+    }
+    let image = report.service.as_deref().unwrap_or_else(|| words::subject(report));
+    let environment = report.environment.as_deref().unwrap_or("default");
+    json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": { "driver": {
+                "name": "honeycrate",
+                "semanticVersion": report.tool.version,
+                "informationUri": env!("CARGO_PKG_REPOSITORY"),
+                "rules": rules.values().map(|reported| rule(reported)).collect::<Vec<_>>(),
+            } },
+            // The category ends with a slash; runs of other images and environments do not replace this one.
+            "automationDetails": { "id": format!("honeycrate/{}/{}/", category_part(image), category_part(environment)) },
+            "invocations": [{
+                "executionSuccessful": report.verdict.outcome != Outcome::Error,
+                "toolExecutionNotifications": notifications,
+            }],
+            "columnKind": "unicodeCodePoints",
+            "results": results,
+        }],
+    })
+}
+
+fn rule(reported: &ReportedFinding) -> Value {
+    let severity = reported.finding.severity;
+    let title = escape::line(&reported.title);
+    let gains = escape::prose(&reported.gains);
+    let advice = escape::prose(&reported.advice);
+    json!({
+        "id": escape::line(&reported.finding.rule),
+        "shortDescription": { "text": title },
+        "fullDescription": { "text": format!("{title} in a container image: a thief {gains}.") },
+        "help": { "text": advice },
+        "defaultConfiguration": { "level": level(severity) },
+        "properties": {
+            "tags": ["security", "secret"],
+            // GitHub reads a number from 0 to 10 in text.
+            "security-severity": match severity {
+                Severity::Critical => "9.5",
+                Severity::High => "8.0",
+                Severity::Medium => "5.5",
+                Severity::Low => "2.0",
+            },
+        },
+    })
+}
+
+fn result(report: &RunReport, reported: &ReportedFinding) -> Value {
+    let finding = &reported.finding;
+    let layer = words::layer(report, finding).map(|layer| format!(", {layer}")).unwrap_or_default();
+    let digest = finding.layer.as_ref().map(|layer| format!(" ({})", layer.digest.short())).unwrap_or_default();
+    let step = finding.layer.as_ref().and_then(|layer| layer.instruction.as_deref());
+    let step = step.map(|step| format!(", made by `{}`", escape::sarif(&escape::line(step)))).unwrap_or_default();
+    let place = words::place(finding);
+    let text =
+        format!("{} at {}{layer}{digest}{step}: {}", escape::sarif(&reported.title), escape::sarif(&escape::line(&place)), words::state(finding));
+    let mut result = json!({
+        "ruleId": escape::line(&finding.rule),
+        "level": level(finding.severity),
+        "message": { "text": text },
+        "locations": [{
+            "physicalLocation": physical(report, reported),
+            "logicalLocations": [{ "name": escape::line(&place), "fullyQualifiedName": escape::line(&place), "kind": "resource" }],
+        }],
+        "partialFingerprints": {
+            "primaryLocationLineHash": format!("{}:1", finding.fingerprint),
+            "honeycrate/v1": finding.fingerprint,
+        },
+        "properties": { "confidence": finding.confidence, "state": finding.state, "blocking": reported.blocking },
+    });
+    if let Some(exception) = &reported.exception {
+        let text = format!("{} ({}, until {})", exception.reason, exception.owner, exception.expires);
+        result["suppressions"] = json!([{ "kind": "external", "status": "accepted", "justification": escape::prose(&text) }]);
+    }
+    result
+}
+
+/// A place in the repository. What lies in an image has none there: such findings are shown at the Dockerfile, which is
+/// where they are mended.
+fn physical(report: &RunReport, reported: &ReportedFinding) -> Value {
+    let finding = &reported.finding;
+    let is_image = report.source.as_ref().is_none_or(|source| !source.platforms.is_empty());
+    match (&finding.path, finding.surface) {
+        (Some(path), FoundIn::File) if !is_image && finding.layer.is_none() => {
+            json!({ "artifactLocation": { "uri": uri(path) }, "region": { "startLine": finding.line.unwrap_or(1).max(1) } })
+        }
+        _ => json!({ "artifactLocation": { "uri": "Dockerfile" }, "region": { "startLine": 1 } }),
+    }
+}
+
+fn level(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Critical | Severity::High => "error",
+        Severity::Medium => "warning",
+        Severity::Low => "note",
+    }
+}
+
+/// A relative reference without a leading slash.
+fn uri(path: &str) -> String {
+    let path = path.trim_start_matches("./").trim_start_matches('/');
+    let mut text = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    text
+}
+
+fn category_part(text: &str) -> String {
+    let part = text.chars().take(200).map(|letter| if letter.is_ascii_alphanumeric() || "._-/".contains(letter) { letter } else { '-' });
+    part.collect::<String>().trim_matches('/').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::run_report::RunError;
+    use crate::report::run_report::tests::sample;
+
+    #[test]
+    fn a_layer_finding_points_at_the_dockerfile_and_names_its_layer() {
+        let document = document(&sample());
+        let run = &document["runs"][0];
+        assert_eq!(run["automationDetails"]["id"], "honeycrate/ghcr.io/acme/shop/production/");
+        let result = &run["results"][0];
+        assert_eq!(
+            result,
+            &json!({
+                "ruleId": "github-token",
+                "level": "error",
+                "message": { "text": "GitHub personal access token at app/.env:3, layer 3 of 5 (sha256:aaaaaaaaaaaa), made by `COPY . /app`: deleted by a later layer, still in the image" },
+                "locations": [{
+                    "physicalLocation": { "artifactLocation": { "uri": "Dockerfile" }, "region": { "startLine": 1 } },
+                    "logicalLocations": [{ "name": "app/.env:3", "fullyQualifiedName": "app/.env:3", "kind": "resource" }],
+                }],
+                "partialFingerprints": { "primaryLocationLineHash": "0123456789abcdef:1", "honeycrate/v1": "0123456789abcdef" },
+                "properties": { "confidence": "high", "state": "deleted", "blocking": true },
+            })
+        );
+        assert_eq!(run["results"][1]["suppressions"][0]["justification"], "a fixture (ann, until 2027-01-31)");
+    }
+
+    #[test]
+    fn every_rule_has_what_code_scanning_asks_for() {
+        let document = document(&sample());
+        let rules = document["runs"][0]["tool"]["driver"]["rules"].as_array().expect("rules").clone();
+        assert_eq!(rules.len(), 2);
+        for rule in rules {
+            for pointer in ["/id", "/shortDescription/text", "/fullDescription/text", "/help/text", "/defaultConfiguration/level"] {
+                assert!(rule.pointer(pointer).and_then(Value::as_str).is_some_and(|text| !text.is_empty()), "{pointer} of {rule}");
+            }
+            assert!(rule["properties"]["security-severity"].as_str().is_some_and(|text| text.parse::<f64>().is_ok()));
+            assert_eq!(rule["properties"]["tags"][0], "security");
+        }
+    }
+
+    #[test]
+    fn a_file_of_a_directory_is_its_own_place() {
+        let mut report = sample();
+        report.source.as_mut().expect("source").platforms.clear();
+        let finding = &mut report.findings[0].finding;
+        (finding.layer, finding.path) = (None, Some("/src/a b#é.env".to_owned()));
+        let place = &document(&report)["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
+        assert_eq!(place, &json!({ "artifactLocation": { "uri": "src/a%20b%23%C3%A9.env" }, "region": { "startLine": 3 } }));
+    }
+
+    #[test]
+    fn a_failed_run_is_a_valid_document_that_says_so() {
+        let mut report = sample();
+        report.findings.clear();
+        report.verdict.outcome = Outcome::Error;
+        let message = "the image [is](x) damaged".to_owned();
+        report.error = Some(RunError { stage: "source".to_owned(), message, hint: None, exit_code: 3, confidential: false });
+        let document = document(&report);
+        let invocation = &document["runs"][0]["invocations"][0];
+        assert_eq!(invocation["executionSuccessful"], false);
+        assert_eq!(invocation["toolExecutionNotifications"][0]["message"]["text"], "the image \\[is\\](x) damaged");
+        assert_eq!(document["runs"][0]["results"], json!([]));
+    }
+
+    #[test]
+    fn results_are_capped_and_counted() {
+        let mut report = sample();
+        report.findings = vec![report.findings[0].clone(); MAX_RESULTS + 2];
+        let document = document(&report);
+        assert_eq!(document["runs"][0]["results"].as_array().map(Vec::len), Some(MAX_RESULTS));
+        let notifications = document["runs"][0]["invocations"][0]["toolExecutionNotifications"].to_string();
+        assert!(notifications.contains("2 findings are left out"));
+    }
+}

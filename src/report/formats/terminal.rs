@@ -1,0 +1,282 @@
+//! The report that a person reads: verdict first, then what to do about it.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style as Paint};
+
+use crate::report::escape;
+use crate::report::formats::contract::{Format, Style};
+use crate::report::run_report::{Outcome, ReportedFinding, RunReport};
+use crate::report::words;
+use crate::scan::finding::Severity;
+
+#[derive(Debug)]
+pub struct Terminal;
+
+impl Format for Terminal {
+    fn id(&self) -> &'static str {
+        "terminal"
+    }
+
+    fn describe(&self) -> &'static str {
+        "text for people, with colour where the terminal has it"
+    }
+
+    fn write(&self, report: &RunReport, out: &mut dyn Write, style: Style) -> io::Result<()> {
+        let mut page = Page { out, colour: style.colour };
+        verdict(&mut page, report)?;
+        for (severity, found) in words::by_severity(report) {
+            writeln!(page.out)?;
+            page.line(severity_paint(severity).bold(), &format!("{} ({})", severity.name().to_uppercase(), found.len()))?;
+            for at in found {
+                finding(&mut page, report, &report.findings[at])?;
+            }
+        }
+        coverage(&mut page, report)?;
+        placements(&mut page, report)?;
+        pushed(&mut page, report)?;
+        for notice in &report.notices {
+            writeln!(page.out, "note: {}", escape::prose(&notice.text))?;
+        }
+        next(&mut page, report)
+    }
+}
+
+struct Page<'a> {
+    out: &'a mut dyn Write,
+    colour: bool,
+}
+
+impl Page<'_> {
+    fn painted(&self, paint: Paint, text: &str) -> String {
+        if self.colour { format!("{paint}{text}{paint:#}") } else { text.to_owned() }
+    }
+
+    fn line(&mut self, paint: Paint, text: &str) -> io::Result<()> {
+        let text = self.painted(paint, text);
+        writeln!(self.out, "{text}")
+    }
+
+    /// A named line of a finding; nothing where there is nothing to say.
+    fn field(&mut self, name: &str, text: &str) -> io::Result<()> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        let name = self.painted(Paint::new().dimmed(), &format!("{name:<9}"));
+        writeln!(self.out, "      {name} {text}")
+    }
+}
+
+fn verdict(page: &mut Page<'_>, report: &RunReport) -> io::Result<()> {
+    let (mark, colour) = match report.verdict.outcome {
+        Outcome::Passed => ("✔", AnsiColor::Green),
+        Outcome::Denied => ("✘", AnsiColor::Red),
+        Outcome::Error => ("!", AnsiColor::Yellow),
+    };
+    let word = page.painted(Paint::new().fg_color(Some(colour.into())).bold(), &format!("{mark} {}", words::outcome(report)));
+    writeln!(page.out, "{word}  {}: {}", escape::line(words::subject(report)), escape::prose(&words::reasons(report)))?;
+    if let Some(error) = &report.error {
+        writeln!(page.out, "  error: {}", escape::prose(&error.message))?;
+        if let Some(hint) = &error.hint {
+            writeln!(page.out, "  help:  {}", escape::prose(hint))?;
+        }
+    }
+    Ok(())
+}
+
+fn finding(page: &mut Page<'_>, report: &RunReport, reported: &ReportedFinding) -> io::Result<()> {
+    let finding = &reported.finding;
+    let title = page.painted(Paint::new().bold(), &escape::line(&reported.title));
+    let mark = match (reported.blocking, &reported.exception) {
+        (true, _) => page.painted(severity_paint(finding.severity), "✘"),
+        (false, _) => "·".to_owned(),
+    };
+    writeln!(page.out, "  {mark} {title}  {}", escape::line(&finding.rule))?;
+    page.field("where", &escape::line(&words::place(finding)))?;
+    if let Some(layer) = words::layer(report, finding) {
+        let place = finding.layer.as_ref();
+        let digest = place.map(|place| format!(", {}", place.digest.short())).unwrap_or_default();
+        let step = place.and_then(|place| place.instruction.as_deref()).map(|step| format!(", by `{}`", escape::line(step))).unwrap_or_default();
+        page.field("layer", &format!("{layer}{digest}{step}"))?;
+    }
+    page.field("state", words::state(finding))?;
+    if !finding.platforms.is_empty() {
+        page.field("platform", &escape::line(&finding.platforms.join(", ")))?;
+    }
+    let also = if finding.also_in == 0 { String::new() } else { format!("; {} more places hold it", finding.also_in) };
+    page.field("sample", &format!("{}{also}", escape::line(&finding.redacted)))?;
+    page.field("a thief", &escape::prose(&reported.gains))?;
+    match &reported.exception {
+        Some(exception) => {
+            let text = format!("{} ({}, until {})", exception.reason, exception.owner, exception.expires);
+            page.field("excepted", &escape::prose(&text))?;
+        }
+        None => page.field("do", &escape::prose(&reported.advice))?,
+    }
+    page.field("id", &format!("{} ({} confidence)", finding.fingerprint, finding.confidence))
+}
+
+fn coverage(page: &mut Page<'_>, report: &RunReport) -> io::Result<()> {
+    writeln!(page.out)?;
+    if let Some(coverage) = words::coverage(report) {
+        writeln!(page.out, "scanned {coverage}")?;
+    }
+    for blind in &report.coverage.not_scanned {
+        let text = format!("not scanned: {} ({})", escape::line(&blind.what), escape::line(&blind.why));
+        page.line(Paint::new().fg_color(Some(AnsiColor::Yellow.into())), &text)?;
+    }
+    for anomaly in &report.coverage.anomalies {
+        writeln!(page.out, "odd: {}", escape::line(anomaly))?;
+    }
+    Ok(())
+}
+
+fn placements(page: &mut Page<'_>, report: &RunReport) -> io::Result<()> {
+    if report.placements.is_empty() {
+        return Ok(());
+    }
+    writeln!(page.out)?;
+    page.line(Paint::new().bold(), &format!("{} planted", words::count(report.placements.len(), "honeytoken")))?;
+    let rows: Vec<[String; 5]> = report
+        .placements
+        .iter()
+        .map(|placement| {
+            let text = [placement.surface.id(), &placement.kind, &placement.environment, &placement.platform, placement.fingerprint.as_str()];
+            text.map(escape::line)
+        })
+        .collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; 5] = std::array::from_fn(width);
+    for row in &rows {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        writeln!(page.out, "  {}", cells.join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+fn pushed(page: &mut Page<'_>, report: &RunReport) -> io::Result<()> {
+    if !report.pushed.is_empty() {
+        writeln!(page.out)?;
+    }
+    for image in &report.pushed {
+        writeln!(page.out, "pushed {}\n       {}", escape::line(&image.reference), image.digest)?;
+    }
+    Ok(())
+}
+
+/// The command that most people want now.
+fn next(page: &mut Page<'_>, report: &RunReport) -> io::Result<()> {
+    let blocking = report.findings.iter().find(|reported| reported.blocking);
+    let text = match (report.verdict.outcome, blocking) {
+        (Outcome::Denied, Some(worst)) => format!("honeycrate explain {}", escape::line(&worst.finding.rule)),
+        (Outcome::Passed, _) if !report.placements.is_empty() => "honeycrate token list".to_owned(),
+        _ => return Ok(()),
+    };
+    let text = page.painted(Paint::new().bold(), &text);
+    writeln!(page.out, "\nnext: {text}")
+}
+
+fn severity_paint(severity: Severity) -> Paint {
+    let colour = match severity {
+        Severity::Critical | Severity::High => AnsiColor::Red,
+        Severity::Medium => AnsiColor::Yellow,
+        Severity::Low => AnsiColor::Blue,
+    };
+    Paint::new().fg_color(Some(colour.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::run_report::PushedImage;
+    use crate::report::run_report::tests::sample;
+
+    fn rendered(report: &RunReport, colour: bool) -> String {
+        let mut out = Vec::new();
+        Terminal.write(report, &mut out, Style { colour }).expect("renders");
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    #[test]
+    fn the_report_reads_from_verdict_to_next_step() {
+        assert_eq!(
+            rendered(&sample(), false),
+            "\
+✘ denied  docker-daemon:shop:1.4: 1 finding is high or worse
+
+CRITICAL (1)
+  ✘ GitHub personal access token  github-token
+      where     app/.env:3
+      layer     layer 3 of 5, sha256:aaaaaaaaaaaa, by `COPY . /app`
+      state     deleted by a later layer, still in the image
+      sample    ghp_… (40 characters)
+      a thief   reads and writes every repository of its owner
+      do        Revoke it at github.com/settings/tokens; pass it to the build as a secret mount.
+      id        0123456789abcdef (high confidence)
+
+MEDIUM (1)
+  · Assigned secret  generic-assignment
+      where     variable API_TOKEN
+      state     in the running container
+      sample    ghp_… (40 characters)
+      a thief   reads and writes every repository of its owner
+      excepted  a fixture (ann, until 2027-01-31)
+      id        0123456789abcdef (high confidence)
+
+scanned 5 layers, 1234 files, 56.7 MB in 400 ms
+not scanned: app/big.zip (archives in archives are not opened)
+
+1 honeytoken planted
+  buried  registry-login  production  linux/amd64  fedcba9876543210
+note: only the owner reads this
+
+next: honeycrate explain github-token
+"
+        );
+    }
+
+    #[test]
+    fn hostile_names_reach_no_terminal() {
+        let mut report = sample();
+        report.findings[0].finding.path = Some("a\u{1b}]0;owned\u{7}\nverdict: passed\u{202e}".to_owned());
+        report.findings[0].finding.redacted = "\u{9b}2J".to_owned();
+        report.coverage.anomalies.push("\r✔ passed".to_owned());
+        let text = rendered(&report, false);
+        assert!(text.chars().all(|letter| letter == '\n' || !letter.is_control()), "{text:?}");
+        assert!(text.contains("a\\u{1b}]0;owned\\u{7}\\nverdict: passed\\u{202e}:3"), "{text}");
+    }
+
+    #[test]
+    fn colour_is_only_used_when_asked_for() {
+        assert!(rendered(&sample(), true).starts_with("\u{1b}["));
+        assert!(!rendered(&sample(), false).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn a_passed_run_shows_what_was_pushed() {
+        let mut report = sample();
+        (report.findings, report.coverage.not_scanned, report.notices) = Default::default();
+        (report.verdict.outcome, report.verdict.reasons) = (Outcome::Passed, Vec::new());
+        let digest = report.source.as_ref().and_then(|source| source.digest.clone()).expect("digest");
+        report.pushed = vec![PushedImage { reference: "ghcr.io/acme/shop:1.4".to_owned(), digest }];
+        assert_eq!(
+            rendered(&report, false),
+            format!(
+                "\
+✔ passed  docker-daemon:shop:1.4: no secrets found
+
+scanned 5 layers, 1234 files, 56.7 MB in 400 ms
+
+1 honeytoken planted
+  buried  registry-login  production  linux/amd64  fedcba9876543210
+
+pushed ghcr.io/acme/shop:1.4
+       sha256:{}
+
+next: honeycrate token list
+",
+                "c".repeat(64)
+            )
+        );
+    }
+}

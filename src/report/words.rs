@@ -1,0 +1,127 @@
+//! Phrases that several formats share.
+
+use crate::report::run_report::{Outcome, RunReport};
+use crate::scan::finding::{Finding, FoundIn, Severity, State};
+
+/// `3 findings`, `1 finding`.
+#[must_use]
+pub fn count(number: usize, one: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
+}
+
+/// What the run came to, in a word or two.
+#[must_use]
+pub fn outcome(report: &RunReport) -> &'static str {
+    match report.verdict.outcome {
+        Outcome::Passed => "passed",
+        Outcome::Denied => "denied",
+        Outcome::Error => "no verdict",
+    }
+}
+
+/// What is judged, as the verdict names it.
+#[must_use]
+pub fn subject(report: &RunReport) -> &str {
+    let source = report.source.as_ref().map(|source| source.reference.as_str());
+    source.or(report.service.as_deref()).unwrap_or("the image")
+}
+
+/// One phrase for the verdict: its reasons, or that there are none.
+#[must_use]
+pub fn reasons(report: &RunReport) -> String {
+    if !report.verdict.reasons.is_empty() {
+        return report.verdict.reasons.join("; ");
+    }
+    match (&report.verdict.outcome, &report.error) {
+        (Outcome::Error, Some(error)) => format!("{} failed", error.stage),
+        (Outcome::Error, None) => "the run did not come to its end".to_owned(),
+        _ if report.findings.is_empty() => "no secrets found".to_owned(),
+        _ => format!("{}, none of them blocking", count(report.findings.len(), "finding")),
+    }
+}
+
+/// Whether a container would still see it, and why that does not matter.
+#[must_use]
+pub fn state(finding: &Finding) -> &'static str {
+    match finding.state {
+        State::Live => "in the running container",
+        State::Deleted => "deleted by a later layer, still in the image",
+        State::Overwritten => "overwritten by a later layer, still in the image",
+    }
+}
+
+/// `app/.env:3`, or `variable API_TOKEN`.
+#[must_use]
+pub fn place(finding: &Finding) -> String {
+    let name = finding.path.as_deref().unwrap_or_default();
+    let line = finding.line.map(|line| format!(":{line}")).unwrap_or_default();
+    let place = match finding.surface {
+        FoundIn::File | FoundIn::Artifact => return format!("{name}{line}"),
+        FoundIn::Env => "variable",
+        FoundIn::Label => "label",
+        FoundIn::Annotation => "annotation",
+        FoundIn::History => "history",
+        FoundIn::Entrypoint => "entrypoint",
+        FoundIn::Command => "command",
+        FoundIn::Healthcheck => "health check",
+    };
+    format!("{place} {name}").trim_end().to_owned()
+}
+
+/// `layer 3 of 5`, counted from one as people do.
+#[must_use]
+pub fn layer(report: &RunReport, finding: &Finding) -> Option<String> {
+    let number = finding.layer.as_ref()?.index + 1;
+    Some(report.layers_of(finding).map_or_else(|| format!("layer {number}"), |all| format!("layer {number} of {all}")))
+}
+
+/// Severities that have findings, worst first, with the indexes of those.
+#[must_use]
+pub fn by_severity(report: &RunReport) -> Vec<(Severity, Vec<usize>)> {
+    let of = |severity| report.findings.iter().enumerate().filter(move |(_, found)| found.finding.severity == severity).map(|(at, _)| at).collect();
+    let all = Severity::ALL.iter().rev().map(|(_, severity)| (*severity, of(*severity)));
+    all.filter(|(_, found): &(_, Vec<usize>)| !found.is_empty()).collect()
+}
+
+/// `12.3 MB`.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    let mut unit = 0;
+    let mut whole = bytes;
+    let mut tenths = 0;
+    while whole >= 1000 && unit < 4 {
+        tenths = whole % 1000 / 100;
+        whole /= 1000;
+        unit += 1;
+    }
+    let name = ["B", "kB", "MB", "GB", "TB"][unit];
+    if unit == 0 { format!("{whole} {name}") } else { format!("{whole}.{tenths} {name}") }
+}
+
+/// `310 ms`, `4.2 s`.
+#[must_use]
+pub fn duration(milliseconds: u64) -> String {
+    if milliseconds < 1000 { format!("{milliseconds} ms") } else { format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100) }
+}
+
+/// What was looked at, as one phrase; `None` where nothing may be said of it.
+#[must_use]
+pub fn coverage(report: &RunReport) -> Option<String> {
+    let coverage = &report.coverage;
+    let number = |number: u64, one: &str| count(usize::try_from(number).unwrap_or(usize::MAX), one);
+    let parts = [coverage.layers.map(|layers| number(layers, "layer")), coverage.files.map(|files| number(files, "file")), coverage.bytes.map(size)];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    let time = report.timings.total_ms.map(|total| format!(" in {}", duration(total))).unwrap_or_default();
+    (!parts.is_empty()).then(|| format!("{}{time}", parts.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_durations_are_short() {
+        assert_eq!([size(999), size(56_789_012), size(1_000_000_000_000)], ["999 B", "56.7 MB", "1.0 TB"]);
+        assert_eq!([duration(310), duration(61_250)], ["310 ms", "61.2 s"]);
+    }
+}
