@@ -40,22 +40,27 @@ pub fn reasons(report: &RunReport) -> String {
     }
 }
 
-/// Whether a container would still see it, and why that does not matter.
+/// Who gets to see it, and that deleting it in a later layer does not help.
 #[must_use]
 pub fn state(finding: &Finding) -> &'static str {
-    match finding.state {
-        State::Live => "in the running container",
-        State::Deleted => "deleted by a later layer, still in the image",
-        State::Overwritten => "overwritten by a later layer, still in the image",
+    match (finding.state, finding.surface) {
+        (State::Deleted, _) => "deleted by a later layer, still in the image",
+        (State::Overwritten, _) => "overwritten by a later layer, still in the image",
+        (State::Live, FoundIn::Env | FoundIn::Entrypoint | FoundIn::Command | FoundIn::Healthcheck) => "in the config and in every container",
+        (State::Live, FoundIn::History | FoundIn::Label | FoundIn::Annotation | FoundIn::Artifact) => "in the metadata, for everybody who can pull",
+        (State::Live, FoundIn::File) if finding.layer.is_some() => "in every container",
+        (State::Live, FoundIn::File) => "in the file as it is",
     }
 }
 
-/// `app/.env:3`, or `variable API_TOKEN`.
+/// `/app/.env:3`, or `variable API_TOKEN`.
 #[must_use]
 pub fn place(finding: &Finding) -> String {
     let name = finding.path.as_deref().unwrap_or_default();
     let line = finding.line.map(|line| format!(":{line}")).unwrap_or_default();
     let place = match finding.surface {
+        // In a layer, paths are absolute and stored without their first slash.
+        FoundIn::File if finding.layer.is_some() && !name.starts_with('/') => return format!("/{name}{line}"),
         FoundIn::File | FoundIn::Artifact => return format!("{name}{line}"),
         FoundIn::Env => "variable",
         FoundIn::Label => "label",

@@ -192,8 +192,8 @@ mod tests {
 
 | | Severity | What | Where | State | Fingerprint |
 |---|---|---|---|---|---|
-| ❌ | critical | GitHub personal access token<br><code>github-token</code> | <code>app/.env&#58;3</code><br>layer 3: <code>COPY . /app</code> | deleted by a later layer, still in the image | <code>0123456789abcdef</code> |
-| excepted until 2027-01-31 | medium | Assigned secret<br><code>generic-assignment</code> | <code>variable API&#95;TOKEN</code> | in the running container | <code>0123456789abcdef</code> |
+| ❌ | critical | GitHub personal access token<br><code>github-token</code> | <code>/app/.env&#58;3</code><br>layer 3: <code>COPY . /app</code> | deleted by a later layer, still in the image | <code>0123456789abcdef</code> |
+| excepted until 2027-01-31 | medium | Assigned secret<br><code>generic-assignment</code> | <code>variable API&#95;TOKEN</code> | in the config and in every container | <code>0123456789abcdef</code> |
 
 **What to do**
 

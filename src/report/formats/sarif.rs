@@ -188,10 +188,10 @@ mod tests {
             &json!({
                 "ruleId": "github-token",
                 "level": "error",
-                "message": { "text": "GitHub personal access token at app/.env:3, layer 3 of 5 (sha256:aaaaaaaaaaaa), made by `COPY . /app`: deleted by a later layer, still in the image" },
+                "message": { "text": "GitHub personal access token at /app/.env:3, layer 3 of 5 (sha256:aaaaaaaaaaaa), made by `COPY . /app`: deleted by a later layer, still in the image" },
                 "locations": [{
                     "physicalLocation": { "artifactLocation": { "uri": "Dockerfile" }, "region": { "startLine": 1 } },
-                    "logicalLocations": [{ "name": "app/.env:3", "fullyQualifiedName": "app/.env:3", "kind": "resource" }],
+                    "logicalLocations": [{ "name": "/app/.env:3", "fullyQualifiedName": "/app/.env:3", "kind": "resource" }],
                 }],
                 "partialFingerprints": { "primaryLocationLineHash": "0123456789abcdef:1", "honeycrate/v1": "0123456789abcdef" },
                 "properties": { "confidence": "high", "state": "deleted", "blocking": true },

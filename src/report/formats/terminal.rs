@@ -35,6 +35,9 @@ impl Format for Terminal {
         coverage(&mut page, report)?;
         placements(&mut page, report)?;
         pushed(&mut page, report)?;
+        if !report.notices.is_empty() {
+            writeln!(page.out)?;
+        }
         for notice in &report.notices {
             writeln!(page.out, "note: {}", escape::prose(&notice.text))?;
         }
@@ -206,7 +209,7 @@ mod tests {
 
 CRITICAL (1)
   ✘ GitHub personal access token  github-token
-      where     app/.env:3
+      where     /app/.env:3
       layer     layer 3 of 5, sha256:aaaaaaaaaaaa, by `COPY . /app`
       state     deleted by a later layer, still in the image
       sample    ghp_… (40 characters)
@@ -217,7 +220,7 @@ CRITICAL (1)
 MEDIUM (1)
   · Assigned secret  generic-assignment
       where     variable API_TOKEN
-      state     in the running container
+      state     in the config and in every container
       sample    ghp_… (40 characters)
       a thief   reads and writes every repository of its owner
       excepted  a fixture (ann, until 2027-01-31)
@@ -228,6 +231,7 @@ not scanned: app/big.zip (archives in archives are not opened)
 
 1 honeytoken planted
   buried  registry-login  production  linux/amd64  fedcba9876543210
+
 note: only the owner reads this
 
 next: honeycrate explain github-token
@@ -243,7 +247,7 @@ next: honeycrate explain github-token
         report.coverage.anomalies.push("\r✔ passed".to_owned());
         let text = rendered(&report, false);
         assert!(text.chars().all(|letter| letter == '\n' || !letter.is_control()), "{text:?}");
-        assert!(text.contains("a\\u{1b}]0;owned\\u{7}\\nverdict: passed\\u{202e}:3"), "{text}");
+        assert!(text.contains("/a\\u{1b}]0;owned\\u{7}\\nverdict: passed\\u{202e}:3"), "{text}");
     }
 
     #[test]
