@@ -333,7 +333,7 @@ use crate::oci::{digest::Digest, reference::{self, Reference}};
 // crate::cli is only talked about.
 const TEXT: &str = "crate::cli .expose() async \" TcpListener::bind";
 const RAW: &str = r#"crate::cli " "#;
-const QUOTE: [char; 2] = ['"', '\\''];
+const QUOTE: [char; 2] = ['"', '\''];
 
 #[cfg(test)]
 mod tests {
