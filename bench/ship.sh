@@ -22,7 +22,7 @@ trap 'stop; rm -rf "$work"' EXIT
 # A registry that has never seen the image, and a home that has neither.
 fresh() {
   stop
-  rm -rf "$work/registry" "$work/home"
+  rm -rf "${work:?}/registry" "${work:?}/home"
   mkdir -p "$work/registry" "$work/home"
   cat >"$work/registry/config.yml" <<YAML
 version: 0.1
