@@ -12,9 +12,11 @@ pub mod registry;
 pub mod scan;
 
 pub mod decoy;
+pub mod destination;
 pub mod ledger;
+pub mod provider;
+pub mod source;
 
 pub mod report;
 
 pub mod config;
-pub mod provider;

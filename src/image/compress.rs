@@ -56,7 +56,7 @@ pub fn compress_layers(stored: &StoredImage, scratch: &Path, level: u32, progres
         Ok(())
     };
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..THREADS.min(queue.len())).map(|_| scope.spawn(&work)).collect();
+        let threads: Vec<_> = (0..THREADS.min(queue.len())).map(|_| scope.spawn(work)).collect();
         threads.into_iter().try_for_each(|thread| match thread.join() {
             Ok(result) => result,
             Err(panic) => std::panic::resume_unwind(panic),

@@ -15,6 +15,7 @@ pub mod pull;
 pub mod push;
 pub mod quirks;
 pub mod realm;
+pub mod registries;
 pub mod scope;
 pub mod upload;
 

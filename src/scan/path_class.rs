@@ -82,7 +82,7 @@ pub fn is_dependency(path: &[u8]) -> bool {
         [b'/', ..] => memchr::memmem::find(path, tree.as_bytes()).is_some(),
         tree => memchr::memmem::find_iter(path, tree).any(|at| at == 0 || path[at - 1] == b'/'),
     };
-    DERIVED_FILES.iter().any(|ending| path.ends_with(ending.as_bytes())) || DEPENDENCY_TREES.iter().any(|tree| below(tree))
+    DERIVED_FILES.iter().any(|ending| path.ends_with(ending.as_bytes())) || DEPENDENCY_TREES.iter().any(below)
 }
 
 #[cfg(test)]

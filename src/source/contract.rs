@@ -1,0 +1,86 @@
+//! What a source must do.
+
+use std::path::PathBuf;
+
+use futures_util::future::BoxFuture;
+
+use crate::image::error::ImageError;
+use crate::image::stored::StoredImage;
+use crate::net::docker_engine::{DockerEngine, EngineError};
+use crate::oci::location::Location;
+use crate::oci::reference::Reference;
+use crate::registry::error::RegistryError;
+use crate::registry::registries::Registries;
+
+/// A transport that images are read from.
+pub trait Source: Sync {
+    /// The prefix that people type, with its colon.
+    fn transport(&self) -> &'static str;
+
+    /// What it reads, in one line.
+    fn describe(&self) -> &'static str;
+
+    /// Opens the image at `location`; `None` when the location is another transport's.
+    fn open<'a>(&'a self, location: &'a Location, access: &'a Access) -> Option<BoxFuture<'a, Result<Opened, SourceError>>>;
+}
+
+/// What sources and destinations need from the world.
+#[derive(Clone)]
+pub struct Access {
+    pub registries: Registries,
+    /// `DOCKER_HOST`; `None` for the usual socket.
+    pub docker_host: Option<String>,
+    /// A folder of this run's own, for what can only be read once.
+    pub scratch: PathBuf,
+}
+
+impl Access {
+    /// The Docker Engine, for those who name it.
+    ///
+    /// # Errors
+    /// When `DOCKER_HOST` is no address of one.
+    pub fn docker(&self) -> Result<DockerEngine, EngineError> {
+        DockerEngine::new(self.docker_host.as_deref())
+    }
+}
+
+/// An image that can be read.
+pub struct Opened {
+    pub image: StoredImage,
+    /// Where it came from, if that is a registry: its blobs need not travel to reach another repository there.
+    pub origin: Option<Reference>,
+}
+
+/// Why an image could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    #[error("cannot read {location}: {cause}")]
+    Image { location: String, cause: ImageError },
+    #[error("cannot read {location}: {cause}")]
+    Open { location: String, cause: std::io::Error },
+    #[error("cannot read {location}: {cause}")]
+    Registry { location: String, cause: Box<RegistryError> },
+    #[error("cannot read {location}: {cause}")]
+    Daemon { location: String, cause: Box<EngineError> },
+    #[error("no transport reads `{location}`")]
+    Unknown { location: String },
+}
+
+impl SourceError {
+    /// What the user can do, where something can be done.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Image { cause, .. } => cause.hint().map(str::to_owned),
+            Self::Registry { cause, .. } => cause.hint().map(Into::into),
+            Self::Daemon { cause, .. } => cause.hint().map(Into::into),
+            Self::Open { .. } => Some("check the path; folders are read with oci:, files with docker-archive: or oci-archive:".to_owned()),
+            Self::Unknown { .. } => None,
+        }
+    }
+}
+
+/// Names the location in an error about an image's bytes.
+pub fn unreadable(location: &Location) -> impl FnOnce(ImageError) -> SourceError + '_ {
+    move |cause| SourceError::Image { location: location.to_string(), cause }
+}

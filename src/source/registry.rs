@@ -1,0 +1,29 @@
+//! `docker://REGISTRY/REPOSITORY:TAG`: an image in a registry, fetched blob by blob as it is read.
+
+use futures_util::future::BoxFuture;
+
+use crate::oci::location::Location;
+use crate::registry::pull;
+use crate::source::contract::{Access, Opened, Source, SourceError};
+
+pub struct RegistrySource;
+
+impl Source for RegistrySource {
+    fn transport(&self) -> &'static str {
+        "docker://"
+    }
+
+    fn describe(&self) -> &'static str {
+        "an image in any OCI registry"
+    }
+
+    fn open<'a>(&'a self, location: &'a Location, access: &'a Access) -> Option<BoxFuture<'a, Result<Opened, SourceError>>> {
+        let Location::Registry(reference) = location else { return None };
+        Some(Box::pin(async move {
+            let failed = |cause| SourceError::Registry { location: location.to_string(), cause: Box::new(cause) };
+            let registry = access.registries.of(&reference.registry);
+            let image = pull::open(&registry, reference, &access.scratch).await.map_err(failed)?;
+            Ok(Opened { image, origin: Some(reference.clone()) })
+        }))
+    }
+}
