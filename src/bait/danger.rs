@@ -35,6 +35,9 @@ struct Places {
 #[derive(Debug, Deserialize)]
 struct Database {
     name: String,
+    /// Names of its images, without registry and tag.
+    images: Vec<String>,
+    /// Variables that only its images have.
     marks: Vec<String>,
 }
 
@@ -67,6 +70,8 @@ pub enum Refusal {
     DatabaseImage { database: &'static str, mark: String },
     #[error("the image is for Windows, whose layers keep files in another form")]
     Windows,
+    #[error("the image's builder writes no build arguments into the history, so none could have leaked")]
+    NoArguments,
     #[error("`{text}` is not {wanted}")]
     Malformed { text: String, wanted: &'static str },
 }
@@ -88,6 +93,7 @@ impl Refusal {
             }
             Self::DatabaseImage { .. } => "use the file, buried or history surface for this image".to_owned(),
             Self::Windows => "use the env or history surface for this image".to_owned(),
+            Self::NoArguments => "use another surface for this image".to_owned(),
             Self::Malformed { wanted, .. } => format!("write {wanted}"),
         }
     }
@@ -135,6 +141,15 @@ pub fn refuse_database(config: &ImageConfig) -> Option<Refusal> {
     let mut programs = words.map(|word| word.rsplit('/').next().unwrap_or_default());
     let program = programs.find(|program| PLACES.commands.iter().any(|command| command == program))?;
     Some(Refusal::DatabaseImage { database: "database", mark: program.to_owned() })
+}
+
+/// Whether a base image's name is that of an official database image.
+#[must_use]
+pub fn refuse_base(reference: &str) -> Option<Refusal> {
+    let last = reference.rsplit('/').next().unwrap_or_default();
+    let name = last.split(['@', ':']).next().unwrap_or_default();
+    let database = PLACES.databases.iter().find(|database| database.images.iter().any(|image| image.eq_ignore_ascii_case(name)))?;
+    Some(Refusal::DatabaseImage { database: &database.name, mark: reference.to_owned() })
 }
 
 /// Why no file can be put at `path` (relative to the root, as in [`crate::image::entry::Entry::path`]).
@@ -251,7 +266,7 @@ pub(in crate::bait) mod tests {
             assert!(builder.push(&Entry {
                 path: path.as_bytes().to_vec(),
                 kind: *kind,
-                size: 1,
+                size: u64::from(*kind == EntryKind::File),
                 mode,
                 uid: 0,
                 gid: 0,

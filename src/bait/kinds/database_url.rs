@@ -77,6 +77,6 @@ impl BaitKind for DatabaseUrl {
     }
 
     fn seen_by(&self) -> Seen {
-        Seen { gitleaks: Err("has no rule for connection strings"), trufflehog: Ok("Postgres"), kingfisher: Ok("kingfisher.postgres.1") }
+        Seen { gitleaks: Err("has no rule for connection strings"), trufflehog: Ok("Postgres"), kingfisher: Ok("betterleaks.generic-credential-uri") }
     }
 }

@@ -72,6 +72,6 @@ impl BaitKind for GitCredentials {
     }
 
     fn seen_by(&self) -> Seen {
-        Seen { gitleaks: Ok("gitlab-pat"), trufflehog: Ok("Gitlab, URI"), kingfisher: Ok("kingfisher.gitlab.1") }
+        Seen { gitleaks: Ok("gitlab-pat"), trufflehog: Ok("Gitlab, URI"), kingfisher: Ok("betterleaks.gitlab-pat") }
     }
 }

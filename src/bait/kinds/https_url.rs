@@ -71,6 +71,6 @@ impl BaitKind for HttpsUrl {
     }
 
     fn seen_by(&self) -> Seen {
-        Seen { gitleaks: Err("has no rule for credentials in URLs"), trufflehog: Ok("URI"), kingfisher: Ok("kingfisher.url.1") }
+        Seen { gitleaks: Err("has no rule for credentials in URLs"), trufflehog: Ok("URI"), kingfisher: Ok("betterleaks.generic-credential-uri") }
     }
 }

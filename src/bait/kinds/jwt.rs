@@ -74,7 +74,7 @@ impl BaitKind for Jwt {
     }
 
     fn seen_by(&self) -> Seen {
-        Seen { gitleaks: Ok("jwt"), trufflehog: Ok("JWT"), kingfisher: Ok("kingfisher.jwt.1") }
+        Seen { gitleaks: Ok("jwt"), trufflehog: Ok("JWT"), kingfisher: Ok("betterleaks.jwt") }
     }
 }
 

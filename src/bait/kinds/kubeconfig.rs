@@ -83,6 +83,6 @@ impl BaitKind for Kubeconfig {
     }
 
     fn seen_by(&self) -> Seen {
-        Seen { gitleaks: Ok("jwt"), trufflehog: Ok("JWT"), kingfisher: Ok("kingfisher.jwt.1") }
+        Seen { gitleaks: Ok("jwt"), trufflehog: Ok("JWT"), kingfisher: Ok("betterleaks.jwt") }
     }
 }

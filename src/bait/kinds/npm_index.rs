@@ -78,7 +78,7 @@ impl BaitKind for NpmIndex {
     }
 
     fn seen_by(&self) -> Seen {
-        Seen { gitleaks: Ok("npm-access-token"), trufflehog: Ok("NpmToken"), kingfisher: Ok("kingfisher.npm.1") }
+        Seen { gitleaks: Ok("npm-access-token"), trufflehog: Ok("NpmToken"), kingfisher: Ok("veles.secrets/npmjsaccesstoken") }
     }
 }
 

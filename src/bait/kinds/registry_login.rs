@@ -92,6 +92,6 @@ impl BaitKind for RegistryLogin {
     }
 
     fn seen_by(&self) -> Seen {
-        Seen { gitleaks: Ok("gitlab-pat"), trufflehog: Ok("Docker, Gitlab"), kingfisher: Ok("kingfisher.gitlab.1") }
+        Seen { gitleaks: Ok("gitlab-pat"), trufflehog: Ok("Docker, Gitlab"), kingfisher: Ok("betterleaks.gitlab-pat") }
     }
 }

@@ -131,7 +131,7 @@ impl BaitKind for S3Keys {
     }
 
     fn seen_by(&self) -> Seen {
-        Seen { gitleaks: Ok("aws-access-token"), trufflehog: Ok("AWS"), kingfisher: Ok("kingfisher.aws.2") }
+        Seen { gitleaks: Ok("aws-access-token"), trufflehog: Ok("AWS"), kingfisher: Ok("betterleaks.aws-access-token") }
     }
 }
 

@@ -66,6 +66,10 @@ impl BaitKind for VaultToken {
     }
 
     fn seen_by(&self) -> Seen {
-        Seen { gitleaks: Ok("vault-service-token"), trufflehog: Err("knows AppRole ids only, no tokens"), kingfisher: Ok("kingfisher.vault.1") }
+        Seen {
+            gitleaks: Ok("vault-service-token"),
+            trufflehog: Err("knows AppRole ids only, no tokens"),
+            kingfisher: Ok("betterleaks.vault-service-token"),
+        }
     }
 }

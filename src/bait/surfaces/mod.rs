@@ -31,6 +31,46 @@ impl Surface {
             Self::History => "history",
         }
     }
+
+    /// What it is, in a few words.
+    #[must_use]
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::File => "a file that containers see",
+            Self::Env => "an environment variable in the image's config",
+            Self::Buried => "a file in one layer, deleted by the next",
+            Self::History => "a build argument in the image's history",
+        }
+    }
+
+    /// What the use of a token from here tells: how the image was read.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::File => {
+                "Somebody read files: from within a running container, or from a pulled image. The address it came from tells which; \
+                 your own networks point to a container."
+            }
+            Self::Env => {
+                "Somebody read the environment: in a running container (a shell, a crash report, a debug page), or by inspecting the \
+                 image. Look for an intruder in the containers of this image first, unless the address is foreign to them."
+            }
+            Self::Buried => {
+                "Somebody pulled the image and unpacked its layers, to look for what was deleted. No running container holds this file, \
+                 so this is no intruder in one: a credential for the registry, or the registry's own access rules, leaked."
+            }
+            Self::History => {
+                "Somebody read the image's metadata, most likely a scanner that mines registries. Neither a running container nor the \
+                 unpacked file system holds this value: the config blob was read from the registry or from a host that holds the image."
+            }
+        }
+    }
+
+    /// Who sees it: from within a running container.
+    #[must_use]
+    pub fn seen_from_container(self) -> bool {
+        matches!(self, Self::File | Self::Env)
+    }
 }
 
 impl fmt::Display for Surface {
@@ -47,5 +87,20 @@ impl FromStr for Surface {
             let known: Vec<&str> = Self::ALL.iter().map(|surface| surface.id()).collect();
             format!("`{text}` is not one of {}", known.join(", "))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_surface_has_its_own_name_and_meaning() {
+        for surface in Surface::ALL {
+            assert_eq!(surface.id().parse(), Ok(surface));
+            let same = |other: &Surface| other.meaning() == surface.meaning() || other.describe() == surface.describe();
+            assert_eq!(Surface::ALL.iter().filter(|other| same(other)).count(), 1, "{surface}");
+        }
+        assert!("label".parse::<Surface>().is_err());
     }
 }

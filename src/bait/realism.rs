@@ -1,0 +1,135 @@
+//! What a new file or variable has to look like to be one among its neighbours.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::bait::danger::refuse_name;
+use crate::bait::kinds::contract::Area;
+use crate::image::entry::{EntryKind, split};
+use crate::image::file_tree::{FileTree, ancestors, join};
+use crate::oci::config::ImageConfig;
+
+/// A file's attributes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attributes {
+    /// 0640 at most, so that a container's other users cannot stumble on it.
+    pub mode: u32,
+    pub uid: u64,
+    pub gid: u64,
+    /// Seconds since 1970.
+    pub mtime: i64,
+}
+
+/// The directory of an area, relative to the root.
+#[must_use]
+pub fn directory(area: Area, config: &ImageConfig, tree: &FileTree) -> String {
+    let exists = |path: &str| tree.exists(path.as_bytes()).then(|| path.to_owned());
+    let first = |parent: &str| {
+        let children = tree.children(parent.as_bytes());
+        let mut paths = children.iter().map(|name| join(parent.as_bytes(), name));
+        let found = paths.find(|path| tree.get(path).is_none_or(|(node, _)| node.kind == EntryKind::Directory))?;
+        String::from_utf8(found).ok()
+    };
+    match area {
+        Area::App => {
+            let working = config.working_dir.trim_matches('/');
+            let working = (!working.is_empty()).then(|| working.to_owned());
+            let known = || ["app", "usr/src/app", "srv/app", "opt/app"].into_iter().find_map(exists);
+            working.or_else(known).or_else(|| first("srv")).or_else(|| first("opt")).or_else(|| first("home")).unwrap_or_else(|| "app".to_owned())
+        }
+        Area::Home => {
+            let user = config.user.split(':').next().unwrap_or_default();
+            let own = exists(&format!("home/{user}")).filter(|_| !user.is_empty() && user != "root");
+            own.or_else(|| exists("root")).or_else(|| first("home")).unwrap_or_else(|| "root".to_owned())
+        }
+        Area::Side => exists("opt").or_else(|| exists("srv")).unwrap_or_else(|| "opt".to_owned()),
+    }
+}
+
+/// The attributes of a new file at `path`: its neighbours' owner and group, the newest of their times, their group's right to read.
+/// `created` (of the image) counts where there are no neighbours.
+#[must_use]
+pub fn attributes(path: &[u8], tree: &FileTree, created: i64) -> Attributes {
+    let nearest = ancestors(path).collect::<Vec<_>>().into_iter().rev().find(|directory| tree.exists(directory)).unwrap_or_default();
+    let siblings = tree.children(nearest);
+    let files = siblings.iter().filter_map(|name| tree.get(&join(nearest, name))).map(|(node, _)| node).filter(|node| node.kind == EntryKind::File);
+    let newest = files.max_by_key(|node| node.mtime);
+    let own = tree.get(nearest).map(|(node, _)| node);
+    match newest.or(own) {
+        Some(node) => Attributes { mode: 0o600 | u32::from(node.mode & 0o040), uid: node.uid, gid: node.gid, mtime: node.mtime },
+        None => Attributes { mode: 0o600, uid: 0, gid: 0, mtime: created },
+    }
+}
+
+/// What the image's own variables begin with (`SHOP_`), where at least two of them do and no tool reads such names.
+#[must_use]
+pub fn variable_prefix(config: &ImageConfig) -> Option<String> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for line in &config.env {
+        let name = line.split('=').next().unwrap_or_default();
+        // Base images note their versions in variables; such names are not the application's.
+        let noted = ["_VERSION", "_RELEASE", "_SHA256", "_HOME", "_KEY", "_KEYS"].iter().any(|ending| name.ends_with(ending));
+        let shouted = name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+        if let Some((prefix, rest)) = name.split_once('_').filter(|_| shouted && !noted && refuse_name(name, std::iter::empty()).is_none())
+            && prefix.len() >= 2
+            && !rest.is_empty()
+        {
+            *counts.entry(prefix).or_default() += 1;
+        }
+    }
+    let (prefix, count) = counts.into_iter().rev().max_by_key(|(_, count)| *count)?;
+    (count >= 2).then(|| format!("{prefix}_"))
+}
+
+/// The directories above a new file as entries of its layer: those that exist keep their attributes, new ones take the file's owner
+/// and time. Directories that no layer lists by themselves are left to the runtime.
+#[must_use]
+pub fn directories(path: &[u8], file: Attributes, tree: &FileTree) -> Vec<(Vec<u8>, Attributes)> {
+    let new = |directory: &[u8]| {
+        let mode = if split(directory).1.starts_with(b".") { 0o700 } else { 0o755 };
+        Attributes { mode, ..file }
+    };
+    let existing = |directory: &[u8]| {
+        tree.get(directory).map(|(node, _)| Attributes { mode: node.mode.into(), uid: node.uid, gid: node.gid, mtime: node.mtime })
+    };
+    ancestors(path)
+        .filter_map(|directory| match existing(directory) {
+            Some(attributes) => Some((directory.to_vec(), attributes)),
+            None if tree.exists(directory) => None,
+            None => Some((directory.to_vec(), new(directory))),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bait::danger::tests::{config, tree};
+
+    #[test]
+    fn the_application_is_found_where_the_image_says() {
+        let tree = tree(&[("srv/shop", EntryKind::Directory), ("root", EntryKind::Directory), ("home/shop", EntryKind::Directory)]);
+        assert_eq!(directory(Area::App, &config(r#""WorkingDir":"/srv/shop/""#), &tree), "srv/shop");
+        assert_eq!(directory(Area::App, &config(""), &tree), "srv/shop");
+        assert_eq!(directory(Area::Home, &config(r#""User":"shop:shop""#), &tree), "home/shop");
+        assert_eq!(directory(Area::Home, &config(""), &tree), "root");
+        assert_eq!(directory(Area::Side, &config(""), &tree), "srv");
+    }
+
+    #[test]
+    fn a_file_looks_like_its_neighbours() {
+        let tree = tree(&[("app", EntryKind::Directory), ("app/main.py", EntryKind::File)]);
+        let expected = Attributes { mode: 0o640, uid: 0, gid: 0, mtime: 1_780_000_000 };
+        assert_eq!(attributes(b"app/ci/x", &tree, 5), expected);
+        assert_eq!(directories(b"app/ci/x", expected, &tree).len(), 2);
+        assert_eq!(attributes(b"opt/x", &FileTree::new(Vec::new()), 5), Attributes { mode: 0o600, uid: 0, gid: 0, mtime: 5 });
+    }
+
+    #[test]
+    fn the_variables_prefix_is_the_applications_not_the_bases() {
+        let env = r#""Env":["PATH=/bin","NGINX_VERSION=1","NJS_VERSION=2","NJS_RELEASE=2","SHOP_PORT=80","SHOP_MODE=x"]"#;
+        assert_eq!(variable_prefix(&config(env)), Some("SHOP_".to_owned()));
+        assert_eq!(variable_prefix(&config(r#""Env":["PYTHON_VERSION=3","PYTHON_X=1","A_B=1"]"#)), None);
+    }
+}
