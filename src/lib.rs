@@ -20,3 +20,5 @@ pub mod source;
 pub mod report;
 
 pub mod config;
+
+pub mod alert;

@@ -238,8 +238,8 @@ mod tests {
         let mut trap = trap(Vec::new()).await;
         let challenge = encrypted(&trap, &get("/v2/", "")).await;
         assert!(challenge.starts_with("HTTP/1.1 401"), "{challenge}");
-        assert!(challenge.contains("www-authenticate: Bearer realm=\"https://localhost/token\",service=\"localhost\"\r\n"), "{challenge}");
-        assert!(challenge.contains("server: nginx"));
+        assert!(challenge.contains("Www-Authenticate: Bearer realm=\"https://localhost/token\",service=\"localhost\"\r\n"), "{challenge}");
+        assert!(challenge.contains("Server: nginx"));
         assert!(trap.triggers.try_recv().is_err(), "nothing was presented yet");
 
         let login = get("/token?account=deploy&scope=repository%3Aacme%2Fshop%3Apull&service=localhost", &basic(BAIT));
