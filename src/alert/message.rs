@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use crate::bait::claims::Claims;
-use crate::ledger::record::{Context, Trigger};
+use crate::bait::trigger::Trigger;
+use crate::ledger::record::Context;
 use crate::ledger::trace::{Push, Trace};
 use crate::oci::digest::Digest;
 use crate::secret::fingerprint::Fingerprint;

@@ -17,4 +17,5 @@ pub mod realism;
 pub mod seed;
 pub mod surfaces;
 pub mod token;
+pub mod trigger;
 pub mod visibility;

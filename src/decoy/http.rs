@@ -15,6 +15,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
 
 use crate::decoy::credentials::presented;
 use crate::decoy::faces::contract::{Answer, Realm};
@@ -29,6 +30,8 @@ const HEAD: usize = 16 * 1024;
 const HEADERS: usize = 64;
 /// How long a head may take.
 const HEAD_TIME: Duration = Duration::from_secs(10);
+/// How long a body may take.
+const BODY_TIME: Duration = Duration::from_secs(10);
 /// How much of a body is taken from the visitor, bytes. All but the start is dropped.
 const BODY: usize = 64 * 1024;
 
@@ -81,17 +84,20 @@ async fn respond(request: Request<Incoming>, peer: IpAddr, encrypted: bool, site
         ..RequestHead::default()
     };
     request.host = authority.as_deref().or_else(|| request.header("host")).and_then(host);
-    let complete = read_body(body, &mut request.body).await;
-
     let (address, encrypted) = if site.proxies.contains(&peer.to_canonical()) { forwarded(&request, peer, encrypted) } else { (peer, encrypted) };
     let face = face_for(&request);
-    let known = site.observer.observe(&Observation {
+    let observation = |request: &RequestHead| Observation {
         face: face.id(),
         address,
         user_agent: request.header("user-agent").map(str::to_owned),
-        request: face.asked(&request),
-        presented: presented(&request),
-    });
+        request: face.asked(request),
+        presented: presented(request),
+    };
+    // What the head presents is told before the body is waited for: a visitor may well leave in between.
+    let head = observation(&request);
+    let early = if site.observer.knows(&head) { site.observer.observe(&head) } else { None };
+    let complete = timeout(BODY_TIME, read_body(body, &mut request.body)).await.unwrap_or(false);
+    let known = early.or_else(|| site.observer.observe(&observation(&request)));
     let scheme = if encrypted { "https" } else { "http" };
     let origin = format!("{scheme}://{}", request.host.as_deref().unwrap_or(&site.host));
     let answer = if complete {
@@ -113,7 +119,7 @@ async fn respond(request: Request<Incoming>, peer: IpAddr, encrypted: bool, site
     response
 }
 
-/// Keeps the start of a body and drops the rest. Whether all of it came and was within the limit.
+/// Keeps the start of a body and drops the rest. Tells whether all of it came and was within the limit.
 async fn read_body(mut body: Incoming, start: &mut Vec<u8>) -> bool {
     let mut length = 0;
     while let Some(frame) = body.frame().await {

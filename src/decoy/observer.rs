@@ -10,8 +10,8 @@ use time::{Duration, OffsetDateTime};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::bait::claims::Claims;
+use crate::bait::trigger::Trigger;
 use crate::decoy::credentials::Presented;
-use crate::ledger::record::Trigger;
 use crate::oci::digest::Digest;
 use crate::secret::fingerprint::Fingerprint;
 
@@ -80,6 +80,12 @@ impl Observer {
         let count = || AtomicU64::new(0);
         let visits = Mutex::default();
         Self { recognise, clock, triggers, visits, requests: count(), uses: count(), told: count(), strangers: count(), refused: count() }
+    }
+
+    /// Whether a honeytoken is among what is presented. Counts and tells nothing.
+    #[must_use]
+    pub fn knows(&self, observation: &Observation) -> bool {
+        observation.presented.iter().any(|presented| (self.recognise)(presented.value.expose()).is_some())
     }
 
     /// Looks at one request, and tells of the honeytokens in it. The first of them comes back.

@@ -12,13 +12,13 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use crate::bait::trigger::Trigger;
 use crate::decoy::certificate::{self, Certificate};
 use crate::decoy::error::DecoyError;
 use crate::decoy::gate::Gate;
 use crate::decoy::http::Site;
 use crate::decoy::observer::{Clock, Counts, Observer, Recogniser};
 use crate::decoy::session::{self, Stop};
-use crate::ledger::record::Trigger;
 
 /// Connections at once.
 const TOTAL: usize = 1024;
@@ -321,6 +321,16 @@ mod tests {
         assert!(plain(&trap, &many).await.starts_with("HTTP/1.1 431"));
         let request = format!("POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000000\r\n\r\n{}", "x".repeat(70_000));
         assert!(plain(&trap, &request).await.starts_with("HTTP/1.1 413"));
+    }
+
+    #[tokio::test]
+    async fn a_visitor_that_leaves_before_its_body_is_told_nevertheless() {
+        let mut trap = trap(Vec::new()).await;
+        let request = format!("POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n{}\r\nhalf", basic(BAIT));
+        let mut stream = TcpStream::connect(trap.running.web).await.expect("listening");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let told = timeout(Duration::from_secs(2), trap.triggers.recv()).await.expect("at once").expect("told");
+        assert_eq!(told.request, "POST /upload");
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bait::claims::Claims;
 use crate::bait::placement::Placement;
+use crate::bait::trigger::Trigger;
 use crate::oci::digest::Digest;
 use crate::secret::fingerprint::Fingerprint;
 
@@ -60,30 +61,12 @@ pub struct Context {
     pub job: Option<String>,
 }
 
-/// The use of a honeytoken, as seen by the decoy or told by a provider.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trigger {
-    /// Stable: the same event delivered twice has the same id.
-    pub id: String,
-    /// RFC 3339, UTC.
-    pub time: String,
-    pub fingerprint: Fingerprint,
-    pub claims: Claims,
-    /// Who saw it: a decoy face's id or a provider's.
-    pub face: String,
-    /// Address of the peer, without port.
-    pub address: String,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub user_agent: Option<String>,
-    /// What was asked for, without query and credentials.
-    pub request: String,
-}
-
 /// Events for the tests of this room and the rooms above.
 #[cfg(test)]
 pub(crate) mod samples {
     use crate::bait::surfaces::Surface;
-    use crate::ledger::record::{BTreeMap, Claims, Context, Digest, Event, Fingerprint, Placement, Trigger};
+    use crate::bait::trigger::Trigger;
+    use crate::ledger::record::{BTreeMap, Claims, Context, Digest, Event, Fingerprint, Placement};
 
     pub(crate) fn claims(service: &str, environment: &str) -> Claims {
         Claims {

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bait::claims::Claims;
 use crate::bait::placement::Placement;
+use crate::bait::trigger::Trigger;
 use crate::ledger::contract::Store;
 use crate::ledger::error::LedgerError;
 use crate::ledger::mention::Mention;
-use crate::ledger::record::{Context, Event, Trigger};
+use crate::ledger::record::{Context, Event};
 use crate::oci::digest::Digest;
 use crate::secret::fingerprint::Fingerprint;
 use crate::secret::key_ring::KeyRing;
