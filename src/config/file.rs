@@ -8,6 +8,7 @@ use time::Date;
 
 use crate::bait::surfaces::Surface;
 use crate::oci::reference::Reference;
+use crate::report::disclosure::Disclosure;
 use crate::scan::finding::Severity;
 use crate::secret::fingerprint::Fingerprint;
 use crate::secret::value::Secret;
@@ -110,6 +111,18 @@ impl fmt::Display for FailOn {
         match self {
             Self::Never => f.pad("none"),
             Self::At(severity) => severity.fmt(f),
+        }
+    }
+}
+
+impl DisclosureChoice {
+    /// The wish that [`Disclosure::decide`] weighs; `None` for `auto`.
+    #[must_use]
+    pub fn wanted(self) -> Option<Disclosure> {
+        match self {
+            Self::Auto => None,
+            Self::Findings => Some(Disclosure::Findings),
+            Self::Placements => Some(Disclosure::Placements),
         }
     }
 }

@@ -36,10 +36,14 @@ impl RunReport {
         if disclosure == Disclosure::Placements {
             return report;
         }
+        let planted = !report.placements.is_empty();
         report.placements.clear();
         report.notices.retain(|notice| !notice.confidential);
         if let Some(source) = &mut report.source {
             source.digest = None;
+            if planted {
+                source.reference = without_address(&source.reference);
+            }
             for platform in &mut source.platforms {
                 (platform.digest, platform.layers) = (None, None);
             }
@@ -54,10 +58,16 @@ impl RunReport {
     }
 }
 
+/// A source's reference without what would let others fetch the image as it was before planting.
+fn without_address(reference: &str) -> String {
+    let name = reference.split('@').next().unwrap_or_default();
+    if name.starts_with("docker://") { "docker://…".to_owned() } else { name.to_owned() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::run_report::tests::sample;
+    use crate::report::sample::sample;
 
     #[test]
     fn nobody_can_wish_placements_onto_a_public_repository() {
@@ -80,5 +90,20 @@ mod tests {
         }
         assert!(text.contains("\"generic-assignment\""));
         assert!(!serde_json::to_string(&sample()).expect("serialises").contains("\"location\""));
+    }
+
+    #[test]
+    fn nobody_is_told_where_the_unplanted_image_lies() {
+        for (written, published) in [
+            ("docker://ghcr.io/acme/staging:1", "docker://…"),
+            ("docker-daemon:shop@sha256:abc", "docker-daemon:shop"),
+            ("oci-archive:shop.tar", "oci-archive:shop.tar"),
+        ] {
+            let mut report = sample();
+            report.source.as_mut().expect("source").reference = written.to_owned();
+            let source = report.disclosed(Disclosure::Findings).source.expect("source");
+            assert_eq!(source.reference, published);
+            assert_eq!(report.disclosed(Disclosure::Placements), report);
+        }
     }
 }

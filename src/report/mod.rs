@@ -1,8 +1,12 @@
 //! What people and machines are told of a run: one document, many formats, and how much of it may be published.
 
 pub mod disclosure;
+pub mod error;
 pub mod escape;
 pub mod formats;
 pub mod render;
 pub mod run_report;
 pub mod words;
+
+#[cfg(test)]
+mod sample;

@@ -3,9 +3,10 @@
 use std::io::Write;
 
 use crate::report::disclosure::Disclosure;
+use crate::report::error::ReportError;
+use crate::report::formats;
 use crate::report::formats::contract::{Format, Style};
-use crate::report::formats::{self};
-use crate::report::run_report::{ReportError, RunReport};
+use crate::report::run_report::RunReport;
 
 /// Writes `report` in the format named `id`, no more of it than `disclosure` allows.
 ///
@@ -30,7 +31,7 @@ pub fn find(id: &str) -> Result<&'static dyn Format, ReportError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::run_report::tests::sample;
+    use crate::report::sample::sample;
 
     #[test]
     fn no_format_tells_of_bait_where_others_read() {

@@ -26,7 +26,7 @@ impl Format for Json {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::run_report::tests::sample;
+    use crate::report::sample::sample;
 
     #[test]
     fn members_stand_in_the_documented_order() {

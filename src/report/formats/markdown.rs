@@ -176,7 +176,7 @@ fn marker_part(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::report::disclosure::Disclosure;
-    use crate::report::run_report::tests::sample;
+    use crate::report::sample::sample;
 
     #[test]
     fn the_comment_says_verdict_findings_and_what_to_do() {

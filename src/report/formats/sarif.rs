@@ -175,7 +175,7 @@ fn category_part(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::report::run_report::RunError;
-    use crate::report::run_report::tests::sample;
+    use crate::report::sample::sample;
 
     #[test]
     fn a_layer_finding_points_at_the_dockerfile_and_names_its_layer() {

@@ -192,7 +192,7 @@ fn severity_paint(severity: Severity) -> Paint {
 mod tests {
     use super::*;
     use crate::report::run_report::PushedImage;
-    use crate::report::run_report::tests::sample;
+    use crate::report::sample::sample;
 
     fn rendered(report: &RunReport, colour: bool) -> String {
         let mut out = Vec::new();

@@ -1,0 +1,79 @@
+//! A report that the tests of all formats share.
+
+use crate::bait::claims::Claims;
+use crate::bait::placement::Placement;
+use crate::bait::surfaces::Surface;
+use crate::oci::digest::Digest;
+use crate::report::run_report::{
+    AppliedException, Coverage, NotScanned, Notice, Outcome, ReportedFinding, ReportedPlacement, RunReport, Source, SourcePlatform, Timings, Tool,
+    Verdict,
+};
+use crate::scan::finding::{Confidence, Finding, FoundIn, LayerPlace, Severity, State};
+
+/// A denied run with one finding of each kind of place, and a placement that must not be published.
+pub(crate) fn sample() -> RunReport {
+    let digest = |letter: &str| format!("sha256:{}", letter.repeat(64)).parse::<Digest>().expect("digest");
+    let place = |index, instruction: &str| LayerPlace {
+        index,
+        digest: digest("a"),
+        diff_id: digest("b"),
+        instruction: (!instruction.is_empty()).then(|| instruction.to_owned()),
+    };
+    let finding = |rule: &str, severity, surface, path: &str, line, state, layer| Finding {
+        rule: rule.to_owned(),
+        severity,
+        confidence: Confidence::High,
+        fingerprint: "0123456789abcdef".parse().expect("fingerprint"),
+        layer,
+        platforms: Vec::new(),
+        surface,
+        path: Some(path.to_owned()),
+        line,
+        state,
+        redacted: "ghp_… (40 characters)".to_owned(),
+        also_in: 0,
+    };
+    let reported = |finding: Finding, title: &str, blocking, exception| ReportedFinding {
+        finding,
+        title: title.to_owned(),
+        gains: "reads and writes every repository of its owner".to_owned(),
+        advice: "Revoke it at github.com/settings/tokens; pass it to the build as a secret mount.".to_owned(),
+        blocking,
+        exception,
+    };
+    let deleted = finding("github-token", Severity::Critical, FoundIn::File, "app/.env", Some(3), State::Deleted, Some(place(2, "COPY . /app")));
+    let variable = finding("generic-assignment", Severity::Medium, FoundIn::Env, "API_TOKEN", None, State::Live, None);
+    let exception = AppliedException { reason: "a fixture".to_owned(), owner: "ann".to_owned(), expires: "2027-01-31".to_owned() };
+    let placement = Placement {
+        id: "plc-1".to_owned(),
+        claims: Claims {
+            service: "ghcr.io/acme/shop".to_owned(),
+            environment: "production".to_owned(),
+            surface: Surface::Buried,
+            kind: "registry-login".to_owned(),
+            epoch: 1,
+        },
+        platform: "linux/amd64".to_owned(),
+        location: "/app/config/registry.json.bak".to_owned(),
+        fingerprint: "fedcba9876543210".parse().expect("fingerprint"),
+    };
+    let platform = SourcePlatform { platform: "linux/amd64".to_owned(), digest: Some(digest("c")), layers: Some(5) };
+    RunReport {
+        service: Some("ghcr.io/acme/shop".to_owned()),
+        environment: Some("production".to_owned()),
+        verdict: Verdict { outcome: Outcome::Denied, fail_on: "high".to_owned(), reasons: vec!["1 finding is high or worse".to_owned()] },
+        source: Some(Source { reference: "docker-daemon:shop:1.4".to_owned(), digest: Some(digest("c")), platforms: vec![platform] }),
+        coverage: Coverage {
+            layers: Some(5),
+            files: Some(1234),
+            bytes: Some(56_789_012),
+            not_scanned: vec![NotScanned { what: "app/big.zip".to_owned(), why: "archives in archives are not opened".to_owned() }],
+            anomalies: Vec::new(),
+        },
+        findings: vec![reported(deleted, "GitHub personal access token", true, None), reported(variable, "Assigned secret", false, Some(exception))],
+        placements: vec![ReportedPlacement::from(&placement)],
+        notices: vec![Notice { text: "only the owner reads this".to_owned(), confidential: true }],
+        timings: Timings { scan_ms: Some(310), plant_ms: Some(20), total_ms: Some(400), ..Timings::default() },
+        ..RunReport::begin(Tool { version: "0.1.0".to_owned(), ruleset: "1a2b".to_owned() }, "2026-11-22T04:00:00Z".to_owned(), "high".to_owned())
+    }
+}
