@@ -13,6 +13,8 @@ pub mod scan;
 
 pub mod decoy;
 pub mod destination;
+pub mod policy;
+
 pub mod ledger;
 pub mod provider;
 pub mod source;

@@ -2,12 +2,16 @@
 
 pub mod checks;
 pub mod checksum;
+pub mod config_scan;
 pub mod content;
 pub mod decode;
+pub mod file_scan;
 pub mod finding;
+pub mod image_scan;
 pub mod matcher;
 pub mod path_class;
 pub mod placeholder;
+pub mod places;
 pub mod prefilter;
 pub mod redact;
 pub mod rule;

@@ -1,0 +1,99 @@
+//! Exceptions: findings that the owner accepts, for a reason and until a date.
+
+use std::fmt;
+
+use time::{Date, Duration};
+
+use crate::policy::glob;
+use crate::scan::finding::Finding;
+use crate::secret::fingerprint::Fingerprint;
+
+/// The longest time that an exception may be written for.
+pub const MAX_DAYS: i64 = 366;
+
+/// Which findings are accepted. Of `rule`, `fingerprint` and `path`, every one that is given must match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exception {
+    pub rule: Option<String>,
+    pub fingerprint: Option<Fingerprint>,
+    /// See [`glob::matches`].
+    pub path: Option<String>,
+    pub reason: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// The last day on which it counts.
+    pub expires: Date,
+}
+
+/// What is wrong with an exception. One that is wrong must not be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExceptionProblem {
+    #[error("it names no rule, fingerprint or path, and would accept everything")]
+    AcceptsEverything,
+    #[error("it has no {0}")]
+    Missing(&'static str),
+    #[error("it expires on {expires}, more than {MAX_DAYS} days from today")]
+    TooLong { expires: Date },
+}
+
+impl ExceptionProblem {
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::AcceptsEverything => "give the `fingerprint` that the report shows, or a `rule` with a `path`",
+            Self::Missing(_) => "exceptions need `reason`, `owner` and `expires`, so that somebody looks at them again",
+            Self::TooLong { .. } => "choose a date within a year; it can be renewed",
+        }
+    }
+}
+
+impl Exception {
+    /// All that is wrong with it on a day. An exception that has expired is in order: it no longer counts.
+    #[must_use]
+    pub fn problems(&self, today: Date) -> Vec<ExceptionProblem> {
+        let mut problems = Vec::new();
+        if self.rule.is_none() && self.fingerprint.is_none() && self.path.is_none() {
+            problems.push(ExceptionProblem::AcceptsEverything);
+        }
+        for (name, text) in [("reason", &self.reason), ("owner", &self.owner)] {
+            if text.trim().is_empty() {
+                problems.push(ExceptionProblem::Missing(name));
+            }
+        }
+        if self.expires - today > Duration::days(MAX_DAYS) {
+            problems.push(ExceptionProblem::TooLong { expires: self.expires });
+        }
+        problems
+    }
+
+    #[must_use]
+    pub fn has_expired(&self, today: Date) -> bool {
+        self.expires < today
+    }
+
+    /// Whether it accepts a finding, whatever the day.
+    ///
+    /// A path says where a secret may lie. One that lies in further places is not accepted by path, only by fingerprint:
+    /// the finding names one place of them, and the others would pass unseen.
+    #[must_use]
+    pub fn accepts(&self, finding: &Finding) -> bool {
+        let by_rule = self.rule.as_ref().is_none_or(|rule| *rule == finding.rule);
+        let by_fingerprint = self.fingerprint.as_ref().is_none_or(|fingerprint| *fingerprint == finding.fingerprint);
+        let by_path = self.path.as_ref().is_none_or(|pattern| {
+            let here = finding.path.as_ref().is_some_and(|path| glob::matches(pattern, path));
+            here && (finding.also_in == 0 || self.fingerprint.is_some())
+        });
+        let names_something = self.rule.is_some() || self.fingerprint.is_some() || self.path.is_some();
+        names_something && by_rule && by_fingerprint && by_path
+    }
+}
+
+impl fmt::Display for Exception {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rule = self.rule.as_ref().map(|rule| format!("rule {rule}"));
+        let fingerprint = self.fingerprint.as_ref().map(|fingerprint| format!("fingerprint {fingerprint}"));
+        let path = self.path.as_ref().map(|path| format!("path {path}"));
+        let what: Vec<String> = [rule, fingerprint, path].into_iter().flatten().collect();
+        write!(f, "exception for {} (owner {}, until {})", what.join(", "), self.owner, self.expires)
+    }
+}

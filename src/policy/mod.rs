@@ -1,0 +1,5 @@
+//! Judges findings: passed or denied, by the owner's policy.
+
+pub mod exception;
+pub mod gate;
+pub mod glob;

@@ -1,0 +1,199 @@
+//! Scans a directory, a file or a stream: what there is before an image is built.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use crate::scan::content::{ContentHit, ContentScanner};
+use crate::scan::finding::{Finding, FoundIn, State};
+use crate::scan::image_scan::{Coverage, ScanOptions};
+use crate::scan::places::{Place, Places, Sighting};
+use crate::scan::rule_set::RuleSet;
+use crate::secret::value::Secret;
+
+/// Files that a thread takes at a time.
+const BATCH: usize = 64;
+
+/// What a directory, file or stream comes to.
+#[derive(Debug, Default)]
+pub struct FileScan {
+    /// The gravest first.
+    pub findings: Vec<Finding>,
+    /// Distinct secrets that are our own bait; they are no findings.
+    pub own_bait: usize,
+    pub coverage: Coverage,
+}
+
+/// Scans a file, or a directory with all below it. Symbolic links are not followed; of a repository's `.git`, all but the objects is read.
+///
+/// # Errors
+/// When `target` itself cannot be read. What cannot be read below it is named in the coverage.
+pub fn scan_path(target: &Path, rules: &RuleSet, is_own: &(dyn Fn(&Secret) -> bool + Sync), options: &ScanOptions) -> io::Result<FileScan> {
+    let mut not_scanned = Vec::new();
+    let mut files = Vec::new();
+    if fs::metadata(target)?.is_dir() {
+        walk(target, &mut files, &mut not_scanned)?;
+    } else {
+        files.push(target.to_owned());
+    }
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut part = Part::default();
+        let mut scanner = ContentScanner::new(rules, options.now);
+        loop {
+            let first = next.fetch_add(BATCH, Ordering::Relaxed);
+            let Some(batch) = files.get(first..files.len().min(first + BATCH)).filter(|batch| !batch.is_empty()) else { return part };
+            for path in batch {
+                let shown = shown_name(target, path);
+                let read = File::open(path).and_then(|file| part.scan(&shown, &mut BufReader::with_capacity(64 << 10, file), &mut scanner, is_own));
+                if let Err(error) = read {
+                    part.not_scanned.push(format!("{shown}: {error}"));
+                }
+            }
+        }
+    };
+    let threads = options.threads.clamp(1, files.len().div_ceil(BATCH).max(1));
+    let parts: Vec<Part> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    });
+    Ok(gather(parts, not_scanned))
+}
+
+/// Scans a stream; `name` is what findings call it.
+///
+/// # Errors
+/// When the stream cannot be read.
+pub fn scan_reader(
+    name: &str,
+    data: &mut dyn BufRead,
+    rules: &RuleSet,
+    is_own: &(dyn Fn(&Secret) -> bool + Sync),
+    options: &ScanOptions,
+) -> io::Result<FileScan> {
+    let mut part = Part::default();
+    part.scan(name, data, &mut ContentScanner::new(rules, options.now), is_own)?;
+    Ok(gather(vec![part], Vec::new()))
+}
+
+/// What one thread has seen.
+#[derive(Default)]
+struct Part {
+    sightings: Vec<(String, Sighting)>,
+    own: BTreeSet<String>,
+    files: u64,
+    bytes: u64,
+    not_scanned: Vec<String>,
+}
+
+impl Part {
+    fn scan<'r>(
+        &mut self,
+        name: &str,
+        data: &mut dyn BufRead,
+        scanner: &mut ContentScanner<'r>,
+        is_own: &(dyn Fn(&Secret) -> bool + Sync),
+    ) -> io::Result<()> {
+        let mut tell = |hit: ContentHit<'r>| {
+            if is_own(&hit.secret) || hit.id.as_ref().is_some_and(is_own) {
+                self.own.insert(hit.fingerprint.to_string());
+            } else {
+                self.sightings.push((name.to_owned(), Sighting::of(&hit)));
+            }
+        };
+        self.bytes += scanner.scan(name.as_bytes(), data, &mut tell)?;
+        self.files += 1;
+        Ok(())
+    }
+}
+
+fn gather(parts: Vec<Part>, not_scanned: Vec<String>) -> FileScan {
+    let mut coverage = Coverage { not_scanned, ..Coverage::default() };
+    let mut places = Places::default();
+    let mut own = BTreeSet::new();
+    for part in parts {
+        coverage.files += part.files;
+        coverage.bytes += part.bytes;
+        coverage.not_scanned.extend(part.not_scanned);
+        own.extend(part.own);
+        for (name, sighting) in part.sightings {
+            places.add(&sighting, Place { surface: FoundIn::File, path: Some(name), layer: None, state: State::Live, platform: None });
+        }
+    }
+    coverage.not_scanned.sort();
+    FileScan { findings: places.into_findings(), own_bait: own.len(), coverage }
+}
+
+/// Collects all regular files below a directory, in order. Directories wait in a list: depth costs no stack.
+fn walk(top: &Path, files: &mut Vec<PathBuf>, not_scanned: &mut Vec<String>) -> io::Result<()> {
+    let mut waiting = vec![top.to_owned()];
+    while let Some(directory) = waiting.pop() {
+        let entries = match fs::read_dir(&directory) {
+            Ok(entries) => entries,
+            Err(error) if directory == top => return Err(error),
+            Err(error) => {
+                not_scanned.push(format!("{}: {error}", shown_name(top, &directory)));
+                continue;
+            }
+        };
+        let in_git = directory.file_name().is_some_and(|name| name == ".git");
+        for entry in entries {
+            let (path, kind) = match entry.and_then(|entry| Ok((entry.path(), entry.file_type()?))) {
+                Ok(found) => found,
+                Err(error) => {
+                    not_scanned.push(format!("{}: {error}", shown_name(top, &directory)));
+                    continue;
+                }
+            };
+            if kind.is_dir() && !(in_git && path.ends_with("objects")) {
+                waiting.push(path);
+            } else if kind.is_file() {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    Ok(())
+}
+
+fn shown_name(top: &Path, path: &Path) -> String {
+    let below = path.strip_prefix(top).ok().filter(|below| !below.as_os_str().is_empty());
+    below.unwrap_or(path).to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::limits::Limits;
+
+    fn options() -> ScanOptions {
+        ScanOptions { now: 0, threads: 2, limits: Limits::default() }
+    }
+
+    #[test]
+    fn a_directory_is_scanned_but_for_git_objects_and_links() {
+        let top = tempfile::tempdir().expect("a scratch directory");
+        let token = &RuleSet::builtin().get("npm-access-token").expect("a rule").examples[0];
+        for path in ["a/.npmrc", ".git/config", ".git/objects/ab/cd", "objects/kept"] {
+            let path = top.path().join(path);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+            fs::write(path, token).expect("written");
+        }
+        std::os::unix::fs::symlink("a/.npmrc", top.path().join("link")).expect("linked");
+        let scan = scan_path(top.path(), RuleSet::builtin(), &|_| false, &options()).expect("readable");
+        assert_eq!((scan.coverage.files, scan.findings.len(), scan.findings[0].also_in), (3, 1, 2));
+        let one = scan_path(&top.path().join("a/.npmrc"), RuleSet::builtin(), &|_| true, &options()).expect("readable");
+        assert_eq!((one.findings.len(), one.own_bait), (0, 1));
+        assert!(scan_path(&top.path().join("missing"), RuleSet::builtin(), &|_| false, &options()).is_err());
+    }
+
+    #[test]
+    fn a_stream_has_the_name_that_it_is_given() {
+        let token = &RuleSet::builtin().get("npm-access-token").expect("a rule").examples[0];
+        let scan = scan_reader("stdin", &mut token.as_bytes(), RuleSet::builtin(), &|_| false, &options()).expect("readable");
+        assert_eq!(scan.findings[0].path.as_deref(), Some("stdin"));
+    }
+}

@@ -1,0 +1,96 @@
+//! Places where secrets were seen, and the findings that they come to: one for each secret.
+
+use std::collections::BTreeMap;
+
+use crate::scan::content::ContentHit;
+use crate::scan::finding::{Confidence, Finding, FoundIn, LayerPlace, Severity, State};
+use crate::secret::fingerprint::Fingerprint;
+
+/// A secret without its value: what is kept of a [`ContentHit`].
+#[derive(Debug, Clone)]
+pub struct Sighting {
+    pub rule: String,
+    pub severity: Severity,
+    pub confidence: Confidence,
+    pub fingerprint: Fingerprint,
+    pub redacted: String,
+    pub line: u64,
+}
+
+/// Where a secret was seen.
+#[derive(Debug, Clone)]
+pub struct Place {
+    pub surface: FoundIn,
+    pub path: Option<String>,
+    pub layer: Option<LayerPlace>,
+    pub state: State,
+    /// The platform, when the image is one of several.
+    pub platform: Option<String>,
+}
+
+/// Collects places.
+#[derive(Debug, Default)]
+pub struct Places(BTreeMap<Secret, BTreeMap<Spot, Finding>>);
+
+/// Rule and fingerprint.
+type Secret = (String, Fingerprint);
+/// A place as it is compared over platforms, the one that is shown best first: live, then the oldest layer.
+type Spot = (bool, Option<usize>, FoundIn, Option<String>, u64, Option<String>, State);
+
+impl Sighting {
+    #[must_use]
+    pub fn of(hit: &ContentHit<'_>) -> Self {
+        Self {
+            rule: hit.rule.id.clone(),
+            severity: hit.severity,
+            confidence: hit.confidence,
+            fingerprint: hit.fingerprint.clone(),
+            redacted: hit.redacted.clone(),
+            line: hit.line,
+        }
+    }
+}
+
+impl Places {
+    /// Notes that a secret was seen at a place. The same place on another platform is the same place.
+    pub fn add(&mut self, sighting: &Sighting, place: Place) {
+        let secret = (sighting.rule.clone(), sighting.fingerprint.clone());
+        let Place { surface, path, layer, state, platform } = place;
+        let blob = layer.as_ref().map(|layer| layer.digest.to_string());
+        let index = layer.as_ref().map(|layer| layer.index);
+        let spot = (state != State::Live, index, surface, path.clone(), sighting.line, blob, state);
+        let finding = self.0.entry(secret).or_default().entry(spot).or_insert_with(|| Finding {
+            rule: sighting.rule.clone(),
+            severity: sighting.severity,
+            confidence: sighting.confidence,
+            fingerprint: sighting.fingerprint.clone(),
+            layer,
+            platforms: Vec::new(),
+            surface,
+            path,
+            line: Some(sighting.line),
+            state,
+            redacted: sighting.redacted.clone(),
+            also_in: 0,
+        });
+        finding.platforms.extend(platform.filter(|platform| !finding.platforms.contains(platform)));
+    }
+
+    /// One finding for each secret, the gravest first.
+    #[must_use]
+    pub fn into_findings(self) -> Vec<Finding> {
+        let one = |spots: BTreeMap<Spot, Finding>| {
+            let severity = spots.values().map(|finding| finding.severity).max()?;
+            let confidence = spots.values().map(|finding| finding.confidence).max()?;
+            let also_in = spots.len() as u64 - 1;
+            spots.into_values().next().map(|first| Finding { severity, confidence, also_in, ..first })
+        };
+        let mut findings: Vec<Finding> = self.0.into_values().filter_map(one).collect();
+        findings.sort_by(|a, b| {
+            let gravity = (b.severity, b.confidence).cmp(&(a.severity, a.confidence));
+            let place = |finding: &Finding| (finding.layer.as_ref().map(|layer| layer.index), finding.surface, finding.path.clone(), finding.line);
+            gravity.then_with(|| a.rule.cmp(&b.rule)).then_with(|| place(a).cmp(&place(b))).then_with(|| a.fingerprint.cmp(&b.fingerprint))
+        });
+        findings
+    }
+}
