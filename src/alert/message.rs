@@ -116,13 +116,11 @@ impl Alert {
         }
         for image in self.images.iter().take(NAMED) {
             line(2, &image.reference);
-            line(4, &format!("{} pushed {}", image.digest, image.pushed_at));
+            line(4, image.digest.as_str());
             for (platform, digest) in image.platforms.iter().filter(|(_, digest)| **digest != image.digest) {
                 line(4, &format!("{digest} {platform}"));
             }
-            if let Some(origin) = origin(&image.context) {
-                line(4, &origin);
-            }
+            line(4, &format!("pushed {}{}", image.pushed_at, origin(&image.context)));
         }
         if self.images.len() > NAMED {
             line(2, &format!("and {} earlier images, which carry the same token", self.images.len() - NAMED));
@@ -172,12 +170,12 @@ fn image(push: &Push) -> Image {
     }
 }
 
-fn origin(context: &Context) -> Option<String> {
+fn origin(context: &Context) -> String {
     let commit = context.commit.as_ref().map(|commit| format!("commit {commit}"));
     let repository = context.repository.as_ref().map(|repository| format!("of {repository}"));
     let job = context.job.as_ref().map(|job| format!("in {job}"));
     let parts: Vec<String> = [commit, repository, job].into_iter().flatten().collect();
-    (!parts.is_empty()).then(|| format!("built from {}", parts.join(" ")))
+    if parts.is_empty() { String::new() } else { format!(", built from {}", parts.join(" ")) }
 }
 
 /// Visitors choose their names; terminals must not obey them.
@@ -188,11 +186,16 @@ fn printable(text: &str) -> String {
 /// Adds a paragraph, broken between words. Whatever has no blank stays whole, so that it can be copied.
 fn wrap(text: &mut String, indent: usize, content: &str) {
     let mut column = 0;
+    let mut indent = indent;
+    // The lines of a numbered step stand under its first word.
+    let mut hanging = content.as_bytes().get(1..3) == Some(b". ");
     for word in content.split_whitespace() {
         let length = word.chars().count();
         if column > 0 && column + 1 + length > WIDTH {
             text.push('\n');
             column = 0;
+            indent += if hanging { 3 } else { 0 };
+            hanging = false;
         }
         if column == 0 {
             let _ = write!(text, "{:indent$}", "");
@@ -233,7 +236,8 @@ mod tests {
     #[test]
     fn the_text_says_what_where_meaning_and_what_to_do_in_that_order() {
         let text = samples::alert("production").to_text();
-        let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part} is not in\n{text}"));
+        let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let at = |part: &str| flat.find(part).unwrap_or_else(|| panic!("{part} is not in\n{text}"));
         let order = [
             "A honeytoken of shop (production) was used from 192.0.2.7",
             "2026-11-22T03:00:00Z by curl/8.5",
@@ -243,7 +247,7 @@ mod tests {
             "ghcr.io/acme/shop:production",
             "sha256:",
             "linux/amd64",
-            "built from commit 0f4c1e7 of acme/shop in https://ci.example.net/jobs/7",
+            ", built from commit 0f4c1e7 of acme/shop in https://ci.example.net/jobs/7",
             "What it means",
             "unpacked its layers",
             "What to do now",
