@@ -91,7 +91,7 @@ async fn respond(request: Request<Incoming>, peer: IpAddr, encrypted: bool, site
         address,
         user_agent: request.header("user-agent").map(str::to_owned),
         request: face.asked(request),
-        presented: presented(request),
+        presented: presented(request).into_iter().filter(|presented| !face.issued(&site.seed, presented.value.expose())).collect(),
     };
     // What the head presents is told before the body is waited for: a visitor may well leave in between.
     let head = observation(&request);

@@ -256,6 +256,8 @@ mod tests {
         assert_eq!(trigger.claims.environment, "production");
         assert_eq!(trigger.time, "2024-10-04T00:00:00Z");
         assert!(trap.triggers.try_recv().is_err(), "one login is one trigger");
+        let counts = trap.running.counts();
+        assert_eq!((counts.requests, counts.uses, counts.strangers), (3, 1, 0), "a bearer that was granted here is no stranger's");
     }
 
     #[tokio::test]

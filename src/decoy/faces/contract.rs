@@ -16,6 +16,11 @@ pub trait Face: Sync {
 
     fn answer(&self, request: &RequestHead, realm: &Realm<'_>) -> Answer;
 
+    /// Whether this decoy handed `value` out itself, so that it is no stranger's credential.
+    fn issued(&self, _seed: &[u8; 32], _value: &str) -> bool {
+        false
+    }
+
     /// What is asked for, in a form that people understand. Without credentials.
     fn asked(&self, request: &RequestHead) -> String {
         request.line()

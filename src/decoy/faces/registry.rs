@@ -34,6 +34,10 @@ impl Face for Registry {
         answer.with("docker-distribution-api-version", "registry/2.0")
     }
 
+    fn issued(&self, seed: &[u8; 32], value: &str) -> bool {
+        is_grant(seed, value)
+    }
+
     fn asked(&self, request: &RequestHead) -> String {
         match request.parameter("scope") {
             Some(scope) if request.path == TOKEN => format!("{} for {scope}", request.line()),
