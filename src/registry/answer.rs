@@ -11,6 +11,7 @@ use url::Url;
 use crate::net::error::NetError;
 use crate::net::redirect::authority;
 use crate::net::retry::{asked_wait, is_transient};
+use crate::oci::digest::Digest;
 use crate::registry::challenge::{Challenge, strongest};
 use crate::registry::error::{RegistryError, Said};
 
@@ -67,6 +68,12 @@ impl Answer {
     #[must_use]
     pub fn asked_wait(&self) -> Option<Duration> {
         asked_wait(self.header("retry-after"), &String::from_utf8_lossy(&self.body), time::OffsetDateTime::now_utc())
+    }
+
+    /// The digest that it tells, if it is by this algorithm.
+    #[must_use]
+    pub fn told_digest(&self, algorithm: &str) -> Option<Digest> {
+        self.header("docker-content-digest")?.parse::<Digest>().ok().filter(|digest| digest.algorithm() == algorithm)
     }
 
     /// What it says went wrong.

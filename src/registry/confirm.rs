@@ -4,9 +4,10 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use crate::image::stored::StoredImage;
 use crate::oci::reference::Reference;
-use crate::registry::client::{Presence, Registry};
+use crate::registry::client::Registry;
+use crate::registry::contents::{blobs, documents};
 use crate::registry::error::RegistryError;
-use crate::registry::push::{blobs, documents};
+use crate::registry::read::Presence;
 use crate::registry::scope::Scope;
 
 /// Checks that the repository of `reference` holds the image, and that its tag, if it has one, leads to it.

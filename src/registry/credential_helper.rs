@@ -9,8 +9,7 @@ use serde::Deserialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
-use crate::registry::credentials::Credential;
-use crate::registry::docker_config::pair;
+use crate::registry::credential::Credential;
 use crate::registry::error::plain;
 
 /// A helper that takes longer is ended.
@@ -56,7 +55,7 @@ pub async fn get(name: &str, server: &str, search_path: &str) -> Result<Option<C
             return if text.contains("credentials not found") { Ok(None) } else { Err(failed(&format!("failed ({status}) for {}", plain(server)))) };
         }
         let answer: Answer = serde_json::from_slice(&output).map_err(|_| failed("does not answer with a user and a secret"))?;
-        Ok(Some(pair(answer.username, answer.secret)))
+        Ok(Some(Credential::of_pair(answer.username, answer.secret)))
     };
     tokio::time::timeout(TIME_LIMIT, work).await.unwrap_or_else(|_| Err(failed("did not answer in 10 seconds")))
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::registry::credential::{Credential, Found, Search};
 use crate::registry::credential_helper;
 use crate::registry::docker_config::{DockerConfig, Entry};
 use crate::registry::quirks;
@@ -16,31 +17,6 @@ pub struct CredentialSettings {
     /// The environment, or the part of it that matters: `HONEYCRATE_REGISTRY*`, `DOCKER_*`, `XDG_RUNTIME_DIR`, `PATH`, `CI_*`, `GITHUB_*`.
     pub environment: BTreeMap<String, String>,
     pub home: Option<PathBuf>,
-}
-
-/// A way to prove who we are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Credential {
-    Password {
-        user: String,
-        password: Secret,
-    },
-    /// A refresh token, which only buys other tokens.
-    Identity(Secret),
-}
-
-/// A credential and, for messages, where it came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    pub credential: Credential,
-    pub source: String,
-}
-
-/// The outcome of a search: what was found, and what could not be looked at.
-#[derive(Debug, Clone, Default)]
-pub struct Search {
-    pub found: Option<Found>,
-    pub troubles: Vec<String>,
 }
 
 /// The chain: explicit, own variables, Docker's and Podman's files with their helpers, the CI system's variables.

@@ -7,7 +7,7 @@ use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
 use serde::Deserialize;
 
 use crate::oci::reference::DOCKER_HUB;
-use crate::registry::credentials::Credential;
+use crate::registry::credential::Credential;
 use crate::secret::value::Secret;
 
 /// The members that concern credentials.
@@ -36,9 +36,6 @@ struct Auth {
     password: Option<String>,
     identitytoken: Option<String>,
 }
-
-/// The user name that says that the password is an identity token.
-const TOKEN_USER: &str = "<token>";
 
 impl DockerConfig {
     /// # Errors
@@ -82,18 +79,11 @@ impl Auth {
             return Some(Credential::Identity(Secret::new(token.to_owned())));
         }
         let encoded = self.auth.as_deref().map(str::trim).filter(|auth| !auth.is_empty());
-        let Some(encoded) = encoded else { return Some(pair(self.username.clone()?, self.password.clone()?)) };
+        let Some(encoded) = encoded else { return Some(Credential::of_pair(self.username.clone()?, self.password.clone()?)) };
         let decoded = BASE64_STANDARD.decode(encoded).or_else(|_| BASE64_STANDARD_NO_PAD.decode(encoded)).ok()?;
         let (user, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
-        Some(pair(user.to_owned(), password.trim_end_matches('\0').to_owned()))
+        Some(Credential::of_pair(user.to_owned(), password.trim_end_matches('\0').to_owned()))
     }
-}
-
-/// A user and password, of which the user may say that the password is an identity token.
-#[must_use]
-pub fn pair(user: String, password: String) -> Credential {
-    let password = Secret::new(password);
-    if user == TOKEN_USER { Credential::Identity(password) } else { Credential::Password { user, password } }
 }
 
 /// A key as a reference would write it: without scheme, API version and Docker Hub's old names.

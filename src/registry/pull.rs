@@ -90,3 +90,46 @@ impl Blobs for RegistryBlobs {
         Ok(Box::new(File::open(&path).map_err(|cause| ImageError::Read { what: what(), cause })?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::scripted::{Scripted, image, line, registry};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_layer_is_fetched_when_it_is_opened_and_only_once() {
+        let (mut server, there) = (Scripted::bind().await, image(b"bytes of a layer"));
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
+        let first = there.images().next().expect("an image");
+        let (config, layer) = (first.manifest.config.clone(), first.manifest.layers[0].clone());
+        server.play(vec![
+            line("GET /v2/", 200, &[], ""),
+            line("GET /v2/a/b/manifests/1", 200, &[], &text(there.document())),
+            line(&format!("GET /v2/a/b/blobs/{}", config.digest), 200, &[], &text(&first.config.bytes)),
+            line(&format!("GET /v2/a/b/blobs/{}", layer.digest), 200, &[], "bytes of a layer"),
+        ]);
+        let scratch = tempfile::tempdir().expect("a scratch directory");
+        let reference: Reference = format!("localhost:{}/a/b:1", server.address.port()).parse().expect("a reference");
+        let pulled = open(&registry(&server), &reference, scratch.path()).await.expect("there");
+        assert_eq!(pulled.digest(), there.digest());
+        assert_eq!(server.lines().len(), 3);
+        let openers = [0, 1].map(|_| {
+            let (blobs, layer) = (Arc::clone(&pulled.blobs), layer.clone());
+            tokio::task::spawn_blocking(move || io::read_to_string(blobs.open(&layer).expect("there")).expect("readable"))
+        });
+        for opener in openers {
+            assert_eq!(opener.await.expect("no panic"), "bytes of a layer");
+        }
+        assert_eq!(server.lines().len(), 4);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_missing_image_is_told_as_the_registry_tells_it() {
+        let mut server = Scripted::bind().await;
+        let unknown = r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}"#;
+        server.play(vec![line("GET /v2/", 200, &[], ""), line("GET /v2/a/manifests/latest", 404, &[], unknown)]);
+        let reference: Reference = format!("localhost:{}/a", server.address.port()).parse().expect("a reference");
+        let Err(error) = open(&registry(&server), &reference, Path::new("/nonexistent")).await else { panic!("there is none") };
+        assert!(error.is_not_found() && error.to_string().contains("MANIFEST_UNKNOWN"), "{error}");
+    }
+}

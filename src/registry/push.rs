@@ -1,24 +1,23 @@
 //! An image on its way into a registry: blobs first, then manifests by digest, and the tag last of all.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use http::Method;
 
-use crate::image::stored::{ChildContent, Root, StoredImage};
+use crate::image::stored::StoredImage;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::digest::Digest;
-use crate::oci::manifest::Manifest;
-use crate::oci::media_type::is_foreign_layer;
 use crate::oci::reference::Reference;
 use crate::registry::answer::MAX_SMALL;
 use crate::registry::attempts::Attempts;
-use crate::registry::client::{Presence, Registry, told_digest};
+use crate::registry::client::Registry;
 use crate::registry::confirm::confirm;
+use crate::registry::contents::{blobs, documents};
 use crate::registry::error::RegistryError;
 use crate::registry::exchange::Call;
+use crate::registry::read::Presence;
 use crate::registry::scope::Scope;
 use crate::registry::upload::{BlobUpload, location};
 
@@ -100,33 +99,6 @@ pub async fn push(
     Ok(Pushed { reference: Reference { digest: Some(digest.clone()), ..reference }, digest })
 }
 
-/// All blobs that the registry must hold, each once, largest first. Layers that must not be distributed are left out.
-pub(crate) fn blobs(image: &StoredImage) -> Vec<Descriptor> {
-    let manifests = image.images().map(|image| &image.manifest).chain(image.artifacts());
-    let all = manifests.flat_map(|manifest: &Manifest| std::iter::once(&manifest.config).chain(&manifest.layers));
-    let mut seen = HashSet::new();
-    let mut blobs: Vec<Descriptor> = all.filter(|blob| !is_foreign_layer(&blob.media_type) && seen.insert(blob.digest.clone())).cloned().collect();
-    blobs.sort_by_key(|blob| std::cmp::Reverse(blob.size));
-    blobs
-}
-
-/// All manifests, children before their index.
-pub(crate) fn documents(image: &StoredImage) -> Vec<(Descriptor, Bytes)> {
-    let root = (image.descriptor(), image.document().to_vec().into());
-    let children = match &image.root {
-        Root::Image(_) => Vec::new(),
-        Root::Index { children, .. } => children.iter().collect(),
-    };
-    let children = children.into_iter().map(|child| {
-        let manifest = match &child.content {
-            ChildContent::Image(image) => &image.manifest,
-            ChildContent::Artifact(manifest) => manifest,
-        };
-        (Descriptor::new(&manifest.media_type, child.descriptor.digest.clone(), manifest.bytes.len() as u64), manifest.bytes.to_vec().into())
-    });
-    children.chain([root]).collect()
-}
-
 struct Push<'a> {
     registry: &'a Registry,
     image: &'a StoredImage,
@@ -197,7 +169,7 @@ impl Push<'_> {
         loop {
             let answer = self.registry.ask(&call, MAX_SMALL).await?;
             if answer.is_success() {
-                let told = told_digest(&answer, descriptor.digest.algorithm()).filter(|told| *told != descriptor.digest);
+                let told = answer.told_digest(descriptor.digest.algorithm()).filter(|told| *told != descriptor.digest);
                 return told.map_or(Ok(()), |told| {
                     let expected = format!("should have digest {}", descriptor.digest);
                     Err(RegistryError::Mismatch {

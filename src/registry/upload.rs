@@ -19,7 +19,7 @@ use crate::oci::digest::{Hasher, HashingReader};
 use crate::registry::answer::{Answer, MAX_SMALL, challenge_of};
 use crate::registry::attempts::Attempts;
 use crate::registry::auth::Proof;
-use crate::registry::client::{Registry, told_digest};
+use crate::registry::client::Registry;
 use crate::registry::error::RegistryError;
 use crate::registry::exchange::{Call, wants_better};
 use crate::registry::scope::Scope;
@@ -212,7 +212,7 @@ impl BlobUpload<'_> {
     }
 
     fn check(&self, answer: &Answer) -> Result<(), RegistryError> {
-        match told_digest(answer, self.descriptor.digest.algorithm()) {
+        match answer.told_digest(self.descriptor.digest.algorithm()) {
             Some(told) if told != self.descriptor.digest => Err(RegistryError::Mismatch {
                 registry: self.registry.host().to_owned(),
                 what: "the uploaded blob".to_owned(),
