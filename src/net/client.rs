@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
@@ -69,6 +69,8 @@ struct Inner {
     identity: Option<Identity>,
     resolver: Resolver,
     clients: Mutex<HashMap<Key, (Client, Option<GuardedResolver>)>>,
+    /// By the name of the server that names others.
+    homes: Mutex<HashMap<String, Admission>>,
 }
 
 #[derive(PartialEq, Eq, Hash)]
@@ -111,7 +113,7 @@ impl HttpClient {
             }
             (None, None) => None,
         };
-        Ok(Self(Arc::new(Inner { settings, trust, identity, resolver, clients: Mutex::default() })))
+        Ok(Self(Arc::new(Inner { settings, trust, identity, resolver, clients: Mutex::default(), homes: Mutex::default() })))
     }
 
     #[must_use]
@@ -150,8 +152,7 @@ impl HttpClient {
     /// # Errors
     /// When the address is not admitted, or the host's certificates cannot be read.
     pub async fn for_foreign(&self, url: &Url, home: &Url, purpose: Purpose) -> Result<Client, NetError> {
-        let home = self.0.resolver.addresses(home.host_str().unwrap_or_default()).await.unwrap_or_default();
-        let admission = Admission::beside(&home);
+        let admission = self.admission(home.host_str().unwrap_or_default()).await;
         let literal = match url.host() {
             Some(Host::Ipv4(ip)) => Some(ip.into()),
             Some(Host::Ipv6(ip)) => Some(ip.into()),
@@ -167,11 +168,22 @@ impl HttpClient {
         Ok(client)
     }
 
+    /// What a server may name. Behind a proxy its own name may be unknown here; then it may name public hosts.
+    async fn admission(&self, home: &str) -> Admission {
+        let known = self.0.homes.lock().unwrap_or_else(PoisonError::into_inner).get(home).copied();
+        if let Some(known) = known {
+            return known;
+        }
+        let admission = Admission::beside(&self.0.resolver.addresses(home).await.unwrap_or_default());
+        self.0.homes.lock().unwrap_or_else(PoisonError::into_inner).insert(home.to_owned(), admission);
+        admission
+    }
+
     fn client(&self, url: &Url, admission: Option<Admission>, purpose: Purpose) -> Result<(Client, Option<GuardedResolver>), NetError> {
         let host = authority(url);
         let own_certificates = self.has_own_certificates(&host).then(|| host.clone());
         let key = Key { own_certificates, loopback: is_loopback(url), admission, purpose };
-        let mut clients = self.0.clients.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut clients = self.0.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = clients.get(&key) {
             return Ok(found.clone());
         }

@@ -36,7 +36,8 @@ impl NetError {
                 return Self::Tls { host, why: tls.to_string(), certificate };
             }
         }
-        let why = chain(error).last().map_or_else(String::new, ToString::to_string);
+        // The client's own text holds the whole address, and addresses can be signed.
+        let why = chain(error).filter(|cause| !cause.is::<reqwest::Error>()).last().map_or_else(|| "no reason given".to_owned(), ToString::to_string);
         match () {
             () if error.is_timeout() => Self::Timeout { host, why },
             () if error.is_connect() => Self::Connect { host, why },

@@ -1,29 +1,20 @@
 //! Proofs of who we are: answers to challenges, and the tokens that they buy, kept while they last.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use http::HeaderValue;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use serde::Deserialize;
 use tokio::sync::Mutex;
 use url::Url;
-use url::form_urlencoded::Serializer;
 
-use crate::net::client::{HttpClient, Purpose};
-use crate::net::error::NetError;
-use crate::net::redirect::authority;
-use crate::registry::answer::{Answer, MAX_SMALL};
-use crate::registry::attempts::Attempts;
-use crate::registry::challenge::{Bearer, Challenge};
-use crate::registry::credential::{Credential, Search};
+use crate::net::client::HttpClient;
+use crate::registry::challenge::Challenge;
+use crate::registry::credential::Search;
 use crate::registry::credentials::Credentials;
 use crate::registry::error::RegistryError;
 use crate::registry::quirks::contract::Quirk;
-use crate::registry::realm;
 use crate::registry::scope::Scope;
+use crate::registry::token::TokenServer;
 use crate::secret::value::Secret;
 
 /// Answers one registry's challenges.
@@ -53,18 +44,6 @@ struct State {
     notes: Vec<String>,
     serial: u64,
 }
-
-#[derive(Deserialize)]
-struct TokenAnswer {
-    token: Option<String>,
-    access_token: Option<String>,
-    expires_in: Option<u64>,
-}
-
-/// How long a token lasts when its server does not say. Source: "Token Authentication Specification".
-const DEFAULT_LIFE: u64 = 60;
-/// The user name that goes with an identity token where only passwords are understood (Azure's convention).
-const IDENTITY_USER: &str = "00000000-0000-0000-0000-000000000000";
 
 impl Authenticator {
     #[must_use]
@@ -142,12 +121,15 @@ impl Authenticator {
         let found = state.searches.get(&scope.repository).and_then(|search| search.found.clone());
         let (text, until) = match challenge {
             Challenge::Basic => match found.map(|found| found.credential) {
-                Some(credential) => (basic(&credential), None),
+                Some(credential) => (credential.to_basic(), None),
                 None => return Ok(None),
             },
             Challenge::Bearer(bearer) => {
-                let (token, life) = self.buy(state, base, scope, &bearer, wanted, found.map(|found| (found.credential, found.source))).await?;
-                (Secret::new(format!("Bearer {}", token.expose())), Some(Instant::now() + life))
+                let server =
+                    TokenServer { http: &self.http, registry: &self.registry, base, quirk: &self.quirk, allowed_realms: &self.allowed_realms };
+                let bought = server.buy(&bearer, scope, wanted.as_deref(), found.as_ref()).await?;
+                state.notes.extend(bought.note.filter(|note| !state.notes.contains(note)));
+                (Secret::new(format!("Bearer {}", bought.token.expose())), Some(Instant::now() + bought.life))
             }
         };
         let unusable = |_| RegistryError::Answer {
@@ -162,144 +144,6 @@ impl Authenticator {
         state.proofs.insert(scope.clone(), (proof.clone(), until));
         Ok(Some(proof))
     }
-
-    /// Buys a token; how long it may be used stands beside it.
-    async fn buy(
-        &self,
-        state: &mut State,
-        base: &Url,
-        scope: &Scope,
-        bearer: &Bearer,
-        wanted: Option<String>,
-        found: Option<(Credential, String)>,
-    ) -> Result<(Secret, Duration), RegistryError> {
-        let what = "the token request";
-        let unusable = |why: String| RegistryError::Answer { registry: self.registry.clone(), what: what.to_owned(), why };
-        let realm = Url::parse(&bearer.realm).ok().filter(|realm| realm.has_host() && matches!(realm.scheme(), "https" | "http"));
-        let realm = realm.ok_or_else(|| unusable("its realm is not an address".to_owned()))?;
-        let trusted = realm::is_trusted(&realm, base, &self.quirk, &self.allowed_realms);
-        let server = authority(&realm);
-        if !trusted && realm.scheme() != "https" && base.scheme() == "https" {
-            return Err(RegistryError::Denied { what: format!("ask {server} for a token"), why: "it is not reached over HTTPS".to_owned() });
-        }
-        if !trusted && found.is_some() {
-            let note = format!("{} sends us to {server} for tokens, which is not known to be its own: asked without credentials", self.registry);
-            if !state.notes.contains(&note) {
-                state.notes.push(note);
-            }
-        }
-        let shown = found.as_ref().filter(|_| trusted);
-        let mut words = scope.words();
-        words.extend(wanted.iter().flat_map(|text| text.split(' ')).filter(|word| !word.is_empty()).map(str::to_owned));
-        let mut seen = std::collections::HashSet::new();
-        words.retain(|word| seen.insert(word.clone()));
-
-        let mut answer = None;
-        if let Some((Credential::Identity(token), _)) = shown {
-            let form = identity_form(bearer, &words, token);
-            let posted = self.ask(base, &realm, Some(form), None, trusted).await?;
-            // Servers without OAuth 2 take the identity token as a password.
-            answer = (!matches!(posted.status, 404 | 405 | 501)).then_some(posted);
-        }
-        let answer = match answer {
-            Some(answer) => answer,
-            None => self.ask(base, &with_query(&realm, bearer, &words), None, shown.map(|(credential, _)| basic(credential)), trusted).await?,
-        };
-        if matches!(answer.status, 401 | 403) {
-            if found.is_some() && !trusted {
-                let why =
-                    format!("the registry {} does not own it by any rule that we know, and without credentials it gives no token", self.registry);
-                return Err(RegistryError::Denied { what: format!("send credentials to {server}"), why });
-            }
-            return Err(RegistryError::Unauthorized {
-                registry: self.registry.clone(),
-                what: format!("a token for {}", scope.repository),
-                status: answer.status,
-                source_of: shown.map_or("no credential".into(), |(_, source)| format!("the credential from {source}").into()),
-                said: answer.said(),
-                hint: self.quirk.push_hint,
-            });
-        }
-        if !answer.is_success() {
-            return Err(RegistryError::Protocol {
-                registry: self.registry.clone(),
-                what: what.to_owned(),
-                status: answer.status,
-                said: answer.said(),
-            });
-        }
-        let bought: TokenAnswer = serde_json::from_slice(&answer.body).map_err(|_| unusable("it is not a token".to_owned()))?;
-        let token = bought.token.or(bought.access_token).filter(|token| !token.is_empty()).ok_or_else(|| unusable("it holds no token".to_owned()))?;
-        let life = Duration::from_secs(bought.expires_in.unwrap_or(DEFAULT_LIFE).clamp(1, 24 * 3600));
-        Ok((Secret::new(token), life.mul_f64(0.9)))
-    }
-
-    /// One question to a token server, repeated while it has passing troubles. Redirects are answers like any other.
-    async fn ask(&self, base: &Url, url: &Url, form: Option<Secret>, basic: Option<Secret>, trusted: bool) -> Result<Answer, RegistryError> {
-        let own = trusted && (url.host() == base.host() || self.quirk.realms.iter().any(|realm| url.host_str() == Some(realm)));
-        let client = if own { self.http.for_host(url, Purpose::Api)? } else { self.http.for_foreign(url, base, Purpose::Api).await? };
-        let mut attempts = Attempts::new(self.http.settings().retry);
-        loop {
-            let mut request = match &form {
-                Some(form) => client.post(url.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.expose().to_owned()),
-                None => client.get(url.clone()),
-            };
-            if let Some(mut value) = basic.as_ref().and_then(|basic| HeaderValue::from_str(basic.expose()).ok()) {
-                value.set_sensitive(true);
-                request = request.header(AUTHORIZATION, value);
-            }
-            let outcome = match request.send().await {
-                Ok(response) => Answer::read(response, "the token request", MAX_SMALL).await,
-                Err(cause) => Err(NetError::of(&cause, &authority(url)).into()),
-            };
-            match outcome {
-                Ok(answer) if answer.is_transient() => {
-                    if !attempts.again(answer.asked_wait()).await {
-                        return Ok(answer);
-                    }
-                }
-                Err(RegistryError::Unreachable(cause)) if cause.is_transient() => {
-                    if !attempts.again(None).await {
-                        return Err(cause.into());
-                    }
-                }
-                other => return other,
-            }
-        }
-    }
-}
-
-fn basic(credential: &Credential) -> Secret {
-    let (user, password) = match credential {
-        Credential::Password { user, password } => (user.as_str(), password),
-        Credential::Identity(token) => (IDENTITY_USER, token),
-    };
-    let pair = Secret::new(format!("{user}:{}", password.expose()));
-    Secret::new(format!("Basic {}", BASE64_STANDARD.encode(pair.expose())))
-}
-
-fn with_query(realm: &Url, bearer: &Bearer, words: &[String]) -> Url {
-    let mut url = realm.clone();
-    let mut query = url.query_pairs_mut();
-    if let Some(service) = &bearer.service {
-        query.append_pair("service", service);
-    }
-    for word in words {
-        query.append_pair("scope", word);
-    }
-    drop(query);
-    url
-}
-
-/// Source: Docker Registry, "OAuth2 Token Authentication".
-fn identity_form(bearer: &Bearer, words: &[String], token: &Secret) -> Secret {
-    let mut form = Serializer::new(String::new());
-    form.append_pair("grant_type", "refresh_token").append_pair("client_id", "honeycrate").append_pair("scope", &words.join(" "));
-    if let Some(service) = &bearer.service {
-        form.append_pair("service", service);
-    }
-    form.append_pair("refresh_token", token.expose());
-    Secret::new(form.finish())
 }
 
 #[cfg(test)]

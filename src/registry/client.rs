@@ -1,6 +1,7 @@
 //! One registry: where it is, how it is spoken to, and what was learned of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::OnceCell;
 use url::Url;
@@ -26,6 +27,9 @@ struct Inner {
     auth: Authenticator,
     base: OnceCell<Url>,
 }
+
+/// How long a registry on this machine may take to say that it speaks HTTPS.
+const PROBE: Duration = Duration::from_secs(3);
 
 impl Registry {
     /// The registry at `host[:port]`, as references write it. Nothing is sent before the first question.
@@ -89,11 +93,14 @@ impl Registry {
             return self.greet(plain, true).await;
         }
         if is_loopback(&secure) && !self.0.http.has_own_certificates(host) {
-            return match self.greet(secure, false).await {
-                Err(RegistryError::Unreachable(NetError::Tls { certificate: false, .. } | NetError::Connect { .. } | NetError::Broken { .. })) => {
-                    self.greet(plain, true).await
-                }
-                other => other,
+            let secured = tokio::time::timeout(PROBE, self.greet(secure, false)).await;
+            return match secured {
+                // Nothing that speaks TLS is there, or something that waits for another kind of greeting.
+                Err(_) => self.greet(plain, true).await,
+                Ok(Err(RegistryError::Unreachable(
+                    NetError::Tls { certificate: false, .. } | NetError::Connect { .. } | NetError::Broken { .. },
+                ))) => self.greet(plain, true).await,
+                Ok(other) => other,
             };
         }
         self.greet(secure, true).await

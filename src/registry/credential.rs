@@ -1,5 +1,8 @@
 //! One credential, and where it came from.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
 use crate::secret::value::Secret;
 
 /// A way to prove who we are.
@@ -34,7 +37,21 @@ impl Credential {
         let password = Secret::new(password);
         if user == TOKEN_USER { Self::Identity(password) } else { Self::Password { user, password } }
     }
+
+    /// The value of an `Authorization` header of the Basic scheme; an identity token goes as a password.
+    #[must_use]
+    pub fn to_basic(&self) -> Secret {
+        let (user, password) = match self {
+            Self::Password { user, password } => (user.as_str(), password),
+            Self::Identity(token) => (IDENTITY_USER, token),
+        };
+        let pair = Secret::new(format!("{user}:{}", password.expose()));
+        Secret::new(format!("Basic {}", BASE64_STANDARD.encode(pair.expose())))
+    }
 }
 
 /// The user name that says that the password is an identity token. Source: docker/cli, `config/credentials`.
 const TOKEN_USER: &str = "<token>";
+
+/// The user name that goes with an identity token where only passwords are understood (Azure's convention).
+const IDENTITY_USER: &str = "00000000-0000-0000-0000-000000000000";

@@ -20,6 +20,7 @@ pub mod read;
 pub mod realm;
 pub mod registries;
 pub mod scope;
+pub mod token;
 pub mod upload;
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use http::Method;
 use crate::image::stored::StoredImage;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::digest::Digest;
+use crate::oci::error::OciError;
 use crate::oci::reference::Reference;
 use crate::registry::answer::MAX_SMALL;
 use crate::registry::attempts::Attempts;
@@ -74,9 +75,8 @@ pub async fn push(
     observer: Arc<dyn PushObserver>,
 ) -> Result<Pushed, RegistryError> {
     let digest = image.digest();
-    if let Some(wanted) = destination.digest.as_ref().filter(|wanted| **wanted != digest) {
-        let why = format!("the image has digest {digest}");
-        return Err(RegistryError::Denied { what: format!("push an image as {wanted}"), why });
+    if destination.digest.as_ref().is_some_and(|wanted| *wanted != digest) {
+        return Err(OciError::Reference { text: destination.to_string(), why: "the image that is pushed there has another digest" }.into());
     }
     let reference = Reference { tag: destination.tag_or_latest().map(str::to_owned), digest: None, ..destination.clone() };
     let mount_from = options.mount_from.as_ref().filter(|from| from.registry == destination.registry && from.repository != destination.repository);
@@ -355,5 +355,17 @@ mod tests {
         server.play(lines);
         let error = run(&server, &image, None).await.0.expect_err("another job was faster");
         assert!(matches!(error, RegistryError::Mismatch { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_blob_that_changed_meanwhile_is_not_sent() {
+        let (mut server, mut image) = (Scripted::bind().await, image(LAYER));
+        let layer = blobs(&image)[0].clone();
+        let other = (layer.digest.clone(), vec![0; LAYER.len()].into());
+        image.blobs = Arc::new(crate::image::blobs::Overlay::new(image.blobs, [other].into()));
+        server.play(script(&image, vec![line("POST /v2/a/b/blobs/uploads/", 202, &["Location: /up"], "")]));
+        let error = run(&server, &image, None).await.0.expect_err("other bytes");
+        assert!(matches!(error, RegistryError::Image(_)), "{error}");
+        assert!(server.lines().iter().all(|line| !line.starts_with("PUT")));
     }
 }
