@@ -2,14 +2,16 @@
 
 use crate::bait::danger::Refusal;
 use crate::bait::dictionary::Collision;
+use crate::bait::host::HostError;
+use crate::bait::kinds;
 use crate::bait::surfaces::Surface;
 use crate::oci::error::OciError;
 
 /// All of these are exit code 4, but for a wrong host or kind, which is 2.
 #[derive(Debug, thiserror::Error)]
 pub enum BaitError {
-    #[error("decoy host `{host}` cannot be used: {why}")]
-    Host { host: String, why: String },
+    #[error(transparent)]
+    Host(#[from] HostError),
     #[error("there is no bait kind `{kind}`")]
     UnknownKind { kind: String },
     #[error("bait kind `{kind}` does not fit surface `{surface}`")]
@@ -33,15 +35,13 @@ impl BaitError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Host { .. } => {
-                Some("write the host that the decoy is reached by, for example decoy.example.org or decoy.example.org:8443".to_owned())
-            }
+            Self::Host(error) => Some(error.hint().to_owned()),
             Self::UnknownKind { .. } => {
-                let known: Vec<&str> = crate::bait::kinds::KINDS.iter().map(|kind| kind.id()).collect();
+                let known: Vec<&str> = kinds::KINDS.iter().map(|kind| kind.id()).collect();
                 Some(format!("known kinds: {}", known.join(", ")))
             }
             Self::KindOnSurface { surface, .. } => {
-                let fitting: Vec<&str> = crate::bait::kinds::on(*surface).map(|kind| kind.id()).collect();
+                let fitting: Vec<&str> = kinds::on(*surface).map(|kind| kind.id()).collect();
                 Some(format!("kinds for `{surface}`: {}", fitting.join(", ")))
             }
             Self::Refused { refusal, .. } => Some(refusal.hint()),

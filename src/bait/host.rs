@@ -4,13 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
-use crate::bait::error::BaitError;
-
 /// The decoy as bait names it. Written `[http://]host[:port]`; `https` unless said otherwise.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecoyHost {
     /// `https` or `http`.
     scheme: &'static str,
@@ -18,6 +13,22 @@ pub struct DecoyHost {
     port: Option<u16>,
     labels: bool,
     database_port: u16,
+}
+
+/// A text that is no host.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("decoy host `{host}` cannot be used: {why}")]
+pub struct HostError {
+    host: String,
+    why: String,
+}
+
+impl HostError {
+    /// What the user can do.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        "write the host that the decoy is reached by, for example decoy.example.org or decoy.example.org:8443"
+    }
 }
 
 impl DecoyHost {
@@ -66,10 +77,10 @@ impl DecoyHost {
 }
 
 impl FromStr for DecoyHost {
-    type Err = BaitError;
+    type Err = HostError;
 
-    fn from_str(text: &str) -> Result<Self, BaitError> {
-        let bad = |why: &str| BaitError::Host { host: text.chars().take(120).collect(), why: why.to_owned() };
+    fn from_str(text: &str) -> Result<Self, HostError> {
+        let bad = |why: &str| HostError { host: text.chars().take(120).collect(), why: why.to_owned() };
         let (scheme, rest) = match text.split_once("://") {
             Some(("http", rest)) => ("http", rest),
             Some(("https", rest)) => ("https", rest),
@@ -105,20 +116,6 @@ impl fmt::Display for DecoyHost {
         let scheme = if self.scheme == "http" { "http://" } else { "" };
         write!(f, "{scheme}{}", self.name)?;
         self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
-    }
-}
-
-impl TryFrom<String> for DecoyHost {
-    type Error = BaitError;
-
-    fn try_from(text: String) -> Result<Self, BaitError> {
-        text.parse()
-    }
-}
-
-impl From<DecoyHost> for String {
-    fn from(host: DecoyHost) -> Self {
-        host.to_string()
     }
 }
 

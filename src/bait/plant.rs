@@ -349,6 +349,34 @@ mod tests {
         assert_eq!(plan.baits.len(), 2);
     }
 
+    /// Writes a planted image as `docker save` would, unpacked, for scanners to be tried on: `BAIT_IMAGE` names the directory.
+    #[test]
+    #[ignore = "writes files for people to scan"]
+    #[expect(clippy::disallowed_methods, reason = "a directory for the person who runs it")]
+    fn a_planted_image_for_scanners() {
+        let directory = std::path::PathBuf::from(std::env::var("BAIT_IMAGE").expect("BAIT_IMAGE names a directory"));
+        std::fs::create_dir_all(&directory).expect("a directory");
+        let empty = write_tar(&[]);
+        let base = config(&BUILDKIT[2..3], MEMBERS);
+        let text = String::from_utf8(base.bytes.to_vec()).expect("text").replace(base.diff_ids[0].hex(), Digest::of(&empty).hex());
+        let base = ImageConfig::parse(text.as_bytes()).expect("valid");
+        // Scanners pass over the domains that are reserved for examples.
+        let request = PlanRequest { decoy: "ops.acme-internal.net".parse().expect("a host"), ..request() };
+        let (plan, planting) = planted(&request, &base, &files());
+        let tars: Vec<Vec<u8>> = std::iter::once(empty).chain(planting.layers.iter().map(|layer| write_tar(layer))).collect();
+        let edit = ConfigEdit { diff_ids: tars.iter().skip(1).map(|tar| Digest::of(tar)).collect(), ..planting.edit };
+        let edited = base.edited(&edit).expect("valid");
+        let names: Vec<String> = tars.iter().enumerate().map(|(number, _)| format!("layer{number}.tar")).collect();
+        for (name, tar) in names.iter().zip(&tars) {
+            std::fs::write(directory.join(name), tar).expect("a file");
+        }
+        let name = format!("{}.json", Digest::of(&edited.bytes).hex());
+        std::fs::write(directory.join(&name), &edited.bytes).expect("a file");
+        let manifest = serde_json::json!([{ "Config": name, "RepoTags": ["acme/shop:1"], "Layers": names }]);
+        std::fs::write(directory.join("manifest.json"), manifest.to_string()).expect("a file");
+        std::fs::write(directory.with_extension("plan.json"), serde_json::to_string_pretty(&plan).expect("plain")).expect("a file");
+    }
+
     #[test]
     fn every_kind_fits_every_surface_that_it_names() {
         let config = config(BUILDKIT, MEMBERS);

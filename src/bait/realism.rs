@@ -47,20 +47,26 @@ pub fn directory(area: Area, config: &ImageConfig, tree: &FileTree) -> String {
     }
 }
 
-/// The attributes of a new file at `path`: its neighbours' owner and group, the newest of their times, their group's right to read.
-/// `created` (of the image) counts where there are no neighbours.
+/// The attributes of a new file at `path`: its neighbours' owner and group, and their group's right to read. It is as old as the
+/// newest neighbour where that comes from this build, else as old as the image (`created`): a file from the base image's time would
+/// not hold a credential of today.
 #[must_use]
 pub fn attributes(path: &[u8], tree: &FileTree, created: i64) -> Attributes {
     let nearest = ancestors(path).collect::<Vec<_>>().into_iter().rev().find(|directory| tree.exists(directory)).unwrap_or_default();
     let siblings = tree.children(nearest);
     let files = siblings.iter().filter_map(|name| tree.get(&join(nearest, name))).map(|(node, _)| node).filter(|node| node.kind == EntryKind::File);
     let newest = files.max_by_key(|node| node.mtime);
-    let own = tree.get(nearest).map(|(node, _)| node);
-    match newest.or(own) {
-        Some(node) => Attributes { mode: 0o600 | u32::from(node.mode & 0o040), uid: node.uid, gid: node.gid, mtime: node.mtime },
-        None => Attributes { mode: 0o600, uid: 0, gid: 0, mtime: created },
-    }
+    let Some(node) = newest.or_else(|| tree.get(nearest).map(|(node, _)| node)) else {
+        return Attributes { mode: 0o600, uid: 0, gid: 0, mtime: created };
+    };
+    // Builders that fix all times write 0 or 1.
+    let of_this_build = |mtime: i64| mtime <= 1 || created <= 1 || mtime.abs_diff(created) < SAME_BUILD;
+    let mtime = newest.map(|node| node.mtime).filter(|mtime| of_this_build(*mtime)).unwrap_or(created);
+    Attributes { mode: 0o600 | u32::from(node.mode & 0o040), uid: node.uid, gid: node.gid, mtime }
 }
+
+/// A source file may be this much older than the build that copies it.
+const SAME_BUILD: u64 = 90 * 86_400;
 
 /// What the image's own variables begin with (`SHOP_`), where at least two of them do and no tool reads such names.
 #[must_use]
@@ -121,7 +127,8 @@ mod tests {
     fn a_file_looks_like_its_neighbours() {
         let tree = tree(&[("app", EntryKind::Directory), ("app/main.py", EntryKind::File)]);
         let expected = Attributes { mode: 0o640, uid: 0, gid: 0, mtime: 1_780_000_000 };
-        assert_eq!(attributes(b"app/ci/x", &tree, 5), expected);
+        assert_eq!(attributes(b"app/ci/x", &tree, 1_780_000_600), expected);
+        assert_eq!(attributes(b"app/ci/x", &tree, 1_900_000_000), Attributes { mtime: 1_900_000_000, ..expected });
         assert_eq!(directories(b"app/ci/x", expected, &tree).len(), 2);
         assert_eq!(attributes(b"opt/x", &FileTree::new(Vec::new()), 5), Attributes { mode: 0o600, uid: 0, gid: 0, mtime: 5 });
     }

@@ -26,3 +26,12 @@ pub trait Provider: Send + Sync {
     /// When the kind is unknown or the provider cannot mint.
     fn mint<'a>(&'a self, claims: &'a Claims, created: i64) -> BoxFuture<'a, Result<Honeytoken, ProviderError>>;
 }
+
+/// A provider's row: what help, documentation and validation say of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    pub id: &'static str,
+    pub describe: &'static str,
+    /// Settings without which it cannot mint.
+    pub needs: &'static [&'static str],
+}

@@ -1,6 +1,7 @@
 //! What can keep a provider from minting.
 
 use crate::bait::error::BaitError;
+use crate::bait::kinds;
 
 /// All of these are exit code 6.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +25,7 @@ impl ProviderError {
                 Some("set `decoy.host` in honeycrate.yaml, `--decoy` or HONEYCRATE_DECOY to the host on which `honeycrate decoy` runs".to_owned())
             }
             Self::Kind { .. } => {
-                let known: Vec<&str> = crate::bait::kinds::KINDS.iter().map(|kind| kind.id()).collect();
+                let known: Vec<&str> = kinds::KINDS.iter().map(|kind| kind.id()).collect();
                 Some(format!("known kinds: {}", known.join(", ")))
             }
             Self::Epoch { .. } => Some("use the key ring that holds the key of that epoch".to_owned()),
