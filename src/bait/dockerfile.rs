@@ -45,7 +45,7 @@ pub fn plant_dockerfile(text: &str, token: &Honeytoken, seed: &Seed, name: Optio
     let mut first = None;
     for lines in stems.iter().map(named) {
         let lines_of_text: Vec<String> = lines.iter().map(|(name, value)| format!("ENV {name}={value}")).collect();
-        if lines_of_text.iter().all(|line| instructions.iter().any(|found| found.text == *line)) {
+        if lines_of_text.iter().all(|line| instructions[from..].iter().any(|found| found.text == *line)) {
             return Ok(text.to_owned());
         }
         match lines.iter().find_map(|(name, _)| refuse_name(name, existing.iter().copied())) {

@@ -51,3 +51,26 @@ fn search(ring: &KeyRing, text: &str, depth: usize) -> Option<Opened> {
     let decoded = runs.filter_map(|run| String::from_utf8(BASE64.decode(run).ok()?).ok());
     decoded.into_iter().find_map(|text| search(ring, &text, depth - 1))
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+
+    use super::*;
+    use crate::bait::surfaces::Surface;
+    use crate::bait::token::Codes;
+
+    #[test]
+    fn bait_is_found_in_any_surroundings_and_under_base64_in_base64() {
+        let ring = KeyRing::new([2; 32]);
+        let codes = Codes { service: 1, environment: 2, surface: Surface::Buried, epoch: 1 };
+        let kind = kinds::find("git-credentials").expect("kind");
+        let token = ["gl", "pat-"].concat() + &kind.layout().seal(ring.newest(), codes, "", "");
+        let login = STANDARD.encode(format!("ci:{token}"));
+        let secret = STANDARD_NO_PAD.encode(format!(r#"{{"auths":{{"r":{{"auth":"{login}"}}}}}}"#));
+        for text in [token.clone(), format!("'{token}',"), format!("https://ci:{token}@host/x.git"), format!("A={token}\n"), login, secret] {
+            assert_eq!(find(&ring, &text).map(|opened| (opened.kind, opened.codes)), Some(("git-credentials", codes)), "{text}");
+        }
+        assert!(!is_own_bait(&ring, &token[..token.len() - 1]) && !is_own_bait(&KeyRing::new([3; 32]), &token));
+    }
+}

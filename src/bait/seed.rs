@@ -50,3 +50,26 @@ impl std::fmt::Debug for Seed {
         f.write_str("Seed(***)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bait::surfaces::Surface;
+    use crate::secret::key_ring::KeyRing;
+
+    #[test]
+    fn a_choice_depends_on_owner_claims_and_purpose_and_reaches_every_option() {
+        let seed = |owner: u8, number: usize, surface| {
+            let (service, environment, kind) = (format!("service-{number}"), "prod".to_owned(), String::new());
+            Seed::of(KeyRing::new([owner; 32]).newest(), &Claims { service, environment, surface, kind, epoch: 1 })
+        };
+        let first = seed(1, 0, Surface::File);
+        assert_eq!(first, seed(1, 0, Surface::File));
+        assert!(first != seed(2, 0, Surface::File) && first != seed(1, 1, Surface::File) && first != seed(1, 0, Surface::Env));
+        assert_ne!(first.hex("a"), first.hex("b"));
+        let reached: std::collections::BTreeSet<usize> = (0..200).map(|number| seed(1, number, Surface::File).below("x", 5)).collect();
+        assert_eq!(reached.len(), 5);
+        assert_eq!((first.below("x", 0), first.pick::<u8>("x", &[])), (0, None));
+        assert_eq!(first.turn("x", &[1, 2, 3]).len(), 3);
+    }
+}

@@ -2,7 +2,8 @@
 //!
 //! Two things decide. A scanner reads some surfaces of an image and not others (tried on a hand-made image with TruffleHog of
 //! August 2026, ggshield 1.56, Kingfisher 2.14 and Trivy 0.59; gitleaks reads no images, but is run on unpacked ones). And it knows
-//! some kinds and not others (each kind's [`Seen`], tried with gitleaks 8.30.1, Kingfisher 2.14.0 and TruffleHog of August 2026).
+//! some kinds and not others (each kind's [`Seen`], tried with gitleaks 8.30.1, Kingfisher 2.14.0 and TruffleHog of August 2026;
+//! Trivy's rules by what it documents).
 
 use serde::Serialize;
 

@@ -15,7 +15,7 @@ use crate::secret::key_ring::KeyRing;
 pub const ROW: Row = Row {
     id: "embedded",
     describe: "seals tokens under your key, without an account; they lead to `honeycrate decoy`",
-    needs: &["a key (`HONEYCRATE_KEY`)", "the decoy's host (`decoy.host`)"],
+    needs: &["your key", "the decoy's host (`decoy.host`)"],
 };
 
 /// Mints from a key ring and a host, and from nothing else: the same claims give the same token anywhere.
@@ -197,8 +197,8 @@ mod tests {
         let directory = std::path::PathBuf::from(std::env::var("BAIT_SAMPLES").expect("BAIT_SAMPLES names a directory"));
         // Scanners pass over the domains that are reserved for examples.
         let embedded = Embedded::new(ring(), Some("ops.acme-internal.net".parse().expect("a host")));
-        for kind in kinds::KINDS {
-            let token = embedded.mint_now(&claims(kind.id(), "ghcr.io/acme/shop"), BUILT).expect("mints");
+        for (kind, number) in kinds::KINDS.into_iter().flat_map(|kind| (0..40).map(move |number| (kind, number))) {
+            let token = embedded.mint_now(&claims(kind.id(), &format!("ghcr.io/acme/shop-{number}")), BUILT).expect("mints");
             let fields = Fields::of(&token);
             let stem = kind.variable_stems()[0];
             let variables = kind.variables(&fields);
@@ -206,9 +206,9 @@ mod tests {
             let history = format!("ARG {}={}", kind.build_argument(), variables[0].1);
             let texts =
                 [("file.txt", kind.file_text(&fields)), ("env.json", serde_json::json!({ "Env": env }).to_string()), ("history.txt", history)];
+            let directory = directory.join(kind.id()).join(number.to_string());
+            std::fs::create_dir_all(&directory).expect("a directory");
             for (name, text) in texts {
-                let directory = directory.join(kind.id());
-                std::fs::create_dir_all(&directory).expect("a directory");
                 std::fs::write(directory.join(name), text).expect("a file");
             }
         }
