@@ -24,9 +24,9 @@ CURL = re.compile(r"""(?:curl|wget)\b[^\n;&|]*""")
 NETRC = re.compile(r"machine\s+(\S+)\s+login\s+(\S+)\s+password\s+(\S+)")
 NPM = re.compile(r"//([^\s:]+(?::\d+)?[^\s:]*)/:_authToken=(\S+)")
 AWS_ID = re.compile(r"\b((?:AKIA|ASIA)[A-Z0-9]{16})\b")
-AWS_SECRET = re.compile(r"(?<![A-Za-z0-9/+=])([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])")
+AWS_SECRET = re.compile(r"(?<![A-Za-z0-9/+])([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])")
 PLAIN_URL = re.compile(r"""\bhttps?://[^\s"'`<>,;)@]+""")
-ASSIGNED = re.compile(r"""(?:^|[\s"'])([A-Za-z][A-Za-z0-9_.-]*)["']?\s*[:=]\s*["']?([^\s"',]+)""")
+ASSIGNED = re.compile(r"""(?:^|[\s"'])([A-Za-z][A-Za-z0-9_.-]*)["']?[ \t]*[:=][ \t]*["']?([^\s"',]+)""")
 JWT = re.compile(r"\beyJ[A-Za-z0-9_-]+\.(eyJ[A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+")
 ROLES = {
     "user": ("USERNAME", "USER", "LOGIN"),
@@ -102,11 +102,12 @@ def covers(layer, path):
 
 
 def seen(surface, place, text):
-    told = set()
+    """One item for each secret of a text; the reading that says where it leads is the better one."""
+    told = {}
     for kind, address, user, secret in credentials(text):
-        if secret not in told:
-            told.add(secret)
-            yield {"surface": surface, "place": place, "kind": kind, "address": address, "user": user, "secret": secret}
+        if secret not in told or (address and not told[secret]["address"]):
+            told[secret] = {"surface": surface, "place": place, "kind": kind, "address": address, "user": user, "secret": secret}
+    return told.values()
 
 
 def credentials(text):
@@ -123,7 +124,7 @@ def credentials(text):
         if secret is None and (echoed := ECHOED.search(text[:login.start()])):
             secret = echoed.group(1)
         hosts = [word for word in words if not word.startswith("-") and word not in (user, secret)]
-        if user and secret and hosts:
+        if user and secret and hosts and "$" not in user + secret:
             yield "registry", bare(hosts[-1]), user, secret
     for command in CURL.findall(text):
         words = command.split()
@@ -165,7 +166,7 @@ def assigned(text):
         elif re.search(r"PG|POSTGRES|DB|DATABASE", prefix):
             kind = "postgres"
         else:
-            kind = "web" if user else "bearer"
+            kind = "web" if user and not JWT.match(found["secret"]) else "bearer"
         yield kind, address, user, found["secret"]
 
 
