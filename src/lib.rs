@@ -13,14 +13,17 @@ pub mod scan;
 
 pub mod decoy;
 pub mod destination;
-pub mod policy;
-
 pub mod ledger;
+pub mod policy;
 pub mod provider;
 pub mod source;
 
+pub mod alert;
 pub mod report;
 
 pub mod config;
+pub mod pipeline;
 
-pub mod alert;
+pub mod demo;
+
+pub mod cli;

@@ -1,1 +1,7 @@
-fn main() {}
+//! Parses, runs, prints one error, exits.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    honeycrate::cli::run::main()
+}

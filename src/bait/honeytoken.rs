@@ -1,5 +1,7 @@
 //! A credential that nobody has a reason to use.
 
+use std::collections::BTreeMap;
+
 use crate::bait::claims::Claims;
 use crate::secret::fingerprint::Fingerprint;
 use crate::secret::value::Secret;
@@ -14,4 +16,16 @@ pub struct Honeytoken {
     pub host: String,
     /// Stands for the field that identifies it.
     pub fingerprint: Fingerprint,
+}
+
+impl Honeytoken {
+    /// All fields as one JSON object, to be sealed.
+    ///
+    /// # Panics
+    /// Never: texts by name are always valid JSON.
+    #[must_use]
+    pub fn to_secret(&self) -> Secret {
+        let fields: BTreeMap<&str, &str> = self.fields.iter().map(|(name, value)| (*name, value.expose())).collect();
+        Secret::new(serde_json::to_string(&fields).expect("texts by name are valid JSON"))
+    }
 }

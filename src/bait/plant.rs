@@ -40,7 +40,7 @@ pub fn plant_image(plan: &ImagePlan, tokens: &[Honeytoken], config: &ImageConfig
             (Place::Argument { name }, Some(step)) => format!("{} {name}", plan.history_at + step),
             (place, _) => place.location(),
         };
-        work.planting.placements.push(placement(&plan.platform, location, token));
+        work.planting.placements.push(Placement::new(token, &plan.platform, &location));
     }
     let mut planting = work.planting;
     planting.edit.history = work.steps.into_iter().map(|step| (plan.history_at, step)).collect();
@@ -128,19 +128,6 @@ impl Work<'_> {
 fn entry(path: Vec<u8>, kind: EntryKind, attributes: Attributes, content: Vec<u8>) -> NewEntry {
     let Attributes { mode, uid, gid, mtime } = attributes;
     NewEntry { path, kind, mode, uid, gid, mtime, content }
-}
-
-fn placement(platform: &str, location: String, token: &Honeytoken) -> Placement {
-    let mut placement = Placement {
-        id: String::new(),
-        claims: token.claims.clone(),
-        platform: platform.to_owned(),
-        location,
-        fingerprint: token.fingerprint.clone(),
-    };
-    let rest = serde_json::to_vec(&placement).expect("plain data is always valid JSON");
-    placement.id = Digest::of(&rest).hex()[..16].to_owned();
-    placement
 }
 
 #[cfg(test)]

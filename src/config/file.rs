@@ -1,16 +1,13 @@
 //! The shape of `honeycrate.yaml`.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::str::FromStr;
-
-use time::Date;
 
 use crate::bait::surfaces::Surface;
 use crate::oci::reference::Reference;
+use crate::policy::exception::Exception;
+use crate::policy::gate::FailOn;
 use crate::report::disclosure::Disclosure;
-use crate::scan::finding::Severity;
-use crate::secret::fingerprint::Fingerprint;
 use crate::secret::value::Secret;
 
 /// What a configuration may name although other rooms define it.
@@ -31,7 +28,7 @@ pub struct ConfigFile {
     pub environments: BTreeMap<String, Environment>,
     /// A place of the user's own for each surface: a path for `file` and `buried`, a name for `env` and `history`.
     pub plant: BTreeMap<Surface, String>,
-    pub exceptions: Vec<ExceptionEntry>,
+    pub exceptions: Vec<Exception>,
     /// As written: relative to the file's directory.
     pub rules: Vec<String>,
     pub ledger: Option<String>,
@@ -48,19 +45,6 @@ pub struct Environment {
     pub surfaces: Option<Vec<Surface>>,
     /// The kind of bait that a surface carries, where it is not the surface's own choice.
     pub kinds: BTreeMap<Surface, String>,
-}
-
-/// A decision to let findings pass for a while. At least one of rule, path and fingerprint is given; all given ones must match.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExceptionEntry {
-    pub rule: Option<String>,
-    /// A glob over the path in the image.
-    pub path: Option<String>,
-    pub fingerprint: Option<Fingerprint>,
-    pub reason: String,
-    pub owner: String,
-    /// The last day on which it holds, UTC.
-    pub expires: Date,
 }
 
 /// Which registries are spoken to how.
@@ -82,13 +66,6 @@ pub struct AlertEntry {
     pub url: Option<Secret>,
 }
 
-/// The mildest severity that blocks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FailOn {
-    Never,
-    At(Severity),
-}
-
 /// What published reports may say, as the owner asks; visibility has the last word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DisclosureChoice {
@@ -98,25 +75,8 @@ pub enum DisclosureChoice {
     Placements,
 }
 
-impl FromStr for FailOn {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "none" { Ok(Self::Never) } else { text.parse().map(Self::At).map_err(|error: String| error.replace("one of ", "one of none, ")) }
-    }
-}
-
-impl fmt::Display for FailOn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Never => f.pad("none"),
-            Self::At(severity) => severity.fmt(f),
-        }
-    }
-}
-
 impl DisclosureChoice {
-    /// The wish that [`Disclosure::decide`] weighs; `None` for `auto`.
+    /// The owner's wish; `None` leaves it to visibility.
     #[must_use]
     pub fn wanted(self) -> Option<Disclosure> {
         match self {

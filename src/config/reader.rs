@@ -8,10 +8,11 @@ use time::macros::format_description;
 
 use crate::bait::surfaces::Surface;
 use crate::config::error::Problem;
-use crate::config::file::{AlertEntry, ConfigFile, Environment, ExceptionEntry, RegistryEntry, Vocabulary};
+use crate::config::file::{AlertEntry, ConfigFile, Environment, RegistryEntry, Vocabulary};
 use crate::config::positions::{Node, Position};
 use crate::config::walk::{Cursor, Walk};
 use crate::oci::reference::Reference;
+use crate::policy::exception::Exception;
 use crate::secret::value::Secret;
 
 /// The largest configuration that is read.
@@ -164,12 +165,12 @@ impl Reader<'_> {
         places
     }
 
-    fn exceptions(&mut self, cursor: Cursor<'_>) -> Vec<ExceptionEntry> {
+    fn exceptions(&mut self, cursor: Cursor<'_>) -> Vec<Exception> {
         let items = self.walk.items(cursor, "`exceptions`");
         items.into_iter().filter_map(|cursor| self.exception(cursor)).collect()
     }
 
-    fn exception(&mut self, cursor: Cursor<'_>) -> Option<ExceptionEntry> {
+    fn exception(&mut self, cursor: Cursor<'_>) -> Option<Exception> {
         let known = ["rule", "path", "fingerprint", "reason", "owner", "expires"];
         let fields = self.walk.fields(cursor, "an exception", &known)?;
         for (key, why) in [("reason", "say why it is harmless"), ("owner", "say who decided"), ("expires", "write the last day, such as 2027-01-31")]
@@ -188,7 +189,7 @@ impl Reader<'_> {
         let reason = fields.get("reason").and_then(|cursor| self.walk.text(cursor, "`reason`"));
         let owner = fields.get("owner").and_then(|cursor| self.walk.text(cursor, "`owner`"));
         let expires = fields.get("expires").and_then(|cursor| self.date(cursor));
-        Some(ExceptionEntry {
+        Some(Exception {
             rule: rule.map(str::to_owned),
             path: path.map(str::to_owned),
             fingerprint,
@@ -286,7 +287,8 @@ fn is_web_address(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::file::{DisclosureChoice, FailOn};
+    use crate::config::file::DisclosureChoice;
+    use crate::policy::gate::FailOn;
 
     fn vocabulary() -> Vocabulary {
         let kinds = vec![("registry-login", vec![Surface::File, Surface::Buried]), ("database-url", vec![Surface::Env, Surface::History])];
@@ -332,7 +334,7 @@ disclosure: auto
             &vocabulary(),
         )
         .expect("valid");
-        assert_eq!(file.fail_on, Some(FailOn::Never));
+        assert_eq!(file.fail_on, Some(FailOn::None));
         assert_eq!(file.decoy_host.as_deref(), Some("decoy.example.com:8443"));
         let production = &file.environments["production"];
         assert_eq!(production.to[0].to_string(), "ghcr.io/acme/shop:latest");

@@ -8,11 +8,13 @@ use std::str::FromStr;
 
 use crate::bait::surfaces::Surface;
 use crate::config::error::{ConfigError, Place, Problem};
-use crate::config::file::{AlertEntry, ConfigFile, DisclosureChoice, Environment, ExceptionEntry, FailOn, Vocabulary};
+use crate::config::file::{AlertEntry, ConfigFile, DisclosureChoice, Environment, Vocabulary};
 use crate::config::reader::{self, MAX_BYTES};
 use crate::config::vars::{self, Variable, Variables};
 use crate::config::walk::nearest;
 use crate::oci::reference::Reference;
+use crate::policy::exception::Exception;
+use crate::policy::gate::FailOn;
 use crate::scan::finding::Severity;
 use crate::secret::value::Secret;
 
@@ -53,7 +55,7 @@ pub struct Settings {
     pub environments: BTreeMap<String, Environment>,
     /// A place of the user's own for each surface: a path for `file` and `buried`, a name for `env` and `history`.
     pub plant: BTreeMap<Surface, String>,
-    pub exceptions: Vec<ExceptionEntry>,
+    pub exceptions: Vec<Exception>,
     pub rules: Vec<PathBuf>,
     pub registry: RegistrySettings,
     pub alerts: Vec<AlertEntry>,
@@ -110,7 +112,7 @@ pub fn resolve(overrides: Overrides, variables: &Variables, directory: &Path, vo
     let mut said = Said { variables, problems: Vec::new() };
     let fail_on = said.parsed::<FailOn>(vars::HONEYCRATE_FAIL_ON);
     let disclosure = said.parsed::<DisclosureChoice>(vars::HONEYCRATE_DISCLOSURE);
-    let decoy_host = said.text(vars::HONEYCRATE_DECOY_HOST).filter(|host| said.is_host(vars::HONEYCRATE_DECOY_HOST, host));
+    let decoy_host = said.text(vars::HONEYCRATE_DECOY).filter(|host| said.is_host(vars::HONEYCRATE_DECOY, host));
     let plain_http = said.text(vars::HONEYCRATE_PLAIN_HTTP).unwrap_or_default();
     let plain_http: Vec<String> = plain_http.split(',').map(str::trim).filter(|host| !host.is_empty()).map(str::to_owned).collect();
     let plain_http: Vec<String> = plain_http.into_iter().filter(|host| said.is_host(vars::HONEYCRATE_PLAIN_HTTP, host)).collect();
@@ -143,7 +145,7 @@ pub fn resolve(overrides: Overrides, variables: &Variables, directory: &Path, vo
         config: text.is_some().then_some(path),
         service: overrides.service.or(service).or(file.service),
         decoy_host: overrides.decoy_host.or(decoy_host).or(file.decoy_host),
-        fail_on: overrides.fail_on.or(fail_on).or(file.fail_on).unwrap_or(FailOn::At(Severity::High)),
+        fail_on: overrides.fail_on.or(fail_on).or(file.fail_on).unwrap_or(FailOn::Severity(Severity::High)),
         environment: overrides.environment.or(environment),
         to: overrides.to,
         surfaces: overrides.surfaces,
@@ -293,13 +295,13 @@ mod tests {
         let bare = tempfile::tempdir().expect("scratch");
         let directory = directory("fail-on: low\nservice: file\nrules: [a.yaml]\n");
         let low = variables(&[(vars::HONEYCRATE_FAIL_ON, "none")]);
-        let flag = Overrides { fail_on: Some(FailOn::At(Severity::Critical)), rules: vec!["b.yaml".into()], ..Overrides::default() };
+        let flag = Overrides { fail_on: Some(FailOn::Severity(Severity::Critical)), rules: vec!["b.yaml".into()], ..Overrides::default() };
         let none = Variables::default();
-        assert_eq!(resolved(Overrides::default(), &none, bare.path()).fail_on, FailOn::At(Severity::High));
-        assert_eq!(resolved(Overrides::default(), &none, directory.path()).fail_on, FailOn::At(Severity::Low));
-        assert_eq!(resolved(Overrides::default(), &low, directory.path()).fail_on, FailOn::Never);
+        assert_eq!(resolved(Overrides::default(), &none, bare.path()).fail_on, FailOn::Severity(Severity::High));
+        assert_eq!(resolved(Overrides::default(), &none, directory.path()).fail_on, FailOn::Severity(Severity::Low));
+        assert_eq!(resolved(Overrides::default(), &low, directory.path()).fail_on, FailOn::None);
         let settings = resolved(flag, &low, directory.path());
-        assert_eq!(settings.fail_on, FailOn::At(Severity::Critical));
+        assert_eq!(settings.fail_on, FailOn::Severity(Severity::Critical));
         assert_eq!(settings.service.as_deref(), Some("file"));
         assert_eq!(settings.rules, [directory.path().join("a.yaml"), directory.path().join("b.yaml")]);
     }
@@ -307,14 +309,14 @@ mod tests {
     #[test]
     fn problems_of_file_and_variables_come_together() {
         let directory = directory("fial-on: low\n");
-        let variables = variables(&[(vars::HONEYCRATE_FAIL_ON, "severe"), (vars::HONEYCRATE_DECOY_HOST, "http://x")]);
+        let variables = variables(&[(vars::HONEYCRATE_FAIL_ON, "severe"), (vars::HONEYCRATE_DECOY, "http://x")]);
         let error = resolve(Overrides::default(), &variables, directory.path(), &Vocabulary::default()).expect_err("problems");
         assert_eq!(
             error.to_string(),
             "the configuration has 3 problems
   honeycrate.yaml:1:1: unknown key `fial-on` (did you mean `fail-on`?)
   HONEYCRATE_FAIL_ON: `severe` is not one of none, low, medium, high, critical
-  HONEYCRATE_DECOY_HOST: it is not a host (write host[:port])"
+  HONEYCRATE_DECOY: it is not a host (write host[:port])"
         );
     }
 

@@ -29,13 +29,16 @@ variables! {
     HONEYCRATE_SERVICE: false, "what the image is, instead of the repository of the first destination";
     HONEYCRATE_ENVIRONMENT: false, "where this copy of the image goes";
     HONEYCRATE_FAIL_ON: false, "the mildest severity that blocks: none, low, medium, high or critical";
-    HONEYCRATE_DECOY_HOST: false, "the host that honeytokens lead to";
+    HONEYCRATE_DECOY: false, "the host that honeytokens lead to";
     HONEYCRATE_DISCLOSURE: false, "what published reports may say: auto, findings or placements";
     HONEYCRATE_KEY: true, "the owner's keys, as in a key file; commas may stand for line ends";
     HONEYCRATE_KEY_FILE: false, "the owner's key file, instead of ~/.config/honeycrate/key";
     HONEYCRATE_LEDGER: false, "the ledger, instead of honeycrate/ledger.sqlite in the state directory";
     HONEYCRATE_CA_FILE: false, "more certificates to trust for registries and forges (PEM)";
     HONEYCRATE_PLAIN_HTTP: false, "registries spoken to without TLS: host[:port], separated by commas";
+    HONEYCRATE_REGISTRY: false, "the registry that the next two are for; every registry without it";
+    HONEYCRATE_REGISTRY_USER: false, "the user to show to registries";
+    HONEYCRATE_REGISTRY_PASSWORD: true, "that user's password or token";
     HONEYCRATE_WEBHOOK_URL: true, "one more webhook that receives alerts";
     HONEYCRATE_GITLAB_TOKEN: true, "a project access token that may write notes on merge requests";
     CI: false, "any CI system: set in its jobs";
@@ -44,6 +47,8 @@ variables! {
     XDG_STATE_HOME: false, "the directory of state, instead of ~/.local/state";
     XDG_RUNTIME_DIR: false, "where podman keeps registry credentials";
     TMPDIR: false, "the directory for scratch files";
+    PATH: false, "where Docker credential helpers are looked for";
+    DOCKER_AUTH_CONFIG: true, "registry credentials as the text of a config.json, as GitLab runners give them";
     DOCKER_CONFIG: false, "the directory of Docker's config.json with registry credentials";
     DOCKER_HOST: false, "the Docker daemon's socket or address";
     REGISTRY_AUTH_FILE: false, "the file of registry credentials of podman and skopeo";
@@ -124,6 +129,14 @@ impl Variables {
     pub fn public(&self) -> BTreeMap<String, String> {
         let values = TABLE.iter().filter_map(|variable| Some((variable.name.to_owned(), self.get(*variable)?.to_owned())));
         values.collect()
+    }
+
+    /// What the search for registry credentials may look at, credentials among them.
+    #[must_use]
+    pub fn for_registries(&self) -> BTreeMap<String, String> {
+        let names = ["HONEYCRATE_REGISTRY", "DOCKER_", "REGISTRY_AUTH_FILE", "XDG_", "PATH", "HOME", "CI_", "GITLAB_CI", "GITHUB_"];
+        let wanted = |name: &&String| names.iter().any(|start| name.starts_with(start));
+        self.values.keys().filter(wanted).map(|name| (name.clone(), self.values[name].clone())).collect()
     }
 
     /// The variables whose values are not UTF-8.

@@ -214,6 +214,15 @@ pub struct RunError {
     pub confidential: bool,
 }
 
+impl NotScanned {
+    /// Reads `what: why`.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let (what, why) = text.rsplit_once(": ").unwrap_or((text, ""));
+        Self { what: what.to_owned(), why: why.to_owned() }
+    }
+}
+
 impl RunReport {
     /// A report that has nothing to tell yet. Its outcome is `Error` until somebody knows better.
     #[must_use]

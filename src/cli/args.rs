@@ -1,0 +1,327 @@
+//! What can be typed: commands, flags and the help that teaches them.
+
+use std::path::PathBuf;
+
+use clap::{Args, ColorChoice, Parser, Subcommand};
+
+use crate::bait::surfaces::Surface;
+
+/// Makes container images tamper-evident: scans them for leaked secrets, plants honeytokens, pushes, and tells who read them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "honeycrate",
+    version,
+    max_term_width = 120,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    after_help = "Start here:\n  honeycrate demo            the whole loop on a sample image, offline, in seconds\n  honeycrate init            a configuration file and an owner's key\n  honeycrate scan IMAGE      what an attacker would find in an image of yours\n\n\
+                  Images are named as skopeo names them: docker-daemon:NAME, docker-archive:FILE (- is stdin), oci:DIR[:TAG],\n\
+                  oci-archive:FILE[:TAG], docker://REGISTRY/REPOSITORY:TAG. A bare name means the Docker daemon's image when read\n\
+                  and a registry when written.\n\nExit codes: honeycrate explain exit-codes"
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub struct Global {
+    /// Configuration file; default: honeycrate.yaml in this folder, if there is one
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The ledger's SQLite file; default: under the user's state directory, outside any work tree
+    #[arg(long, global = true, value_name = "FILE")]
+    pub ledger: Option<PathBuf>,
+    /// File with the owner's key; default: HONEYCRATE_KEY, or ~/.config/honeycrate/key
+    #[arg(long, global = true, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+    /// Colours: auto, always, never
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorChoice,
+    /// Say nothing but results and errors
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The whole loop on a sample image: offline, in seconds, nothing left behind
+    Demo(Demo),
+    /// Write honeycrate.yaml and make an owner's key
+    Init(Init),
+    /// Scan, judge, plant, push, read back, record and report: the step between build and push
+    Ship(Ship),
+    /// Look for leaked secrets in an image, a folder, a file or stdin
+    Scan(Scan),
+    /// Plant honeytokens without pushing, or into a Dockerfile
+    Plant(Plant),
+    /// Push an image as it is
+    Push(Push),
+    /// The honeytokens that the ledger knows
+    #[command(subcommand)]
+    Token(Token),
+    /// The ledger itself
+    #[command(subcommand)]
+    Ledger(Ledger),
+    /// The trap: the server that planted credentials lead to
+    Decoy(Decoy),
+    /// Follow the ledger and deliver an alert for every trigger
+    Watch(Watch),
+    /// Render the report of a run again
+    Report(Report),
+    /// The owner's key
+    #[command(subcommand)]
+    Key(Key),
+    /// What a rule, surface, kind, provider, decoy face, format or exit code is
+    Explain {
+        /// An id: a rule's, `env`, `registry-login`, `exit-5` …; without one, a list of all
+        id: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Keep the folder with the sample image, its planted copy and the ledger
+    #[arg(long)]
+    pub keep: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Init {
+    /// Where the configuration goes
+    #[arg(long, value_name = "FILE", default_value = "honeycrate.yaml")]
+    pub out: PathBuf,
+    /// The decoy's host, if it is known already
+    #[arg(long, value_name = "HOST")]
+    pub decoy: Option<String>,
+    /// The service's name; default: the repository of the git remote, if there is one
+    #[arg(long, value_name = "NAME")]
+    pub service: Option<String>,
+}
+
+/// How registries are reached.
+#[derive(Debug, Args, Default)]
+#[command(next_help_heading = "Registries")]
+pub struct Registries {
+    /// User name, with --password-stdin or --password-file; default: docker's config.json, helpers, CI variables
+    #[arg(long, value_name = "NAME")]
+    pub username: Option<String>,
+    /// Read the password from stdin
+    #[arg(long, requires = "username", conflicts_with = "password_file")]
+    pub password_stdin: bool,
+    /// Read the password from a file
+    #[arg(long, value_name = "FILE", requires = "username")]
+    pub password_file: Option<PathBuf>,
+    /// Trust this CA for registries, besides docker's certs.d
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// Speak plain HTTP to this host; loopback needs no permission
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub plain_http: Vec<String>,
+    /// Send credentials to this token server although it is not the registry's own
+    #[arg(long, value_name = "HOST")]
+    pub allow_realm: Vec<String>,
+}
+
+/// What is planted and for whom.
+#[derive(Debug, Args, Default)]
+#[command(next_help_heading = "Planting")]
+pub struct Planting {
+    /// The environment that this copy goes to: each has tokens of its own
+    #[arg(long = "env", value_name = "NAME")]
+    pub environment: Option<String>,
+    /// What the image is; default: the repository that it is pushed to
+    #[arg(long, value_name = "NAME")]
+    pub service: Option<String>,
+    /// The host that planted credentials lead to: your decoy
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub decoy: Option<String>,
+    /// Surfaces to plant on; default: all (file, env, buried, history)
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub surfaces: Option<Vec<Surface>>,
+    /// Print the plan and stop: nothing is minted, planted, pushed or recorded
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// What may pass and where the report goes.
+#[derive(Debug, Args, Default)]
+#[command(next_help_heading = "Judging and reporting")]
+pub struct Judging {
+    /// Deny from this severity up: none, low, medium, high, critical [default: high]
+    #[arg(long, value_name = "SEVERITY")]
+    pub fail_on: Option<String>,
+    /// More rules, as YAML files
+    #[arg(long, value_name = "FILE")]
+    pub rules: Vec<PathBuf>,
+    /// Write the report as JSON (honeycrate/run/v1)
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// What is printed: see `honeycrate explain formats`
+    #[arg(long, value_name = "FORMAT", default_value = "terminal")]
+    pub format: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  honeycrate ship docker-daemon:shop:1.4 --to ghcr.io/acme/shop:1.4 --env production --decoy decoy.acme.io\n  \
+                        docker save shop:1.4 | honeycrate ship docker-archive:- --to registry.gitlab.com/acme/shop:1.4 --env staging")]
+pub struct Ship {
+    /// The image as built
+    pub image: String,
+    /// Where it goes; may be given several times: registry references, oci:, oci-archive:, docker-archive:, docker-daemon:
+    #[arg(long, value_name = "REF")]
+    pub to: Vec<String>,
+    /// Scan, judge and push, but plant nothing
+    #[arg(long)]
+    pub no_plant: bool,
+    #[command(flatten)]
+    pub planting: Planting,
+    #[command(flatten)]
+    pub judging: Judging,
+    #[command(flatten)]
+    pub registries: Registries,
+}
+
+#[derive(Debug, Args)]
+pub struct Scan {
+    /// An image, a folder, a file, or - for stdin
+    pub target: String,
+    #[command(flatten)]
+    pub judging: Judging,
+    #[command(flatten)]
+    pub registries: Registries,
+}
+
+#[derive(Debug, Args)]
+pub struct Plant {
+    /// The image as built
+    #[arg(required_unless_present = "dockerfile", conflicts_with = "dockerfile")]
+    pub image: Option<String>,
+    /// Where the planted image goes
+    #[arg(long, value_name = "IMAGE", required_unless_present_any = ["dockerfile", "dry_run"])]
+    pub out: Option<String>,
+    /// Plant an ENV instruction into a Dockerfile instead
+    #[arg(long, value_name = "FILE")]
+    pub dockerfile: Option<PathBuf>,
+    #[command(flatten)]
+    pub planting: Planting,
+    #[command(flatten)]
+    pub judging: Judging,
+    #[command(flatten)]
+    pub registries: Registries,
+}
+
+#[derive(Debug, Args)]
+pub struct Push {
+    /// The image
+    pub image: String,
+    /// Where it goes
+    #[arg(required = true, value_name = "REF")]
+    pub to: Vec<String>,
+    #[command(flatten)]
+    pub registries: Registries,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Token {
+    /// One line for each honeytoken
+    List {
+        /// As JSON, one object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Everything about one honeytoken, except its value
+    Show {
+        /// A fingerprint, as `token list` prints it
+        fingerprint: String,
+    },
+    /// Where a credential comes from: image, digest, environment, commit
+    Trace {
+        /// A fingerprint, a credential, or - to read a credential from stdin (it stays out of the process list)
+        token: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Ledger {
+    /// Check the chain of hashes from the first record to the last
+    Verify {
+        /// Check an export instead of the ledger
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// Write every record as a line of JSON; values stay sealed
+    Export {
+        /// Where to; default: stdout
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Decoy {
+    /// Address for HTTPS (and HTTP on the same port)
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:443")]
+    pub listen: String,
+    /// Address for PostgreSQL, where database bait leads
+    #[arg(long, value_name = "ADDRESS")]
+    pub postgres: Option<String>,
+    /// The host that tokens were planted with; default: decoy.host of the configuration
+    #[arg(long, value_name = "HOST")]
+    pub decoy: Option<String>,
+    /// Certificate chain (PEM); without one a certificate is self-made, which strict clients refuse
+    #[arg(long, value_name = "FILE", requires = "cert_key")]
+    pub cert: Option<PathBuf>,
+    /// The certificate's private key (PEM)
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub cert_key: Option<PathBuf>,
+    /// Append every alert to this file as a line of JSON
+    #[arg(long, value_name = "FILE")]
+    pub alerts: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Watch {
+    /// Deliver what is there and stop
+    #[arg(long)]
+    pub once: bool,
+    /// Append every alert to this file as a line of JSON
+    #[arg(long, value_name = "FILE")]
+    pub alerts: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Report {
+    /// A report that --report wrote
+    pub file: PathBuf,
+    /// See `honeycrate explain formats`
+    #[arg(long, value_name = "FORMAT", default_value = "terminal")]
+    pub format: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Key {
+    /// Make a key from the system's random generator
+    New {
+        /// Print it to stdout instead of writing the key file, to be kept as a CI secret
+        #[arg(long)]
+        print: bool,
+    },
+    /// Begin a new epoch: new tokens are sealed under a new key, old ones stay recognisable
+    Rotate,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+}

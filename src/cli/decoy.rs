@@ -1,0 +1,175 @@
+//! `decoy` and `watch`: the trap at work, and alerts where people see them.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anstyle::{AnsiColor, Style};
+use tokio::sync::mpsc;
+
+use crate::alert::message::Alert;
+use crate::alert::sinks::contract::Sink;
+use crate::alert::sinks::json_lines::JsonLines;
+use crate::alert::sinks::webhook::{Delivery, Webhook};
+use crate::cli::args::{Decoy, Global, Watch as WatchFlags};
+use crate::cli::diagnose::Failure;
+use crate::cli::exit::Exit;
+use crate::cli::setup::Setup;
+use crate::config::resolve::Overrides;
+use crate::decoy::certificate::{Certificate, self_made};
+use crate::decoy::server::{self, Settings};
+use crate::net::client::{HttpClient, Purpose};
+use crate::pipeline::clock;
+use crate::pipeline::memory::random;
+use crate::pipeline::trap::{Announcer, Watch, recogniser};
+use crate::report::escape::{line, prose};
+use crate::secret::value::Secret;
+
+/// Runs the trap until it is told to stop.
+///
+/// # Errors
+/// When it cannot listen, its certificate cannot be used, or ledger and keys are not there.
+pub async fn decoy(arguments: &Decoy, global: &Global) -> Result<Exit, Failure> {
+    let overrides = Overrides { decoy_host: arguments.decoy.clone(), ..Overrides::default() };
+    let setup = Setup::with(global, overrides)?;
+    let ring = setup.keys()?;
+    let ledger = setup.settings.ledger()?.to_owned();
+    let web = address("--listen", &arguments.listen)?;
+    let postgres = arguments.postgres.as_deref().map(|text| address("--postgres", text)).transpose()?;
+    let host = setup.decoy()?.map_or_else(|| web.ip().to_string(), |host| host.name(""));
+    let certificate = certificate(arguments, &host)?;
+
+    let mut watch = watch_of(&setup, arguments.alerts.as_deref(), &ledger)?;
+    let environments: Vec<String> = setup.settings.environments.keys().cloned().collect();
+    let services: Vec<String> = setup.settings.service.iter().cloned().collect();
+    let settings = Settings {
+        web,
+        postgres,
+        host,
+        certificate,
+        proxies: Vec::new(),
+        recognise: recogniser(ring, ledger, &services, &environments),
+        clock: Arc::new(clock::now),
+        seed: random(),
+    };
+    let (sender, triggers) = mpsc::unbounded_channel();
+    let unusable = |error: crate::decoy::error::DecoyError| Failure::usage(error.to_string(), error.hint().unwrap_or_default());
+    let running = server::start(settings, sender).await.map_err(unusable)?;
+    if !global.quiet {
+        anstream::eprintln!("the trap answers HTTPS and HTTP on {}", running.web);
+        match running.postgres {
+            Some(address) => anstream::eprintln!("and PostgreSQL on {address}"),
+            None => anstream::eprintln!("database bait leads to PostgreSQL, which is not answered: add --postgres ADDRESS"),
+        }
+    }
+    let mut announcer = Voice { quiet: global.quiet };
+    tokio::select! {
+        () = watch.run(triggers, &mut announcer) => {}
+        () = stop() => {}
+    }
+    running.shutdown().await;
+    Ok(Exit::Passed)
+}
+
+/// Follows the ledger and delivers an alert for each trigger in it.
+///
+/// # Errors
+/// When ledger or outbox cannot be used.
+pub async fn watch(arguments: &WatchFlags, global: &Global) -> Result<Exit, Failure> {
+    let setup = Setup::new(global)?;
+    let ledger = setup.settings.ledger()?.to_owned();
+    let mut watch = watch_of(&setup, arguments.alerts.as_deref(), &ledger)?;
+    let mut announcer = Voice { quiet: global.quiet };
+    let mut next = watch.follow(1, &mut announcer).await?;
+    if arguments.once {
+        return Ok(Exit::Passed);
+    }
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(std::time::Duration::from_secs(2)) => next = watch.follow(next, &mut announcer).await?,
+            () = stop() => return Ok(Exit::Passed),
+        }
+    }
+}
+
+/// Alerts on stdout, trouble on stderr.
+struct Voice {
+    quiet: bool,
+}
+
+impl Announcer for Voice {
+    fn alert(&mut self, alert: &Alert) {
+        if self.quiet {
+            return;
+        }
+        let loud = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
+        let text = alert.to_text();
+        let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
+        anstream::println!("{loud}{first}{loud:#}\n{rest}");
+    }
+
+    fn trouble(&mut self, what: &str) {
+        anstream::eprintln!("warning: {}", prose(what));
+    }
+}
+
+fn watch_of(setup: &Setup, alerts: Option<&Path>, ledger: &Path) -> Result<Watch, Failure> {
+    let mut sinks: Vec<Arc<dyn Sink>> = Vec::new();
+    if let Some(path) = alerts {
+        sinks.push(Arc::new(JsonLines::new("alerts", path)));
+    }
+    let http = setup.http()?;
+    for (number, entry) in setup.settings.alerts.iter().enumerate() {
+        let name = format!("{}-{}", entry.kind, number + 1);
+        match (&entry.path, &entry.url) {
+            (Some(path), _) => sinks.push(Arc::new(JsonLines::new(&name, Path::new(path)))),
+            (None, Some(url)) => sinks.push(Arc::new(Webhook::new(&name, url.clone(), post(http.clone())))),
+            (None, None) => {}
+        }
+    }
+    let unusable = |error: crate::alert::error::AlertError| Failure::usage(error.to_string(), error.hint().unwrap_or_default());
+    Watch::new(ledger, sinks).map_err(unusable)
+}
+
+/// Posts over the one client. What goes wrong is told without the address, which often holds a token.
+fn post(http: HttpClient) -> crate::alert::sinks::webhook::Post {
+    Arc::new(move |delivery: Delivery| {
+        let http = http.clone();
+        Box::pin(async move {
+            let url = url::Url::parse(delivery.url.expose()).map_err(|_| "its address is not a URL".to_owned())?;
+            let client = http.for_host(&url, Purpose::Api).map_err(|_| "its host cannot be spoken to".to_owned())?;
+            let mut request = client.post(url).body(delivery.body);
+            for (name, value) in delivery.headers {
+                request = request.header(name, value);
+            }
+            let answer = request.send().await.map_err(|error| line(&error.without_url().to_string()))?;
+            Ok(answer.status().as_u16())
+        })
+    })
+}
+
+fn certificate(arguments: &Decoy, host: &str) -> Result<Certificate, Failure> {
+    let unusable = |error: crate::decoy::error::DecoyError| Failure::usage(error.to_string(), error.hint().unwrap_or_default());
+    let (Some(chain), Some(key)) = (&arguments.cert, &arguments.cert_key) else {
+        return self_made(&[host.to_owned()], clock::now()).map_err(unusable);
+    };
+    let read = |path: &Path| {
+        let failed = |cause| Failure::usage(format!("cannot read {}: {cause}", path.display()), "give PEM files with --cert and --cert-key");
+        std::fs::read_to_string(path).map_err(failed)
+    };
+    Ok(Certificate { chain: read(chain)?, key: Secret::new(read(key)?) })
+}
+
+fn address(flag: &str, text: &str) -> Result<SocketAddr, Failure> {
+    text.parse().map_err(|_| Failure::usage(format!("{flag}: `{text}` is not an address with a port"), "write for example 0.0.0.0:443 or [::]:443"))
+}
+
+/// Ends when the process is asked to: Ctrl-C, or SIGTERM as containers are stopped.
+async fn stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}

@@ -1,0 +1,44 @@
+//! `honeycrate ledger`: the memory itself.
+
+use std::fs::File;
+use std::io::Write as _;
+
+use crate::cli::args::{Global, Ledger};
+use crate::cli::diagnose::Failure;
+use crate::cli::exit::Exit;
+use crate::cli::setup::Setup;
+use crate::ledger::chain::{self, ChainSummary};
+use crate::ledger::contract::Store as _;
+use crate::ledger::error::LedgerError;
+
+/// Runs one of the ledger commands.
+///
+/// # Errors
+/// When the ledger cannot be read, or its chain is broken.
+pub fn ledger(command: &Ledger, global: &Global) -> Result<Exit, Failure> {
+    let setup = Setup::new(global)?;
+    match command {
+        Ledger::Verify { file: None } => report(&setup.ledger_to_read()?.verify()?),
+        Ledger::Verify { file: Some(path) } => {
+            let text = std::fs::read_to_string(path).map_err(|cause| Failure::usage(format!("cannot read {}: {cause}", path.display()), ""))?;
+            report(&chain::verify(text.lines()).map_err(LedgerError::from)?);
+        }
+        Ledger::Export { out } => {
+            let store = setup.ledger_to_read()?;
+            match out {
+                None => store.export(&mut std::io::stdout().lock())?,
+                Some(path) => {
+                    let failed = |cause| Failure::usage(format!("cannot write {}: {cause}", path.display()), "check that the folder may be written");
+                    let mut file = File::create_new(path).map_err(failed)?;
+                    store.export(&mut file)?;
+                    file.flush().and_then(|()| file.sync_all()).map_err(failed)?;
+                }
+            }
+        }
+    }
+    Ok(Exit::Passed)
+}
+
+fn report(summary: &ChainSummary) {
+    anstream::println!("the chain holds: {} records, the last is {}", summary.records, summary.head);
+}

@@ -1,0 +1,18 @@
+//! The command line: parse, resolve, run, print, exit. The only room that prints.
+
+pub mod args;
+pub mod decoy;
+pub mod diagnose;
+pub mod exit;
+pub mod explain;
+pub mod init;
+pub mod key;
+pub mod ledger;
+pub mod run;
+pub mod setup;
+pub mod ship;
+pub mod show;
+pub mod target;
+pub mod terminal;
+pub mod token;
+pub mod work_tree;

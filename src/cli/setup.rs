@@ -1,0 +1,233 @@
+//! From flags to what the journeys need: settings, keys, doors to the world.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::ColorChoice;
+use tempfile::TempDir;
+
+use crate::alert::sinks;
+use crate::bait::host::DecoyHost;
+use crate::bait::kinds::KINDS;
+use crate::cli::args::{Global, Registries as RegistryFlags};
+use crate::cli::diagnose::Failure;
+use crate::cli::exit::Exit;
+use crate::cli::terminal::Terminal;
+use crate::cli::work_tree;
+use crate::config::error::ConfigError;
+use crate::config::file::Vocabulary;
+use crate::config::key;
+use crate::config::resolve::{Overrides, Settings, resolve};
+use crate::config::vars::{self, Variables};
+use crate::forge::ci::CiContext;
+use crate::ledger::record::Context;
+use crate::ledger::sqlite::SqliteStore;
+use crate::net::client::{HttpClient, NetSettings};
+use crate::pipeline::session::{Rules, Session};
+use crate::policy::gate::Policy;
+use crate::registry::credentials::{CredentialSettings, Credentials};
+use crate::registry::registries::Registries;
+use crate::report::disclosure::Disclosure;
+use crate::secret::key_ring::KeyRing;
+use crate::secret::value::Secret;
+use crate::source::contract::Access;
+
+/// The settings of one command, with the environment that they came from.
+pub struct Setup {
+    pub settings: Settings,
+    variables: Variables,
+    quiet: bool,
+}
+
+impl Setup {
+    /// Settings from the file, the environment and the flags that every command takes.
+    ///
+    /// # Errors
+    /// With every problem of the configuration.
+    pub fn new(global: &Global) -> Result<Self, Failure> {
+        Self::with(global, Overrides::default())
+    }
+
+    /// The same under a command's own flags.
+    ///
+    /// # Errors
+    /// With every problem of the configuration.
+    pub fn with(global: &Global, overrides: Overrides) -> Result<Self, Failure> {
+        let overrides = Overrides { config: global.config.clone(), ledger: global.ledger.clone(), key_file: global.key_file.clone(), ..overrides };
+        let variables = Variables::of_process();
+        let kinds = KINDS.iter().map(|kind| (kind.id(), kind.surfaces().to_vec())).collect();
+        let sinks = sinks::KINDS.iter().map(|(id, _)| *id).collect();
+        let settings = resolve(overrides, &variables, &here(), &Vocabulary { kinds, sinks })?;
+        Ok(Self { settings, variables, quiet: global.quiet })
+    }
+
+    /// The owner's keys.
+    ///
+    /// # Errors
+    /// When there are none, or they cannot be used.
+    pub fn keys(&self) -> Result<KeyRing, Failure> {
+        Ok(key::key_ring(&self.settings)?)
+    }
+
+    /// The owner's keys, for commands that can do without.
+    ///
+    /// # Errors
+    /// When there are keys that cannot be used.
+    pub fn keys_if_any(&self) -> Result<Option<KeyRing>, Failure> {
+        match key::key_ring(&self.settings) {
+            Ok(ring) => Ok(Some(ring)),
+            Err(ConfigError::KeyMissing { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Where the key file is or would be.
+    ///
+    /// # Errors
+    /// When no home directory is known and no place was given.
+    pub fn key_file(&self) -> Result<PathBuf, Failure> {
+        self.settings.key_file.clone().ok_or_else(|| Failure::usage("no place for the key is known: HOME is not set", "give one with --key-file"))
+    }
+
+    /// The ledger, for reading.
+    ///
+    /// # Errors
+    /// When there is none yet, or it cannot be read.
+    pub fn ledger_to_read(&self) -> Result<SqliteStore, Failure> {
+        Ok(SqliteStore::open_read_only(self.settings.ledger()?)?)
+    }
+
+    /// Everything that journeys share, and the scratch folder that is removed when it is dropped.
+    ///
+    /// # Errors
+    /// When keys, rules, certificates or credentials cannot be used.
+    pub fn session(&self, flags: &RegistryFlags) -> Result<(Session, TempDir), Failure> {
+        let unwritable = |cause| {
+            Failure::usage(format!("cannot use {}: {cause}", self.settings.scratch.display()), "point TMPDIR to a folder that may be written")
+        };
+        let scratch = tempfile::Builder::new().prefix("honeycrate-").tempdir_in(&self.settings.scratch).map_err(unwritable)?;
+        let access = Access {
+            registries: self.registries(flags)?,
+            docker_host: self.variables.get(vars::DOCKER_HOST).map(str::to_owned),
+            scratch: scratch.path().to_owned(),
+        };
+        let session = Session {
+            access,
+            rules: self.rules()?,
+            policy: self.policy(),
+            keys: self.keys_if_any()?,
+            context: self.context(),
+            progress: Arc::new(Terminal::new(self.quiet)),
+            threads: std::thread::available_parallelism().map_or(2, usize::from).min(8),
+        };
+        Ok((session, scratch))
+    }
+
+    /// The wire, as flags and file want it.
+    ///
+    /// # Errors
+    /// When certificates cannot be used.
+    pub fn http(&self) -> Result<HttpClient, Failure> {
+        let home = self.variables.get(vars::HOME).map(PathBuf::from);
+        let certs_dirs = home.iter().map(|home| home.join(".config/docker/certs.d")).chain([PathBuf::from("/etc/docker/certs.d")]).collect();
+        let settings = NetSettings {
+            ca_file: self.settings.registry.ca_file.clone(),
+            certs_dirs,
+            plain_http_hosts: self.settings.registry.plain_http.clone(),
+            ..NetSettings::default()
+        };
+        HttpClient::new(settings).map_err(|error| Failure::usage(error.to_string(), error.hint().unwrap_or_default()))
+    }
+
+    fn registries(&self, flags: &RegistryFlags) -> Result<Registries, Failure> {
+        let credentials = CredentialSettings {
+            explicit: explicit(flags)?,
+            environment: self.variables.for_registries(),
+            home: self.variables.get(vars::HOME).map(PathBuf::from),
+        };
+        let allowed = self.settings.registry.allow_realm.iter().chain(&flags.allow_realm).cloned().collect();
+        Ok(Registries::new(self.http()?, Credentials::new(credentials), allowed))
+    }
+
+    /// The built-in rules and the user's.
+    ///
+    /// # Errors
+    /// With every problem of the user's rules.
+    pub fn rules(&self) -> Result<Rules, Failure> {
+        let mut rules = Rules::BuiltIn;
+        for path in &self.settings.rules {
+            let unreadable =
+                |cause| Failure::usage(format!("cannot read rules {}: {cause}", path.display()), "check `rules` in the configuration and --rules");
+            let text = std::fs::read_to_string(path).map_err(unreadable)?;
+            let more = rules.with_rules(&path.display().to_string(), &text).map_err(|problems| {
+                let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                Failure::usage(
+                    format!("the rules of {} cannot be used:\n{}", path.display(), lines.join("\n")),
+                    "`honeycrate explain rules` lists the built-in ones",
+                )
+            })?;
+            rules = Rules::Own(Arc::new(more));
+        }
+        Ok(rules)
+    }
+
+    fn policy(&self) -> Policy {
+        Policy { fail_on: self.settings.fail_on, exceptions: self.settings.exceptions.clone(), ..Policy::default() }
+    }
+
+    /// What the CI job says of the build.
+    fn context(&self) -> Context {
+        let ci = self.ci();
+        Context { commit: ci.commit, repository: ci.repository, job: ci.job }
+    }
+
+    /// What the CI job, or else the work tree, says of itself.
+    fn ci(&self) -> CiContext {
+        let event = self.variables.get(vars::GITHUB_EVENT_PATH).and_then(|path| std::fs::read_to_string(path).ok());
+        CiContext::detect(&self.variables.public(), event.as_deref(), &work_tree::facts(&here()))
+    }
+
+    /// What may be printed where it was asked for: the terminal and the log of a job are read by whoever may read the job.
+    #[must_use]
+    pub fn disclosure(&self) -> Disclosure {
+        Disclosure::decide(self.settings.disclosure.wanted(), self.ci().visibility)
+    }
+
+    /// The decoy's host.
+    ///
+    /// # Errors
+    /// When it cannot be used.
+    pub fn decoy(&self) -> Result<Option<DecoyHost>, Failure> {
+        let host = self.settings.decoy_host.as_deref().map(str::parse::<DecoyHost>).transpose();
+        host.map_err(|error| Failure::usage(error.to_string(), error.hint()))
+    }
+}
+
+/// Credentials given with flags: a password is never an argument, which every user of the machine could read.
+fn explicit(flags: &RegistryFlags) -> Result<Option<(String, Secret)>, Failure> {
+    let Some(user) = &flags.username else { return Ok(None) };
+    let mut password = zeroize::Zeroizing::new(String::new());
+    let read = match &flags.password_file {
+        Some(path) => std::fs::File::open(path).and_then(|file| file.take(64 << 10).read_to_string(&mut password)),
+        None if flags.password_stdin => std::io::stdin().lock().take(64 << 10).read_to_string(&mut password),
+        None => return Err(Failure::usage("--username is given without a password", "add --password-stdin or --password-file FILE")),
+    };
+    read.map_err(|cause| Failure::new(Exit::Usage, format!("cannot read the password: {cause}"), ""))?;
+    Ok(Some((user.clone(), Secret::new(password.trim_end_matches(['\n', '\r']).to_owned()))))
+}
+
+/// The working directory; relative paths are as good where it is not known.
+fn here() -> PathBuf {
+    std::env::current_dir().unwrap_or_else(|_| Path::new(".").to_owned())
+}
+
+/// Colours as `--color` says; on `auto`, as the terminal, `NO_COLOR` and `CLICOLOR` say.
+pub fn colours(choice: ColorChoice) {
+    let choice = match choice {
+        ColorChoice::Auto => anstream::ColorChoice::Auto,
+        ColorChoice::Always => anstream::ColorChoice::Always,
+        ColorChoice::Never => anstream::ColorChoice::Never,
+    };
+    choice.write_global();
+}

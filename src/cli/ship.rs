@@ -1,0 +1,230 @@
+//! `ship`, `scan`, `plant` and `push`: one journey, with more or fewer stages.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::bait::plan::{ImagePlan, PlanRequest};
+use crate::cli::args::{Global, Judging, Plant, Planting as PlantingFlags, Push, Registries, Scan, Ship};
+use crate::cli::diagnose::Failure;
+use crate::cli::exit::Exit;
+use crate::cli::setup::Setup;
+use crate::cli::target::{Target, destination, source, target};
+use crate::config::resolve::Overrides;
+use crate::oci::location::Location;
+use crate::pipeline::dockerfile::plant as plant_recipe;
+use crate::pipeline::error::PipelineError;
+use crate::pipeline::files::inspect_files;
+use crate::pipeline::ship::{Arrival, Journey, Planting, ship as travel};
+use crate::provider::contract::Provider as _;
+use crate::provider::embedded::Embedded;
+use crate::report::disclosure::Disclosure;
+use crate::report::error::ReportError;
+use crate::report::escape::line;
+use crate::report::formats::contract::Style;
+use crate::report::render::render;
+use crate::report::run_report::{Outcome, RunReport};
+
+/// Scan, judge, plant, push.
+///
+/// # Errors
+/// For everything that keeps the journey from beginning; what happens on the way is in the report.
+pub async fn ship(arguments: &Ship, global: &Global) -> Result<Exit, Failure> {
+    let setup = setup(global, Some(&arguments.planting), &arguments.judging, &arguments.registries)?;
+    let source = source(&arguments.image)?;
+    let mut destinations = arguments.to.iter().map(|to| destination(to)).collect::<Result<Vec<_>, _>>()?;
+    if destinations.is_empty() {
+        destinations = setup.settings.plan()?.to.into_iter().map(Location::Registry).collect();
+    }
+    if destinations.is_empty() && !arguments.planting.dry_run {
+        return Err(Failure::usage("there is no destination", "add --to REFERENCE, or `to` under the environment in honeycrate.yaml"));
+    }
+    let planting = if arguments.no_plant { None } else { Some(planting(&setup, &destinations)?) };
+    let journey = Journey { source, destinations, planting, dry_run: arguments.planting.dry_run };
+    go(&setup, &journey, &arguments.judging, &arguments.registries).await
+}
+
+/// Scan alone: an image, or files.
+///
+/// # Errors
+/// As [`ship`].
+pub async fn scan(arguments: &Scan, global: &Global) -> Result<Exit, Failure> {
+    let setup = setup(global, None, &arguments.judging, &arguments.registries)?;
+    match target(&arguments.target)? {
+        Target::Image(source) => {
+            let journey = Journey { source, destinations: Vec::new(), planting: None, dry_run: false };
+            go(&setup, &journey, &arguments.judging, &arguments.registries).await
+        }
+        Target::Files(path) => {
+            let (session, _scratch) = setup.session(&arguments.registries)?;
+            let arrival = inspect_files(&session, &path);
+            finish(&setup, &arrival, &arguments.judging)
+        }
+    }
+}
+
+/// Plant alone: from image to image, or into a Dockerfile.
+///
+/// # Errors
+/// As [`ship`].
+pub async fn plant(arguments: &Plant, global: &Global) -> Result<Exit, Failure> {
+    let mut judging = Judging { fail_on: arguments.judging.fail_on.clone(), ..Judging::default() };
+    // Nothing leaves: what may be pushed is judged where it is pushed, unless a limit is asked for here.
+    judging.fail_on.get_or_insert_with(|| "none".to_owned());
+    let setup = setup(global, Some(&arguments.planting), &judging, &arguments.registries)?;
+    if let Some(path) = &arguments.dockerfile {
+        return dockerfile(&setup, path, arguments.planting.dry_run).await;
+    }
+    let image = arguments.image.as_deref().unwrap_or_default();
+    let destinations = arguments.out.iter().map(|out| destination(out)).collect::<Result<Vec<_>, _>>()?;
+    let planting = Some(planting(&setup, &destinations)?);
+    let journey = Journey { source: source(image)?, destinations, planting, dry_run: arguments.planting.dry_run };
+    go(&setup, &journey, &arguments.judging, &arguments.registries).await
+}
+
+/// Push alone.
+///
+/// # Errors
+/// As [`ship`].
+pub async fn push(arguments: &Push, global: &Global) -> Result<Exit, Failure> {
+    let judging = Judging { fail_on: Some("none".to_owned()), format: "terminal".to_owned(), ..Judging::default() };
+    let setup = setup(global, None, &judging, &arguments.registries)?;
+    let destinations = arguments.to.iter().map(|to| destination(to)).collect::<Result<Vec<_>, _>>()?;
+    let journey = Journey { source: source(&arguments.image)?, destinations, planting: None, dry_run: false };
+    go(&setup, &journey, &judging, &arguments.registries).await
+}
+
+fn setup(global: &Global, planting: Option<&PlantingFlags>, judging: &Judging, registries: &Registries) -> Result<Setup, Failure> {
+    let fail_on = judging.fail_on.as_deref().map(str::parse).transpose();
+    let fail_on = fail_on.map_err(|why: String| Failure::usage(format!("--fail-on: {why}"), "none lets every finding pass"))?;
+    let none = PlantingFlags::default();
+    let planting = planting.unwrap_or(&none);
+    let overrides = Overrides {
+        service: planting.service.clone(),
+        environment: planting.environment.clone(),
+        surfaces: planting.surfaces.clone().unwrap_or_default(),
+        decoy_host: planting.decoy.clone(),
+        fail_on,
+        rules: judging.rules.clone(),
+        plain_http: registries.plain_http.clone(),
+        ca_file: registries.ca_file.clone(),
+        ..Overrides::default()
+    };
+    Setup::with(global, overrides)
+}
+
+/// What to plant for this run's environment, and who mints it.
+fn planting(setup: &Setup, destinations: &[Location]) -> Result<Planting, Failure> {
+    let reference = destinations.iter().find_map(|location| match location {
+        Location::Registry(reference) => Some(reference),
+        _ => None,
+    });
+    let service = setup.settings.service_of(reference).ok_or_else(|| {
+        Failure::usage("what is the image called? No destination is a registry that would say", "add --service NAME, or `service` in honeycrate.yaml")
+    })?;
+    let plan = setup.settings.plan()?;
+    let keys = setup.keys()?;
+    let Some(decoy) = setup.decoy()? else {
+        let error = Embedded::new(keys, None).ready().err().map(PipelineError::from);
+        return Err(error.map_or_else(|| Failure::bug("a provider without a host is ready"), Failure::from));
+    };
+    let request = PlanRequest {
+        service,
+        environment: plan.name,
+        surfaces: plan.surfaces,
+        kinds: plan.kinds,
+        places: setup.settings.plant.clone(),
+        decoy: decoy.clone(),
+        created: 0,
+    };
+    let ledger = setup.settings.ledger()?.to_owned();
+    Ok(Planting { request, provider: Arc::new(Embedded::new(keys, Some(decoy))), ledger })
+}
+
+async fn go(setup: &Setup, journey: &Journey, judging: &Judging, registries: &Registries) -> Result<Exit, Failure> {
+    let (session, _scratch) = setup.session(registries)?;
+    let arrival = travel(&session, journey).await;
+    if journey.dry_run && arrival.error.is_none() {
+        for plan in &arrival.plans {
+            anstream::println!("{}", plan_text(plan));
+        }
+    }
+    finish(setup, &arrival, judging)
+}
+
+/// Prints, writes the report, and turns the end of the journey into an exit code.
+fn finish(setup: &Setup, arrival: &Arrival, judging: &Judging) -> Result<Exit, Failure> {
+    if let Some(path) = &judging.report {
+        write_report(&arrival.report, path)?;
+    }
+    // The terminal and the log of the job are read by whoever may read the job.
+    let disclosure = setup.disclosure();
+    print(&arrival.report, &judging.format, disclosure)?;
+    match &arrival.error {
+        Some(_) => Err(Failure::of_report(&arrival.report, disclosure)),
+        None if arrival.report.verdict.outcome == Outcome::Denied => Ok(Exit::Denied),
+        None => Ok(Exit::Passed),
+    }
+}
+
+/// Renders a report to stdout.
+///
+/// # Errors
+/// When there is no such format.
+pub fn print(report: &RunReport, format: &str, disclosure: Disclosure) -> Result<(), Failure> {
+    let colour = !matches!(anstream::AutoStream::choice(&std::io::stdout()), anstream::ColorChoice::Never);
+    let mut text = Vec::new();
+    let failed = |error: ReportError| Failure::usage(error.to_string(), error.hint().unwrap_or_default());
+    render(report, format, disclosure, Style { colour }, &mut text).map_err(failed)?;
+    // A reader that has seen enough is no failure.
+    let _ = anstream::stdout().write_all(&text);
+    Ok(())
+}
+
+/// Written beside and renamed: a reader meets a whole report or none.
+fn write_report(report: &RunReport, path: &Path) -> Result<(), Failure> {
+    let failed =
+        |cause: std::io::Error| Failure::usage(format!("cannot write the report {}: {cause}", path.display()), "choose another place with --report");
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    serde_json::to_writer_pretty(&mut file, report).map_err(|error| failed(error.into()))?;
+    file.write_all(b"\n").map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
+}
+
+/// The recipe of an ENV instruction, in place.
+async fn dockerfile(setup: &Setup, path: &Path, dry_run: bool) -> Result<Exit, Failure> {
+    let failed =
+        |cause: std::io::Error| Failure::new(Exit::Source, format!("cannot read {}: {cause}", path.display()), "give the path of a Dockerfile");
+    let text = std::fs::read_to_string(path).map_err(failed)?;
+    let planting = planting(setup, &[])?;
+    if dry_run {
+        return Err(Failure::usage("--dry-run is for images", "a Dockerfile is changed in place: look at it with git diff"));
+    }
+    let ring = setup.keys()?;
+    let planted = plant_recipe(&ring, &planting, &path.display().to_string(), &text).await?;
+    let unwritable = |cause: std::io::Error| Failure::new(Exit::Planting, format!("cannot write {}: {cause}", path.display()), "");
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(unwritable)?;
+    file.write_all(planted.as_bytes()).map_err(unwritable)?;
+    let permissions = File::open(path).and_then(|file| file.metadata()).map_err(unwritable)?.permissions();
+    file.as_file().set_permissions(permissions).map_err(unwritable)?;
+    file.persist(path).map_err(|error| unwritable(error.error))?;
+    anstream::println!("planted a honeytoken in {}; build, and ship with --no-plant or with other surfaces", path.display());
+    Ok(Exit::Passed)
+}
+
+/// The plan for one image, one line for each bait.
+fn plan_text(plan: &ImagePlan) -> String {
+    let mut text = format!("plan for {}, whose history is written as {:?} writes it\n", plan.platform, plan.grammar);
+    for bait in &plan.baits {
+        let claims = &bait.claims;
+        text += &format!("  {:<8} {:<16} {:<44} leads to {}\n", claims.surface, claims.kind, line(&bait.place.location()), bait.host);
+    }
+    for skipped in &plan.skipped {
+        text += &format!("  {:<8} nothing: {}\n", skipped.surface, line(&skipped.why));
+    }
+    text
+}

@@ -1,0 +1,76 @@
+//! What people mean when they name an image without a transport.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use crate::cli::diagnose::Failure;
+use crate::oci::error::OciError;
+use crate::oci::location::Location;
+
+/// What `scan` can look at.
+pub enum Target {
+    Image(Location),
+    Files(PathBuf),
+}
+
+/// An image to read. Without a transport: a layout folder, an archive file, or else an image in the Docker daemon.
+///
+/// # Errors
+/// When it is none of these.
+pub fn source(text: &str) -> Result<Location, Failure> {
+    match target(text)? {
+        Target::Image(location) => Ok(location),
+        Target::Files(path) => Err(Failure::usage(
+            format!("{} is no image: neither an OCI layout nor an archive of one", path.display()),
+            "`honeycrate scan` looks at folders and files as well",
+        )),
+    }
+}
+
+/// An image or files to scan.
+///
+/// # Errors
+/// When the text names a transport that there is not.
+pub fn target(text: &str) -> Result<Target, Failure> {
+    match text.parse::<Location>() {
+        Ok(location) => return Ok(Target::Image(location)),
+        Err(OciError::NoTransport(_)) => {}
+        Err(error) => return Err(Failure::usage(error.to_string(), error.hint().unwrap_or_default())),
+    }
+    let path = PathBuf::from(text);
+    if text == "-" {
+        return Ok(Target::Files(path));
+    }
+    match path.metadata() {
+        Ok(metadata) if metadata.is_dir() && path.join("oci-layout").exists() => Ok(Target::Image(Location::OciLayout { path, tag: None })),
+        Ok(metadata) if metadata.is_file() => Ok(archive(&path).map_or(Target::Files(path), Target::Image)),
+        Ok(_) => Ok(Target::Files(path)),
+        Err(_) => Ok(Target::Image(Location::DockerDaemon(text.to_owned()))),
+    }
+}
+
+/// A place to write an image to. A bare reference means a registry.
+///
+/// # Errors
+/// When it is no reference and no transport's location.
+pub fn destination(text: &str) -> Result<Location, Failure> {
+    Location::parse_destination(text).map_err(|error| Failure::usage(error.to_string(), error.hint().unwrap_or_default()))
+}
+
+/// Whether a file is an image's archive, by the names of its first members.
+fn archive(path: &Path) -> Option<Location> {
+    let mut start = Vec::new();
+    File::open(path).ok()?.take(512).read_to_end(&mut start).ok()?;
+    if start.get(257..262)? != b"ustar" {
+        return None;
+    }
+    let index = crate::image::archive_index::TarIndex::open(File::open(path).ok()?).ok()?;
+    if index.get(b"manifest.json").is_some() {
+        Some(Location::DockerArchive { path: path.to_owned(), reference: None })
+    } else if index.get(b"oci-layout").is_some() {
+        Some(Location::OciArchive { path: path.to_owned(), tag: None })
+    } else {
+        None
+    }
+}

@@ -1,0 +1,236 @@
+//! The play: the maintainer ships, the thief steals, the trap tells. Every scene is the real program at work on a sample.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::alert::message::Alert;
+use crate::bait::host::DecoyHost;
+use crate::bait::plan::PlanRequest;
+use crate::bait::surfaces::Surface;
+use crate::decoy::certificate::self_made;
+use crate::decoy::server::{self, Settings};
+use crate::demo::sample::write_sample;
+use crate::demo::thief::{Loot, rob};
+use crate::ledger::record::Context;
+use crate::net::client::{HttpClient, NetSettings, Purpose};
+use crate::oci::location::Location;
+use crate::pipeline::clock;
+use crate::pipeline::memory::random;
+use crate::pipeline::progress::Silent;
+use crate::pipeline::session::{Rules, Session};
+use crate::pipeline::ship::{Arrival, Journey, Planting, ship};
+use crate::pipeline::trap::{Announcer, Watch, recogniser};
+use crate::policy::gate::{FailOn, Policy};
+use crate::provider::embedded::Embedded;
+use crate::registry::credentials::{CredentialSettings, Credentials};
+use crate::registry::registries::Registries;
+use crate::report::disclosure::Disclosure;
+use crate::report::formats::contract::Style;
+use crate::report::render::render;
+use crate::report::run_report::Outcome;
+use crate::scan::finding::{Confidence, Severity};
+use crate::secret::key_ring::KeyRing;
+use crate::source::contract::Access;
+
+/// How long a scene may take before something is wrong.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Plays all scenes, telling each through `say`. Nothing is left behind unless `keep`.
+///
+/// # Errors
+/// When a scene does not go as it should; the text says which.
+pub async fn play(keep: bool, colour: bool, say: &mut (dyn FnMut(&str) + Send)) -> Result<(), String> {
+    let began = Instant::now();
+    let folder = tempfile::Builder::new().prefix("honeycrate-demo-").tempdir().map_err(|cause| format!("cannot make a scratch folder: {cause}"))?;
+    let stage = folder.path().to_owned();
+    let scene = |number: u8, text: &str| format!("\n── {number} ─ {text}");
+
+    say("Somebody will pull this image with a stolen credential. Watch what happens.");
+    say(&scene(1, "A maintainer builds an image. A token was only needed for the build, and its file was deleted in the next step."));
+    let leaked = github_token();
+    let (built, shipped) = (stage.join("built"), stage.join("shipped"));
+    write_sample(&built, Some(&leaked)).map_err(|error| error.to_string())?;
+
+    let ring = KeyRing::new(random());
+    let ledger = stage.join("ledger.sqlite");
+    let session = session(&stage, ring.clone())?;
+    let trap = Trap::start(&stage, &ring, &ledger).await?;
+
+    say(&scene(2, "honeycrate ship: every layer is read, deleted files too."));
+    let order = |ring: &KeyRing| Planting {
+        request: request(&trap.host),
+        provider: Arc::new(Embedded::new(ring.clone(), Some(trap.host.clone()))),
+        ledger: ledger.clone(),
+    };
+    let journey = |planting| Journey { source: layout(&built), destinations: vec![layout(&shipped)], planting: Some(planting), dry_run: false };
+    let denied = ship(&session, &journey(order(&ring))).await;
+    say(&told(&denied, colour)?);
+    if denied.report.verdict.outcome != Outcome::Denied || shipped.exists() {
+        return Err("the leaking image was not stopped".to_owned());
+    }
+
+    say(&scene(3, "The maintainer builds without the leak and ships again. Honeytokens are planted on the way, without a rebuild."));
+    std::fs::remove_dir_all(&built).map_err(|cause| cause.to_string())?;
+    write_sample(&built, None).map_err(|error| error.to_string())?;
+    let passed = ship(&session, &journey(order(&ring))).await;
+    say(&told(&passed, colour)?);
+    if passed.report.verdict.outcome != Outcome::Passed || passed.report.placements.len() != Surface::ALL.len() {
+        return Err("the clean image was not shipped with all its bait".to_owned());
+    }
+
+    say(&scene(4, "A thief pulls it, unpacks every layer, reads the config, and finds what looks like credentials."));
+    let loot = rob(&shipped).map_err(|cause| format!("the thief cannot read the image: {cause}"))?;
+    for found in &loot {
+        say(&format!("     a login for {} in {}", found.host, found.found));
+    }
+    say(&scene(5, "The thief tries the one that was deleted from the image: only the layers still hold it."));
+    let stolen = loot.iter().find(|loot| loot.found.contains("credentials")).or(loot.last()).ok_or("the thief found nothing")?;
+    let status = use_it(&trap, stolen).await?;
+    say(&format!("     GET https://{}/ as {}: {status}", stolen.host, stolen.user));
+
+    say(&scene(6, "Seconds later, somewhere else:"));
+    let alert = trap.alert().await?;
+    say(&indented(&alert.to_text()));
+    if alert.token.surface != Surface::Buried || alert.images.is_empty() {
+        return Err("the alert does not say where the token came from".to_owned());
+    }
+    say("Four surfaces, four tokens: the one that was used tells how the image was read.");
+    for surface in Surface::ALL {
+        say(&format!("     {surface:<8} {}", surface.describe()));
+    }
+    trap.stop().await;
+    say(&format!("\n{:.1} s, offline, with nothing but this binary.", began.elapsed().as_secs_f64()));
+    if keep {
+        let kept = folder.keep();
+        say(&format!("Kept: {}", kept.display()));
+    }
+    say("Next, with an image of your own:  honeycrate scan docker-daemon:IMAGE");
+    Ok(())
+}
+
+/// A token in GitHub's form, checksum included, that no one has ever been given.
+fn github_token() -> String {
+    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let bytes: [u8; 30] = random();
+    let body: String = bytes.iter().map(|byte| char::from(DIGITS[usize::from(*byte) % 62])).collect();
+    let mut rest = crc32fast::hash(body.as_bytes());
+    let mut tail = [0_u8; 6];
+    for digit in tail.iter_mut().rev() {
+        *digit = DIGITS[(rest % 62) as usize];
+        rest /= 62;
+    }
+    format!("{}{body}{}", ["gh", "p_"].concat(), String::from_utf8_lossy(&tail))
+}
+
+fn layout(path: &Path) -> Location {
+    Location::OciLayout { path: path.to_owned(), tag: Some("shop".to_owned()) }
+}
+
+fn request(host: &DecoyHost) -> PlanRequest {
+    // Logins that lead to the web: the demo's trap has no fixed port for databases.
+    let kinds = [(Surface::Env, "https-url"), (Surface::Buried, "git-credentials")];
+    PlanRequest {
+        service: "ghcr.io/acme/shop".to_owned(),
+        environment: "production".to_owned(),
+        surfaces: Surface::ALL.to_vec(),
+        kinds: kinds.into_iter().map(|(surface, kind)| (surface, kind.to_owned())).collect(),
+        places: BTreeMap::new(),
+        decoy: host.clone(),
+        created: 0,
+    }
+}
+
+fn session(stage: &Path, ring: KeyRing) -> Result<Session, String> {
+    let http = HttpClient::new(NetSettings::default()).map_err(|error| error.to_string())?;
+    let registries = Registries::new(http, Credentials::new(CredentialSettings::default()), Vec::new());
+    Ok(Session {
+        access: Access { registries, docker_host: None, scratch: stage.to_owned() },
+        rules: Rules::BuiltIn,
+        policy: Policy { fail_on: FailOn::Severity(Severity::High), min_confidence: Confidence::Medium, exceptions: Vec::new() },
+        keys: Some(ring),
+        context: Context { commit: Some("4f2a91c07d3be5a86f10".to_owned()), repository: Some("acme/shop".to_owned()), job: None },
+        progress: Arc::new(Silent),
+        threads: 2,
+    })
+}
+
+fn told(arrival: &Arrival, colour: bool) -> Result<String, String> {
+    if let Some(error) = &arrival.error {
+        return Err(error.to_string());
+    }
+    let mut text = Vec::new();
+    render(&arrival.report, "terminal", Disclosure::Placements, Style { colour }, &mut text).map_err(|error| error.to_string())?;
+    Ok(indented(String::from_utf8_lossy(&text).trim_end()))
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| if line.is_empty() { String::new() } else { format!("     {line}") }).collect::<Vec<_>>().join("\n")
+}
+
+/// Presents the stolen login over TLS, as git or a registry client would.
+async fn use_it(trap: &Trap, loot: &Loot) -> Result<String, String> {
+    let settings = NetSettings { ca_file: Some(trap.certificate.clone()), ..NetSettings::default() };
+    let http = HttpClient::new(settings).map_err(|error| error.to_string())?;
+    let url =
+        url::Url::parse(&format!("https://{}/acme/shop.git/info/refs?service=git-upload-pack", loot.host)).map_err(|error| error.to_string())?;
+    let client = http.for_host(&url, Purpose::Api).map_err(|error| error.to_string())?;
+    let request = client.get(url).header("user-agent", "git/2.47.1").basic_auth(&loot.user, Some(loot.password.expose()));
+    let answer = request.send().await.map_err(|error| format!("the trap does not answer: {error}"))?;
+    Ok(answer.status().to_string())
+}
+
+/// The trap on a free port of this machine, with its ledger.
+struct Trap {
+    host: DecoyHost,
+    certificate: std::path::PathBuf,
+    running: server::Running,
+    alerts: tokio::sync::Mutex<tokio::sync::mpsc::UnboundedReceiver<Alert>>,
+}
+
+/// Hands alerts to the play.
+struct Messenger(tokio::sync::mpsc::UnboundedSender<Alert>);
+
+impl Announcer for Messenger {
+    fn alert(&mut self, alert: &Alert) {
+        let _ = self.0.send(alert.clone());
+    }
+
+    fn trouble(&mut self, _: &str) {}
+}
+
+impl Trap {
+    async fn start(stage: &Path, ring: &KeyRing, ledger: &Path) -> Result<Self, String> {
+        let certificate = self_made(&["127.0.0.1".to_owned()], clock::now()).map_err(|error| error.to_string())?;
+        let path = stage.join("trap.pem");
+        std::fs::write(&path, &certificate.chain).map_err(|cause| cause.to_string())?;
+        let settings = Settings {
+            web: ([127, 0, 0, 1], 0).into(),
+            postgres: None,
+            host: "127.0.0.1".to_owned(),
+            certificate,
+            proxies: Vec::new(),
+            recognise: recogniser(ring.clone(), ledger.to_owned(), &[], &[]),
+            clock: Arc::new(clock::now),
+            seed: random(),
+        };
+        let (triggers, received) = tokio::sync::mpsc::unbounded_channel();
+        let running = server::start(settings, triggers).await.map_err(|error| error.to_string())?;
+        let (sender, alerts) = tokio::sync::mpsc::unbounded_channel();
+        let mut watch = Watch::new(ledger, Vec::new()).map_err(|error| error.to_string())?;
+        tokio::spawn(async move { watch.run(received, &mut Messenger(sender)).await });
+        let host = running.web.to_string().parse().map_err(|error| format!("{error}"))?;
+        Ok(Self { host, certificate: path, running, alerts: tokio::sync::Mutex::new(alerts) })
+    }
+
+    async fn alert(&self) -> Result<Alert, String> {
+        let mut alerts = self.alerts.lock().await;
+        let alert = tokio::time::timeout(PATIENCE, alerts.recv()).await;
+        alert.ok().flatten().ok_or_else(|| "the trap raised no alert".to_owned())
+    }
+
+    async fn stop(self) {
+        self.running.shutdown().await;
+    }
+}

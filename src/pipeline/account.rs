@@ -1,0 +1,181 @@
+//! The run report, written as the journey goes.
+
+use std::time::Instant;
+
+use time::format_description::well_known::Iso8601;
+
+use crate::bait::plan::ImagePlan;
+use crate::destination::contract::Delivered;
+use crate::pipeline::clock;
+use crate::pipeline::error::PipelineError;
+use crate::pipeline::inspect::Inspected;
+use crate::pipeline::plant::Planted;
+use crate::pipeline::progress::Stage;
+use crate::pipeline::session::Session;
+use crate::pipeline::ship::Planting;
+use crate::policy::gate;
+use crate::report::run_report::{
+    AppliedException, Coverage, NotScanned, Notice, Outcome, PushedImage, ReportedFinding, ReportedPlacement, RunError, RunReport, Source,
+    SourcePlatform, Timings, Tool,
+};
+use crate::scan::finding::Finding;
+use crate::scan::image_scan;
+
+/// The account of one run.
+pub struct Account {
+    report: RunReport,
+    began: Instant,
+    /// The stage under way, and since when.
+    stage: Option<(Stage, Instant)>,
+}
+
+impl Account {
+    #[must_use]
+    pub fn open(session: &Session, source: &str, planting: Option<&Planting>) -> Self {
+        let tool = Tool { version: env!("CARGO_PKG_VERSION").to_owned(), ruleset: session.rules.hash() };
+        let mut report = RunReport::begin(tool, clock::timestamp(), session.policy.fail_on.to_string());
+        if let Some(planting) = planting {
+            report.service = Some(planting.request.service.clone());
+            report.environment = Some(planting.request.environment.clone());
+        }
+        report.source = Some(Source { reference: source.to_owned(), digest: None, platforms: Vec::new() });
+        report.context = session.context.clone();
+        Self { report, began: Instant::now(), stage: None }
+    }
+
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        self.report.verdict.outcome
+    }
+
+    /// A stage begins, and the one before ends.
+    pub fn watch(&mut self, stage: Stage) {
+        self.stop();
+        self.stage = Some((stage, Instant::now()));
+    }
+
+    /// The image was read, scanned and judged.
+    pub fn inspected(&mut self, session: &Session, inspected: &Inspected) {
+        let image = &inspected.opened.image;
+        let platforms = image.images().map(|image| SourcePlatform {
+            platform: image.config.platform.to_string(),
+            digest: Some(image.manifest.digest()),
+            layers: Some(image.manifest.layers.len()),
+        });
+        self.report.source = Some(Source { reference: inspected.location.to_string(), digest: Some(image.digest()), platforms: platforms.collect() });
+        let scan = &inspected.scan;
+        self.judged(session, &scan.findings, scan.own_bait, &scan.coverage, &inspected.verdict);
+    }
+
+    /// What was found, and what to think of it.
+    pub fn judged(&mut self, session: &Session, findings: &[Finding], own_bait: usize, coverage: &image_scan::Coverage, verdict: &gate::Verdict) {
+        self.stop();
+        self.report.verdict.outcome = if verdict.outcome == gate::Outcome::Denied { Outcome::Denied } else { Outcome::Passed };
+        self.report.verdict.reasons.clone_from(&verdict.reasons);
+        self.report.coverage = Coverage {
+            layers: Some(coverage.layers),
+            files: Some(coverage.files),
+            bytes: Some(coverage.bytes),
+            not_scanned: coverage.not_scanned.iter().map(|text| NotScanned::parse(text)).collect(),
+            anomalies: coverage.anomalies.clone(),
+        };
+        self.report.findings = findings
+            .iter()
+            .enumerate()
+            .map(|(index, finding)| {
+                let rule = session.rules.get(&finding.rule);
+                let excepted =
+                    verdict.excepted.iter().find(|(at, _)| *at == index).and_then(|(_, exception)| session.policy.exceptions.get(*exception));
+                ReportedFinding {
+                    finding: finding.clone(),
+                    title: rule.map_or_else(|| finding.rule.clone(), |rule| rule.name.clone()),
+                    gains: rule.map(|rule| lower_first(&rule.gain)).unwrap_or_default(),
+                    advice: rule.map(|rule| rule.revoke.clone()).unwrap_or_default(),
+                    blocking: verdict.blocking.contains(&index),
+                    exception: excepted.map(|exception| AppliedException {
+                        reason: exception.reason.clone(),
+                        owner: exception.owner.clone(),
+                        expires: exception.expires.format(&Iso8601::DATE).unwrap_or_default(),
+                    }),
+                }
+            })
+            .collect();
+        for index in &verdict.expired {
+            if let Some(exception) = session.policy.exceptions.get(*index) {
+                self.notice(format!("the exception \"{}\" of {} has expired and no longer counts", exception.reason, exception.owner), false);
+            }
+        }
+        if own_bait > 0 {
+            self.notice("the image carries honeytokens of your own already; they are not reported as leaks".to_owned(), true);
+        }
+    }
+
+    /// What goes where is known.
+    pub fn planned(&mut self, plans: &[ImagePlan], artifacts: usize) {
+        for (plan, skipped) in plans.iter().flat_map(|plan| plan.skipped.iter().map(move |skipped| (plan, skipped))) {
+            self.notice(format!("nothing was planted on the {} surface of {}: {}", skipped.surface, plan.platform, skipped.why), true);
+        }
+        if artifacts > 0 {
+            self.notice(
+                format!(
+                    "{artifacts} attestations were passed through untouched; they name the digest before planting. Sign and attest after this step"
+                ),
+                true,
+            );
+        }
+    }
+
+    /// The bait is in.
+    pub fn planted(&mut self, planted: &Planted) {
+        self.report.placements = planted.placements.iter().map(|(placement, _)| ReportedPlacement::from(placement)).collect();
+    }
+
+    /// The image arrived somewhere.
+    pub fn pushed(&mut self, delivered: Delivered) {
+        self.report.pushed.push(PushedImage { reference: delivered.reference, digest: delivered.digest });
+    }
+
+    /// The finished report. An error takes the verdict's place.
+    #[must_use]
+    pub fn close(mut self, error: Option<&PipelineError>) -> RunReport {
+        self.stop();
+        self.report.timings.total_ms = Some(milliseconds(self.began));
+        if let Some(error) = error {
+            self.report.verdict.outcome = Outcome::Error;
+            self.report.error = Some(RunError {
+                stage: error.stage().to_owned(),
+                message: error.to_string(),
+                hint: error.hint(),
+                exit_code: error.exit_code(),
+                confidential: matches!(error, PipelineError::Bait(_) | PipelineError::Planting(_) | PipelineError::ReadBack { .. }),
+            });
+        }
+        self.report
+    }
+
+    fn notice(&mut self, text: String, confidential: bool) {
+        self.report.notices.push(Notice { text, confidential });
+    }
+
+    fn stop(&mut self) {
+        let Some((stage, since)) = self.stage.take() else { return };
+        let Timings { read_ms, scan_ms, plant_ms, push_ms, .. } = &mut self.report.timings;
+        let total = match stage {
+            Stage::Reading => read_ms,
+            Stage::Scanning => scan_ms,
+            Stage::Planting | Stage::Compressing => plant_ms,
+            Stage::Pushing => push_ms,
+        };
+        *total = Some(total.unwrap_or_default() + milliseconds(since));
+    }
+}
+
+fn milliseconds(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A rule's sentence as it goes on after "a thief".
+fn lower_first(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}

@@ -1,0 +1,74 @@
+//! The first half of every journey: open an image, scan it, judge it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::bait::own::is_own_bait;
+use crate::image::file_tree::FileTree;
+use crate::image::limits::Limits;
+use crate::image::listing::LayerListing;
+use crate::image::stored::{Image, StoredImage};
+use crate::oci::digest::Digest;
+use crate::oci::location::Location;
+use crate::pipeline::account::Account;
+use crate::pipeline::clock;
+use crate::pipeline::error::PipelineError;
+use crate::pipeline::progress::{Stage, Watching};
+use crate::pipeline::session::Session;
+use crate::policy::gate::{Verdict, judge};
+use crate::scan::image_scan::{ImageScan, ScanOptions, scan_stored};
+use crate::secret::value::Secret;
+use crate::source::{self, contract::Opened};
+
+/// An image that was read to its last byte, and what to think of it.
+pub struct Inspected {
+    pub location: Location,
+    pub opened: Opened,
+    pub scan: ImageScan,
+    pub verdict: Verdict,
+}
+
+impl Inspected {
+    /// What a container of `image` would see.
+    #[must_use]
+    pub fn tree(&self, image: &Image) -> FileTree {
+        tree_of(image, &self.scan.listings)
+    }
+}
+
+/// The merged tree of an image, from the listings of its layers. Layers that were not read (foreign ones) count as empty.
+#[must_use]
+pub fn tree_of(image: &Image, listings: &BTreeMap<Digest, Arc<LayerListing>>) -> FileTree {
+    FileTree::new(image.manifest.layers.iter().map(|layer| listings.get(&layer.digest).cloned().unwrap_or_default()).collect())
+}
+
+/// Opens, scans and judges the image at `location`.
+///
+/// # Errors
+/// When it cannot be read whole. A denied image is no error: see [`Inspected::verdict`].
+pub async fn inspect(session: &Session, location: &Location, account: &mut Account) -> Result<Inspected, PipelineError> {
+    account.watch(Stage::Reading);
+    session.progress.begin(Stage::Reading, 0);
+    let opened = source::open(location, &session.access).await?;
+    session.progress.end();
+    account.watch(Stage::Scanning);
+    let scan = scan(session, location, &opened.image)?;
+    let incomplete = !scan.coverage.not_scanned.is_empty();
+    let verdict = judge(&scan.findings, incomplete, &session.policy, clock::now().date());
+    Ok(Inspected { location: location.clone(), opened, scan, verdict })
+}
+
+fn scan(session: &Session, location: &Location, image: &StoredImage) -> Result<ImageScan, PipelineError> {
+    let bytes = image.images().flat_map(|image| &image.manifest.layers).map(|layer| layer.size).sum();
+    session.progress.begin(Stage::Scanning, bytes);
+    let options = ScanOptions { now: clock::now().unix_timestamp(), threads: session.threads, limits: Limits::default() };
+    let own = is_own(session);
+    let result = tokio::task::block_in_place(|| scan_stored(image, &session.rules, &own, &options, &Watching(&*session.progress)));
+    session.progress.end();
+    result.map_err(|cause| PipelineError::Image { location: location.to_string(), cause })
+}
+
+/// Tells the owner's own bait by its value.
+pub fn is_own(session: &Session) -> impl Fn(&Secret) -> bool + Sync + '_ {
+    |secret| session.keys.as_ref().is_some_and(|ring| is_own_bait(ring, secret.expose()))
+}

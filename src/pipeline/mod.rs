@@ -1,0 +1,15 @@
+//! The journeys: what happens, in which order, when somebody types a command.
+
+pub mod account;
+pub mod clock;
+pub mod dockerfile;
+pub mod error;
+pub mod files;
+pub mod inspect;
+pub mod memory;
+pub mod plant;
+pub mod progress;
+pub mod read_back;
+pub mod session;
+pub mod ship;
+pub mod trap;

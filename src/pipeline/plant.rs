@@ -1,0 +1,134 @@
+//! From a plan to a planted image: the intent is written down, tokens are minted, bait is put in, placements are written down.
+
+use std::path::Path;
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::bait::claims::Claims;
+use crate::bait::dictionary::Dictionary;
+use crate::bait::error::BaitError;
+use crate::bait::honeytoken::Honeytoken;
+use crate::bait::placement::Placement;
+use crate::bait::plan::{ImagePlan, PlanRequest, plan_image};
+use crate::bait::plant::plant_image;
+use crate::image::append::{Appended, append};
+use crate::image::compress::compress_layers;
+use crate::image::file_tree::FileTree;
+use crate::image::layer_writer::write_layer;
+use crate::image::stored::StoredImage;
+use crate::oci::digest::Digest;
+use crate::pipeline::error::PipelineError;
+use crate::pipeline::inspect::Inspected;
+use crate::pipeline::memory::Run;
+use crate::pipeline::progress::{Progress, Stage};
+use crate::pipeline::session::Session;
+use crate::provider::contract::Provider;
+use crate::secret::key_ring::KeyRing;
+
+/// Level of the gzip that layers leave with.
+const LEVEL: u32 = 6;
+
+/// An image with bait in it, not yet pushed.
+pub struct Planted {
+    pub image: StoredImage,
+    /// Each with the digest of the manifest that holds it.
+    pub placements: Vec<(Placement, Digest)>,
+    /// How many layers planting added to each image.
+    pub added_layers: Vec<usize>,
+}
+
+/// What goes where, for each platform: plain data, nothing has happened.
+///
+/// # Errors
+/// When a surface finds no place, or an explicit choice is refused.
+pub fn plan(request: &PlanRequest, ring: &KeyRing, inspected: &Inspected) -> Result<Vec<ImagePlan>, PipelineError> {
+    let images = inspected.opened.image.images();
+    images.map(|image| Ok(plan_image(request, ring.newest(), &image.config, &inspected.tree(image))?)).collect()
+}
+
+/// Packs the layers that a source keeps unpacked, for destinations that should not store them so.
+///
+/// # Errors
+/// When a layer cannot be read or the scratch folder cannot be written.
+pub fn pack(session: &Session, image: &StoredImage, scratch: &Path) -> Result<StoredImage, PipelineError> {
+    if !image.unpacked {
+        return Ok(image.clone());
+    }
+    let bytes = image.images().flat_map(|image| &image.manifest.layers).map(|layer| layer.size).sum();
+    session.progress.begin(Stage::Compressing, bytes);
+    let watch: &dyn Progress = &*session.progress;
+    let packed = tokio::task::block_in_place(|| compress_layers(image, scratch, LEVEL, &|bytes| watch.advance(bytes)));
+    session.progress.end();
+    packed.map_err(PipelineError::Planting)
+}
+
+/// Mints the plan's tokens and puts them into `image`, which has the platforms that were planned, in their order.
+///
+/// # Errors
+/// When the ledger does not take a record, a token cannot be minted, or the image cannot be built.
+pub async fn plant(
+    session: &Session,
+    run: &mut Run,
+    provider: &dyn Provider,
+    plans: &[ImagePlan],
+    inspected: &Inspected,
+    image: &StoredImage,
+) -> Result<Planted, PipelineError> {
+    let Some(ring) = &session.keys else { return Err(missing_key()) };
+    let mut claims: Vec<Claims> = plans.iter().flat_map(|plan| &plan.baits).map(|bait| bait.claims.clone()).collect();
+    claims.sort();
+    claims.dedup();
+    refuse_collisions(ring, run, &claims)?;
+    run.intended(claims.clone(), &inspected.location.to_string(), &inspected.opened.image.digest())?;
+    let created = built(image);
+    let mut tokens: Vec<Honeytoken> = Vec::new();
+    for claims in &claims {
+        let token = provider.mint(claims, created).await?;
+        run.minted(&token, provider.id(), ring)?;
+        tokens.push(token);
+    }
+
+    let trees: Vec<FileTree> = inspected.opened.image.images().map(|image| inspected.tree(image)).collect();
+    let mut changed: Vec<Appended> = Vec::new();
+    let mut placements: Vec<(Placement, Digest)> = Vec::new();
+    let mut added_layers = Vec::new();
+    for ((image, tree), plan) in image.images().zip(&trees).zip(plans) {
+        let planting = plant_image(plan, &tokens, &image.config, tree)?;
+        let layers: Vec<_> = planting.layers.iter().map(|entries| write_layer(entries, LEVEL)).collect();
+        let appended = append(image, &layers, &planting.edit).map_err(PipelineError::Planting)?;
+        let manifest = appended.image.manifest.digest();
+        placements.extend(planting.placements.into_iter().map(|placement| (placement, manifest.clone())));
+        added_layers.push(layers.len());
+        changed.push(appended);
+    }
+    let planted = image.with_images(changed).map_err(PipelineError::Planting)?;
+    for (placement, manifest) in &placements {
+        run.planted(placement, manifest)?;
+    }
+    Ok(Planted { image: planted, placements, added_layers })
+}
+
+/// When the image was built, seconds since 1970: taken from the image, so that a rebuild in the same epoch gives the same bytes.
+#[must_use]
+pub fn built(image: &StoredImage) -> i64 {
+    let times = image.images().filter_map(|image| OffsetDateTime::parse(image.config.created.as_deref()?, &Rfc3339).ok());
+    times.map(OffsetDateTime::unix_timestamp).max().unwrap_or_default()
+}
+
+/// Two names whose codes are the same would get the same tokens: told before anything is minted.
+fn refuse_collisions(ring: &KeyRing, run: &Run, claims: &[Claims]) -> Result<(), PipelineError> {
+    let names = run.names()?;
+    let known = Dictionary::new(ring, &names.services, &names.environments);
+    let collision = claims.first().and_then(|claims| known.collision(ring, &claims.service, &claims.environment));
+    collision.map_or(Ok(()), |collision| Err(BaitError::from(collision).into()))
+}
+
+/// Planting needs the owner's key.
+#[must_use]
+pub fn missing_key() -> PipelineError {
+    PipelineError::Usage {
+        what: "planting needs the owner's key, and there is none".to_owned(),
+        hint: "make one with `honeycrate key new`, or give HONEYCRATE_KEY (32 random bytes in base64) as a CI secret".to_owned(),
+    }
+}

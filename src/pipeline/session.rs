@@ -1,0 +1,44 @@
+//! What every journey of one command shares.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crate::ledger::record::Context;
+use crate::pipeline::progress::Progress;
+use crate::policy::gate::Policy;
+use crate::scan::rule_set::RuleSet;
+use crate::secret::key_ring::KeyRing;
+use crate::source::contract::Access;
+
+/// Settings and doors to the world, resolved once.
+#[derive(Clone)]
+pub struct Session {
+    pub access: Access,
+    pub rules: Rules,
+    pub policy: Policy,
+    /// The owner's keys. Without them nothing is planted and own bait is not recognised.
+    pub keys: Option<KeyRing>,
+    /// What the CI job or the work tree says of the build.
+    pub context: Context,
+    pub progress: Arc<dyn Progress>,
+    /// Layers that are read at once.
+    pub threads: usize,
+}
+
+/// The built-in rules, or those and the user's.
+#[derive(Clone)]
+pub enum Rules {
+    BuiltIn,
+    Own(Arc<RuleSet>),
+}
+
+impl Deref for Rules {
+    type Target = RuleSet;
+
+    fn deref(&self) -> &RuleSet {
+        match self {
+            Self::BuiltIn => RuleSet::builtin(),
+            Self::Own(rules) => rules,
+        }
+    }
+}
