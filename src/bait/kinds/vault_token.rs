@@ -6,7 +6,7 @@ use crate::bait::token::{BASE64URL, Layout, looks_random};
 use crate::secret::value::Secret;
 
 /// Ninety characters after `hvs.CAESI`, with which every service token begins: the field headers of its protocol buffer.
-static LAYOUT: Layout = Layout { id: "vault-token", alphabet: BASE64URL, length: 90, names: 40, accept: looks_random };
+static LAYOUT: Layout = Layout { id: "vault-token", alphabet: BASE64URL, length: 90, names: 40, accept: dashed };
 
 pub struct VaultToken;
 
@@ -72,4 +72,9 @@ impl BaitKind for VaultToken {
             kingfisher: Ok("betterleaks.vault-service-token"),
         }
     }
+}
+
+/// Kingfisher passes over tokens without a dash or underscore, which one in seventeen would be.
+fn dashed(text: &str) -> bool {
+    looks_random(text) && text.contains(['-', '_'])
 }
