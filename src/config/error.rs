@@ -95,12 +95,17 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Problems that are printed; nobody mends more at once.
+const MAX_TOLD: usize = 100;
+
 fn list(problems: &[Problem]) -> String {
     let heading = match problems.len() {
         1 => "the configuration has a problem".to_owned(),
         many => format!("the configuration has {many} problems"),
     };
-    problems.iter().fold(heading, |text, problem| format!("{text}\n  {problem}"))
+    let told = problems.iter().take(MAX_TOLD).fold(heading, |text, problem| format!("{text}\n  {problem}"));
+    let more = problems.len().saturating_sub(MAX_TOLD);
+    if more == 0 { told } else { format!("{told}\n  and {more} more") }
 }
 
 fn shell_quoted(text: &str) -> String {

@@ -38,18 +38,26 @@ pub struct Unreadable {
 /// Nesting that no honest document reaches; deeper ones are refused before anything recursive reads them.
 const MAX_DEPTH: usize = 32;
 
+/// More values than the largest honest document has.
+const MAX_VALUES: usize = 20_000;
+
 impl Node {
     /// Indexes the first document of `text`; `None` where it is empty.
     ///
     /// # Errors
-    /// At the first place that is no YAML, is nested too deep, begins a second document or has a key that is not a scalar.
+    /// At the first place that is no YAML, is nested too deep, has too many values, begins a second document or has a key that is not a scalar.
     pub fn index(text: &str) -> Result<Option<Self>, Unreadable> {
         let mut open: Vec<Open> = Vec::new();
         let mut root = None;
+        let mut values = 0;
         for event in Parser::new_from_str(text) {
             let (event, span) = event.map_err(|error| Unreadable { at: position(*error.marker()), why: error.info().to_owned() })?;
             let at = position(span.start);
             let refuse = |why: &str| Err(Unreadable { at, why: why.to_owned() });
+            values += 1;
+            if values > MAX_VALUES {
+                return refuse("it has too many values");
+            }
             let node = match event {
                 Event::MappingStart(..) | Event::SequenceStart(..) if open.len() == MAX_DEPTH => return refuse("it is nested too deep"),
                 Event::MappingStart(..) => {
@@ -118,6 +126,13 @@ impl Node {
         map.iter().find(|(name, ..)| name == key).map(|(_, at, node)| (*at, node))
     }
 
+    /// All entries by key, for whoever looks up many.
+    #[must_use]
+    pub fn entries(&self) -> HashMap<&str, (Position, &Self)> {
+        let Children::Map(map) = &self.children else { return HashMap::new() };
+        map.iter().map(|(key, at, node)| (key.as_str(), (*at, node))).collect()
+    }
+
     #[must_use]
     pub fn item(&self, index: usize) -> Option<&Self> {
         if let Children::List(list) = &self.children { list.get(index) } else { None }
@@ -164,6 +179,12 @@ mod tests {
         }
         assert!(Node::index(&"[".repeat(1_000_000)).is_err());
         assert!(Node::index(&"- ".repeat(500_000)).is_err());
+    }
+
+    #[test]
+    fn more_values_than_anybody_writes_are_refused() {
+        let text: String = (0..100_000).map(|number| format!("k{number}: 1\n")).collect();
+        assert_eq!(Node::index(&text).expect_err("too many").why, "it has too many values");
     }
 
     #[test]

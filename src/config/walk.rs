@@ -99,13 +99,14 @@ impl Walk {
             self.wrong_type(cursor, what, "a mapping of keys to values");
             return None;
         };
+        let places = cursor.node.map(Node::entries).unwrap_or_default();
         let mut entries = Vec::with_capacity(map.len());
         for (key, value) in map {
             let Some(key) = key.as_str() else {
                 self.problem(cursor.at, format!("a key of {what} is {}", kind_of(key)), Some("put it in quotes".to_owned()));
                 continue;
             };
-            let (key_at, node) = match cursor.node.and_then(|node| node.entry(key)) {
+            let (key_at, node) = match places.get(key).copied() {
                 Some((at, node)) => (at, Some(node)),
                 None => (cursor.at, None),
             };
