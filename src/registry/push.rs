@@ -317,17 +317,22 @@ mod tests {
 
     #[tokio::test]
     async fn a_registry_that_refuses_whole_blobs_gets_pieces() {
-        let (mut server, image) = (Scripted::bind().await, image(LAYER));
+        let layer: Vec<u8> = (0..9_000_000_u32).map(|at| at.to_le_bytes()[at as usize % 3]).collect();
+        let (mut server, image) = (Scripted::bind().await, image(&layer));
         let upload = vec![
-            line("POST /v2/a/b/blobs/uploads/", 202, &["Location: /one"], ""),
-            line("PUT /one", 405, &[], ""),
-            line("POST /v2/a/b/blobs/uploads/", 202, &["Location: /two"], ""),
-            line("PATCH /two", 202, &["Location: /two?next"], ""),
-            line(&format!("PUT /two?next&digest={}", blobs(&image)[0].digest), 201, &[], ""),
+            line("POST /v2/a/b/blobs/uploads/", 202, &["Location: /whole"], ""),
+            line("PUT /whole", 413, &[], ""),
+            line("POST /v2/a/b/blobs/uploads/", 202, &["Location: /up?1"], ""),
+            line("PATCH /up?1", 202, &["Location: /up?2"], ""),
+            line("PATCH /up?2", 201, &["Location: /up?3"], ""),
+            line("PATCH /up?3", 202, &["Location: /up?4"], ""),
+            line(&format!("PUT /up?4&digest={}", blobs(&image)[0].digest), 201, &[], ""),
         ];
         server.play(script(&image, upload));
         run(&server, &image, None).await.0.expect("pushed");
-        assert!(server.heard().iter().any(|heard| heard.line == "PATCH /two" && heard.body == LAYER));
+        let pieces: Vec<Vec<u8>> = server.heard().into_iter().filter(|heard| heard.line.starts_with("PATCH")).map(|heard| heard.body).collect();
+        assert_eq!(pieces.iter().map(Vec::len).collect::<Vec<_>>(), [4 << 20, 4 << 20, 9_000_000 - (8 << 20)]);
+        assert!(pieces.concat() == layer, "the pieces make up the layer");
     }
 
     #[tokio::test]

@@ -117,7 +117,10 @@ impl TokenServer<'_> {
 
     /// One question to a token server, repeated while it has passing troubles. Redirects are answers like any other.
     async fn ask(&self, url: &Url, form: Option<Secret>, basic: Option<Secret>, trusted: bool) -> Result<Answer, RegistryError> {
-        let own = trusted && (url.host() == self.base.host() || self.quirk.realms.iter().any(|realm| url.host_str() == Some(realm)));
+        // Hosts that the user or we named may lie anywhere; others only where the registry itself lies.
+        let host = url.host_str().unwrap_or_default();
+        let named = self.quirk.realms.contains(&host) || self.allowed_realms.iter().any(|realm| realm == host);
+        let own = trusted && (named || url.host() == self.base.host());
         let client = if own { self.http.for_host(url, Purpose::Api)? } else { self.http.for_foreign(url, self.base, Purpose::Api).await? };
         let mut attempts = Attempts::new(self.http.settings().retry);
         loop {

@@ -294,3 +294,40 @@ fn read(blobs: &dyn Blobs, descriptor: &Descriptor, sender: &Sender<Bytes>) -> R
     let _ = held.map(|piece| sender.blocking_send(piece));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::client::{HttpClient, NetSettings};
+    use crate::net::retry::RetryPolicy;
+    use crate::registry::contents::blobs;
+    use crate::registry::credentials::Credentials;
+    use crate::registry::scripted::{Scripted, image, line};
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_registry_that_falls_silent_is_left() {
+        let (mut server, deaf) = (Scripted::bind().await, tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a loopback port"));
+        server.play(vec![line("GET /v2/", 200, &[], "")]);
+        let host = server.address.to_string();
+        let retry = RetryPolicy { tries: 1, ..RetryPolicy::default() };
+        let idle_timeout = Duration::from_millis(40);
+        let http = HttpClient::new(NetSettings { plain_http_hosts: vec![host.clone()], retry, idle_timeout, ..NetSettings::default() });
+        let registry = Registry::new(http.expect("settings without files"), &host, Credentials::default(), Vec::new());
+        let image = image(b"a layer");
+        let (descriptor, scope) = (blobs(&image)[0].clone(), Scope::push("a"));
+        let upload = BlobUpload { registry: &registry, blobs: &image.blobs, descriptor: &descriptor, scope: &scope, progress: Arc::new(|_| {}) };
+        let session = format!("http://{}/session", deaf.local_addr().expect("bound")).parse().expect("an address");
+        let error = upload.run(Some(session)).await.expect_err("nobody answers");
+        assert!(matches!(error, RegistryError::Unreachable(NetError::Timeout { .. })), "{error}");
+    }
+
+    #[test]
+    fn the_digest_joins_the_query_that_is_there() {
+        let image = image(b"a layer");
+        let blob = &blobs(&image)[0];
+        let close = |location: &str| closing(&location.parse().expect("an address"), blob).to_string();
+        assert_eq!(close("https://r.io/u?_state=a%2Bb%3D"), format!("https://r.io/u?_state=a%2Bb%3D&digest={}", blob.digest));
+        assert_eq!(close("https://r.io/u"), format!("https://r.io/u?digest={}", blob.digest));
+    }
+}
