@@ -73,14 +73,14 @@ impl ListingBuilder {
         let LayerListing { text, mut rows } = self.0;
         rows.sort_by(|a, b| slice(&text, a.path).cmp(slice(&text, b.path)));
         // Of equal paths the last in tar order wins; the sort is stable.
-        let mut kept: Vec<Row> = Vec::with_capacity(rows.len());
-        for row in rows {
-            match kept.last_mut() {
-                Some(last) if slice(&text, last.path) == slice(&text, row.path) => *last = row,
-                _ => kept.push(row),
+        rows.dedup_by(|later, kept| {
+            let same = slice(&text, later.path) == slice(&text, kept.path);
+            if same {
+                *kept = *later;
             }
-        }
-        LayerListing { text, rows: kept }
+            same
+        });
+        LayerListing { text, rows }
     }
 }
 

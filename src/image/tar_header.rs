@@ -13,10 +13,9 @@ impl<'a> TarHeader<'a> {
     #[must_use]
     pub fn new(block: &'a [u8; BLOCK]) -> Option<Self> {
         let claimed = number(&block[148..156])?;
-        let unsigned: i64 = block.iter().map(|&byte| i64::from(byte)).sum();
-        let in_field: i64 = block[148..156].iter().map(|&byte| i64::from(byte)).sum();
+        let unsigned = |bytes: &[u8]| i64::from(bytes.iter().map(|&byte| u32::from(byte)).sum::<u32>());
         let spaces = 8 * i64::from(b' ');
-        if claimed == unsigned - in_field + spaces {
+        if claimed == unsigned(block) - unsigned(&block[148..156]) + spaces {
             return Some(Self(block));
         }
         let signed = |bytes: &[u8]| bytes.iter().map(|&byte| i64::from(byte.cast_signed())).sum::<i64>();
