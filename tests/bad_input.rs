@@ -73,7 +73,7 @@ fn no_daemon_is_a_message_about_the_daemon() {
 #[test]
 fn an_unknown_transport_is_answered_with_the_known_ones() {
     let (honeycrate, registry) = (Honeycrate::new(), Registry::plain(Auth::None));
-    let ran = run(&mut honeycrate.ship("ftp:shop", &registry, "acme/shop:1"));
+    let ran = run(&mut honeycrate.ship("ftp://example.com/shop", &registry, "acme/shop:1"));
     assert_told(&ran, USAGE, &["ftp", "docker-daemon:", "docker-archive:", "oci:", "oci-archive:", "docker://"]);
     assert_untouched(&registry);
 }
