@@ -10,4 +10,5 @@ mod documents;
 mod laboratory;
 mod ship;
 mod static_binary;
+mod steps;
 mod trap;

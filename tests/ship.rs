@@ -64,7 +64,8 @@ fn shipped(honeycrate: &Honeycrate, command: &mut Command) -> Reported {
 }
 
 /// What every shipped image has to be, whatever it came from.
-fn check_arrival(registry: &Registry, name: &str, report: &Value) -> Arrived {
+fn check_arrival(registry: &Registry, name: &str, shipped: &Reported) -> Arrived {
+    let report = &shipped.report;
     let [pushed] = list(report, "pushed") else { panic!("one push, not {}", report["pushed"]) };
     let raw = skopeo::raw_manifest(registry, name);
     assert_eq!(pushed["digest"], digest(raw.as_bytes()), "the digest that was reported is the one that arrived");
@@ -86,6 +87,8 @@ fn check_arrival(registry: &Registry, name: &str, report: &Value) -> Arrived {
         values.entry(&loot.secret).or_insert_with(BTreeSet::new).insert(&loot.surface);
         values
     });
+    let told = shipped.ran.all() + &report.to_string();
+    assert!(values.keys().all(|value| !told.contains(value)), "a token is told outside of its bait");
     assert!(values.values().all(|surfaces| surfaces.len() == 1), "no token lies on two surfaces");
     assert!(!raw.contains("honeycrate") && !arrived.config.to_string().contains("honeycrate"), "nothing in the image says who was there");
 
@@ -137,7 +140,7 @@ fn an_image_of_the_daemon_arrives_from_each_source_and_runs_as_before() {
     for (from, source) in sources {
         let name = format!("acme/shop-{from}:1");
         let run = shipped(&honeycrate, honeycrate.ship(&source, &registry, &name).env("DOCKER_HOST", daemon().host()));
-        let arrived = check_arrival(&registry, &name, &run.report);
+        let arrived = check_arrival(&registry, &name, &run);
         if matches!(from, "oci" | "registry") {
             let mine: Vec<String> =
                 list(&arrived.manifest, "layers").iter().map(|layer| layer["digest"].as_str().unwrap_or_default().to_owned()).collect();
@@ -166,8 +169,8 @@ fn an_archive_arrives_from_standard_input() {
     let report = honeycrate.home().join("report.json");
     let ran = run_with_input(command.arg("--report").arg(&report), &saved.stdout);
     assert_eq!(ran.code, 0, "{}", ran.all());
-    let report: Value = serde_json::from_slice(&std::fs::read(report).expect("a report")).expect("JSON");
-    check_arrival(&registry, "acme/shop:1", &report);
+    let report = serde_json::from_slice(&std::fs::read(report).expect("a report")).expect("JSON");
+    check_arrival(&registry, "acme/shop:1", &Reported { ran, report });
 }
 
 #[test]
@@ -177,7 +180,7 @@ fn an_image_of_buildah_arrives_over_tls_and_runs_as_before() {
     let source = buildah.build(layout.path());
     let before = buildah.run(&source);
     let run = shipped(&honeycrate, &mut honeycrate.ship(&source, &registry, "acme/shop:1"));
-    let arrived = check_arrival(&registry, "acme/shop:1", &run.report);
+    let arrived = check_arrival(&registry, "acme/shop:1", &run);
     let after = buildah.run(&arrived.source());
     assert_eq!((after.code, after.out()), (0, before.out()), "{}", after.err());
 }
@@ -189,7 +192,7 @@ fn every_way_of_asking_for_credentials_is_answered() {
     for registry in [Registry::plain(Auth::Basic), Registry::plain(Auth::Bearer), Registry::secure(Auth::Basic), Registry::secure(Auth::Bearer)] {
         let honeycrate = Honeycrate::new();
         let run = shipped(&honeycrate, &mut honeycrate.ship(&source, &registry, "acme/shop:1"));
-        check_arrival(&registry, "acme/shop:1", &run.report);
+        check_arrival(&registry, "acme/shop:1", &run);
         // And from there to another repository: the registry as a source.
         let from = format!("docker://{}", registry.reference("acme/shop:1"));
         shipped(&honeycrate, &mut honeycrate.ship(&from, &registry, "acme/again:1"));

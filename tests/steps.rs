@@ -1,0 +1,90 @@
+//! The steps of `ship`, each as a command of its own: scan, plant, push, report.
+
+use std::collections::BTreeSet;
+
+use tempfile::tempdir;
+
+use crate::common::command::run;
+use crate::common::honeycrate::{Honeycrate, SERVICE, list};
+use crate::common::images::{Image, github_token};
+use crate::common::registry::{Auth, Registry};
+use crate::common::{skopeo, thief};
+
+/// The formats that CI systems and people read.
+const FORMATS: [&str; 4] = ["terminal", "json", "markdown", "sarif"];
+
+#[test]
+fn a_scan_passes_what_is_clean_and_denies_what_leaks() {
+    let (honeycrate, folder) = (Honeycrate::stranger(), tempdir().expect("scratch"));
+    let at = |name: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir(&path).expect("the folder is writable");
+        path
+    };
+    let secret = github_token(11);
+    let (clean, leaky, tree) = (at("clean"), at("leaky"), at("tree"));
+    std::fs::write(tree.join(".env"), format!("GITHUB={secret}\n")).expect("the folder is writable");
+    let targets = [
+        (Image::shop().write(&clean), 0),
+        (Image::shop().env("GITHUB", &secret).write(&leaky), 1),
+        (tree.display().to_string(), 1),
+        (tree.join(".env").display().to_string(), 1),
+    ];
+    for (target, code) in targets {
+        let scanned = honeycrate.reported(&mut honeycrate.command(&["scan", &target]));
+        assert_eq!(scanned.ran.code, code, "{target}: {}", scanned.ran.all());
+        assert_eq!(list(&scanned.report, "findings").is_empty(), code == 0, "{target}");
+        assert!(!scanned.ran.all().contains(&secret) && !scanned.report.to_string().contains(&secret), "{target}: the secret is shown");
+        let tolerant = run(&mut honeycrate.command(&["scan", &target, "--fail-on", "none"]));
+        assert_eq!(tolerant.code, 0, "{target}: {}", tolerant.all());
+    }
+}
+
+#[test]
+fn planting_and_pushing_alone_come_to_what_shipping_comes_to() {
+    let (honeycrate, registry, folder) = (Honeycrate::new(), Registry::plain(Auth::Basic), tempdir().expect("scratch"));
+    let built = tempdir().expect("scratch");
+    let source = Image::shop().write(built.path());
+    let planted = format!("oci:{}:latest", folder.path().join("planted").display());
+    let target = ["--env", "production", "--service", SERVICE, "--decoy", "http://127.0.0.1:9"];
+    let ran = run(honeycrate.command(&["plant", &source, "--out", &planted]).args(target));
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    let mut push = honeycrate.command(&["push", &planted, &registry.reference("acme/pushed:1")]);
+    honeycrate.access(&mut push, &registry);
+    let ran = run(&mut push);
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    let ran = run(&mut honeycrate.ship(&source, &registry, "acme/shipped:1"));
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    assert_eq!(skopeo::raw_manifest(&registry, "acme/pushed:1"), skopeo::raw_manifest(&registry, "acme/shipped:1"));
+    let surfaces: BTreeSet<String> = thief::loot(&folder.path().join("planted")).into_iter().map(|loot| loot.surface).collect();
+    assert_eq!(surfaces, ["buried", "env", "file", "history"].map(str::to_owned).into());
+}
+
+#[test]
+fn a_planting_plan_writes_no_image() {
+    let (honeycrate, folder) = (Honeycrate::new(), tempdir().expect("scratch"));
+    let built = tempdir().expect("scratch");
+    let source = Image::shop().write(built.path());
+    let out = folder.path().join("planted");
+    let target = format!("oci:{}:latest", out.display());
+    let ran = honeycrate.run(&["plant", &source, "--out", &target, "--env", "production", "--decoy", "http://127.0.0.1:9", "--dry-run"]);
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    assert!(!out.exists());
+}
+
+#[test]
+fn a_report_is_rendered_again_in_every_format_without_the_secret() {
+    let (honeycrate, layout) = (Honeycrate::stranger(), tempdir().expect("scratch"));
+    let secret = github_token(12);
+    let source = Image::shop().env("GITHUB", &secret).write(layout.path());
+    let scanned = honeycrate.reported(&mut honeycrate.command(&["scan", &source]));
+    let rule = list(&scanned.report, "findings")[0]["rule"].as_str().expect("a rule").to_owned();
+    let file = honeycrate.home().join("report.json").display().to_string();
+    for format in FORMATS {
+        let ran = honeycrate.run(&["report", &file, "--format", format]);
+        assert_eq!(ran.code, 0, "{format}: {}", ran.all());
+        assert!(ran.out().contains(&rule) && !ran.all().contains(&secret), "{format}: {}", ran.out());
+    }
+    let explained = honeycrate.run(&["explain", &rule]);
+    assert!(explained.code == 0 && explained.out().contains(&rule), "{}", explained.all());
+}
