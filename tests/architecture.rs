@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 
 /// Rooms by floor, lowest first. A room imports from lower floors only.
-const FLOORS: [&[&str]; 7] = [
+const FLOORS: [&[&str]; 8] = [
     &["oci", "secret"],
     &["image", "net"],
     &["scan", "registry", "bait", "forge"],
     &["policy", "source", "destination", "ledger", "provider", "decoy"],
     &["report", "alert"],
     &["pipeline", "config"],
+    &["demo"],
     &["cli"],
 ];
 

@@ -4,7 +4,7 @@ use crate::common::command::{PATH, run};
 use crate::common::honeycrate::Honeycrate;
 
 /// Every command, with the options that people and scripts rely on.
-const COMMANDS: [(&[&str], &[&str]); 13] = [
+const COMMANDS: [(&[&str], &[&str]); 17] = [
     (&["demo"], &[]),
     (&["init"], &[]),
     (
@@ -30,11 +30,15 @@ const COMMANDS: [(&[&str], &[&str]); 13] = [
     (&["plant"], &["--out", "--env", "--dry-run", "--dockerfile"]),
     (&["push"], &[]),
     (&["token", "list"], &[]),
+    (&["token", "show"], &[]),
     (&["token", "trace"], &[]),
     (&["ledger", "verify"], &[]),
     (&["ledger", "export"], &[]),
-    (&["key", "new"], &["--file"]),
-    (&["decoy"], &["--listen", "--postgres", "--alerts"]),
+    (&["key", "new"], &["--print", "--key-file"]),
+    (&["key", "rotate"], &[]),
+    (&["decoy"], &["--listen", "--postgres", "--decoy", "--cert", "--alerts"]),
+    (&["watch"], &["--once", "--alerts"]),
+    (&["explain"], &[]),
     (&["report"], &["--format"]),
 ];
 

@@ -41,7 +41,7 @@ impl Decoy {
         let (alerts, ledger) = (owner.home().join("alerts.jsonl"), owner.ledger_path().display().to_string());
         let [web, database] = [PORT, DATABASE_PORT].map(|port| format!("{}:{port}", address.0));
         let file = alerts.display().to_string();
-        let arguments = ["decoy", "--listen", &web, "--postgres", &database, "--alerts", &file, "--ledger", &ledger];
+        let arguments = ["decoy", "--decoy", &address.host(), "--listen", &web, "--postgres", &database, "--alerts", &file, "--ledger", &ledger];
         let service = Service::start(env!("CARGO_BIN_EXE_honeycrate"), &arguments, owner.home());
         for place in [&web, &database] {
             service.ready("the decoy", |_| std::net::TcpStream::connect(place).ok());

@@ -28,7 +28,7 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Starts a program with an empty environment but for `PATH` and `HOME`.
+    /// Starts a program in `folder`, with an empty environment but for `PATH` and `HOME`.
     pub(crate) fn start(name: &str, arguments: &[&str], folder: &Path) -> Self {
         Self::guarded(GUARD.to_owned(), name, arguments, folder)
     }
@@ -43,6 +43,7 @@ impl Service {
         let guard = Command::new("sh")
             .args(["-c", &script, "sh", name])
             .args(arguments)
+            .current_dir(folder)
             .env_clear()
             .env("PATH", PATH)
             .env("HOME", folder)
