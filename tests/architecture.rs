@@ -44,14 +44,19 @@ const IMPURITIES: [&str; 15] = [
 ];
 
 /// The files that may take a value out of [`honeycrate::secret::value::Secret`], and what for.
-const EXPOSING: [(&str, &str); 14] = [
+const EXPOSING: [(&str, &str); 19] = [
+    ("bait/honeytoken.rs", "its fields are handed to the seal as one"),
+    ("bait/own.rs", "a found secret is told from own bait"),
     ("bait/kinds/contract.rs", "a bait's text is written"),
     ("config/key.rs", "the owner's keys are read"),
+    ("cli/decoy.rs", "an alert is posted to an address that may hold a token"),
     ("decoy/certificate.rs", "the server's key is loaded"),
     ("decoy/credentials.rs", "what a visitor presents is taken apart"),
     ("decoy/http.rs", "what the decoy itself gave out is told from what a visitor brings"),
     ("decoy/observer.rs", "what a visitor presents is recognised"),
     ("decoy/postgres.rs", "a user's name is answered, as PostgreSQL does"),
+    ("decoy/session.rs", "what a visitor presents is recognised"),
+    ("demo/play.rs", "the thief of the play uses what it stole"),
     ("forge/github.rs", "it is sent as authorisation"),
     ("forge/gitlab.rs", "it is sent as authorisation"),
     ("ledger/seal.rs", "it is sealed"),
@@ -64,7 +69,7 @@ const EXPOSING: [(&str, &str); 14] = [
 /// The file that listens, and the file that makes clients.
 const LISTENER: (&str, &[&str]) = ("decoy/server.rs", &["TcpListener::bind", "UnixListener::bind", "UdpSocket::bind", "TcpSocket::new"]);
 const CLIENTS: (&str, &[&str]) =
-    ("net/client.rs", &["Client::builder", "ClientBuilder::new", "Client::new", "TcpStream::connect", "UnixStream::connect"]);
+    ("net/client.rs", &["Client::builder", "ClientBuilder::new", "reqwest::Client::new", "TcpStream::connect", "UnixStream::connect"]);
 
 /// One source file, as the rules look at it.
 struct Source {

@@ -67,7 +67,19 @@ fn a_planting_plan_writes_no_image() {
     let source = Image::shop().write(built.path());
     let out = folder.path().join("planted");
     let target = format!("oci:{}:latest", out.display());
-    let ran = honeycrate.run(&["plant", &source, "--out", &target, "--env", "production", "--decoy", "http://127.0.0.1:9", "--dry-run"]);
+    let ran = honeycrate.run(&[
+        "plant",
+        &source,
+        "--out",
+        &target,
+        "--env",
+        "production",
+        "--service",
+        "shop",
+        "--decoy",
+        "http://127.0.0.1:9",
+        "--dry-run",
+    ]);
     assert_eq!(ran.code, 0, "{}", ran.all());
     assert!(!out.exists());
 }

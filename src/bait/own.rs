@@ -7,6 +7,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use crate::bait::kinds;
 use crate::bait::kinds::contract::Opened;
 use crate::secret::key_ring::KeyRing;
+use crate::secret::value::Secret;
 
 /// How deep base64 is looked into: a pull secret of Kubernetes holds a Docker login in base64, and that holds another.
 const DEPTH: usize = 3;
@@ -22,6 +23,12 @@ static BASE64: GeneralPurpose = GeneralPurpose::new(
 #[must_use]
 pub fn is_own_bait(ring: &KeyRing, text: &str) -> bool {
     find(ring, text).is_some()
+}
+
+/// The token that a found secret is, or holds.
+#[must_use]
+pub fn find_in(ring: &KeyRing, secret: &Secret) -> Option<Opened> {
+    find(ring, secret.expose())
 }
 
 /// The first of the owner's tokens in `text`, also within base64.

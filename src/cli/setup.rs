@@ -26,12 +26,12 @@ use crate::ledger::sqlite::SqliteStore;
 use crate::net::client::{HttpClient, NetSettings};
 use crate::pipeline::session::{Rules, Session};
 use crate::policy::gate::Policy;
+use crate::registry::access::Access;
 use crate::registry::credentials::{CredentialSettings, Credentials};
 use crate::registry::registries::Registries;
 use crate::report::disclosure::Disclosure;
 use crate::secret::key_ring::KeyRing;
 use crate::secret::value::Secret;
-use crate::source::contract::Access;
 
 /// The settings of one command, with the environment that they came from.
 pub struct Setup {

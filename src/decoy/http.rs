@@ -22,7 +22,7 @@ use crate::decoy::faces::contract::{Answer, Realm};
 use crate::decoy::faces::face_for;
 use crate::decoy::observer::{Observation, Observer};
 use crate::decoy::request::{BODY_START, RequestHead, host};
-use crate::decoy::session::Stop;
+use crate::decoy::stop::Stop;
 
 /// Longest head, bytes.
 const HEAD: usize = 16 * 1024;

@@ -11,3 +11,4 @@ pub mod postgres;
 pub mod request;
 pub mod server;
 mod session;
+mod stop;

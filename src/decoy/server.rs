@@ -18,7 +18,8 @@ use crate::decoy::error::DecoyError;
 use crate::decoy::gate::Gate;
 use crate::decoy::http::Site;
 use crate::decoy::observer::{Clock, Counts, Observer, Recogniser};
-use crate::decoy::session::{self, Stop};
+use crate::decoy::session;
+use crate::decoy::stop::Stop;
 
 /// Connections at once.
 const TOTAL: usize = 1024;

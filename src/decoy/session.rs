@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
@@ -14,22 +13,12 @@ use crate::decoy::credentials::Presented;
 use crate::decoy::http;
 use crate::decoy::observer::{Observation, Observer};
 use crate::decoy::postgres::{self, Conversation, Step};
+use crate::decoy::stop::Stop;
 
 /// How long the first byte and the handshake may take, each.
 const GREETING: Duration = Duration::from_secs(10);
 /// The first byte of a TLS handshake record (RFC 8446, section 5.1).
 const TLS_HANDSHAKE: u8 = 0x16;
-
-/// Tells connections that the decoy stops.
-#[derive(Clone)]
-pub(crate) struct Stop(pub(crate) watch::Receiver<bool>);
-
-impl Stop {
-    pub(crate) async fn wait(&mut self) {
-        // A sender that is gone stops the decoy as well.
-        let _ = self.0.wait_for(|stopped| *stopped).await;
-    }
-}
 
 /// HTTP, with TLS when the first byte says so.
 pub(crate) async fn web(stream: TcpStream, peer: IpAddr, tls: TlsAcceptor, site: Arc<http::Site>, stop: Stop) {

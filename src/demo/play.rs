@@ -24,6 +24,7 @@ use crate::pipeline::ship::{Arrival, Journey, Planting, ship};
 use crate::pipeline::trap::{Announcer, Watch, recogniser};
 use crate::policy::gate::{FailOn, Policy};
 use crate::provider::embedded::Embedded;
+use crate::registry::access::Access;
 use crate::registry::credentials::{CredentialSettings, Credentials};
 use crate::registry::registries::Registries;
 use crate::report::disclosure::Disclosure;
@@ -32,7 +33,6 @@ use crate::report::render::render;
 use crate::report::run_report::Outcome;
 use crate::scan::finding::{Confidence, Severity};
 use crate::secret::key_ring::KeyRing;
-use crate::source::contract::Access;
 
 /// How long a scene may take before something is wrong.
 const PATIENCE: Duration = Duration::from_secs(10);

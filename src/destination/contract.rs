@@ -10,9 +10,9 @@ use crate::net::docker_engine::EngineError;
 use crate::oci::digest::Digest;
 use crate::oci::location::Location;
 use crate::oci::reference::Reference;
+use crate::registry::access::Access;
 use crate::registry::error::RegistryError;
 use crate::registry::push::PushObserver;
-use crate::source::contract::Access;
 
 /// A transport that images are written to.
 pub trait Destination: Sync {

@@ -1,7 +1,7 @@
 //! The ways out: one file for each transport that an image can be written to.
 
 use crate::destination::contract::{Delivered, Delivery, Destination, DestinationError};
-use crate::source::contract::Access;
+use crate::registry::access::Access;
 
 pub mod contract;
 pub mod docker_archive;

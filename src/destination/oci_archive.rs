@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 use crate::destination::contract::{Delivered, Delivery, Destination, DestinationError, unwritable};
 use crate::image::archive_writer::write_oci_archive;
 use crate::oci::location::Location;
-use crate::source::contract::Access;
+use crate::registry::access::Access;
 
 pub struct OciArchive;
 

@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 use crate::destination::contract::{Delivered, Delivery, Destination, DestinationError, unwritable};
 use crate::image::layout::write_layout;
 use crate::oci::location::Location;
-use crate::source::contract::Access;
+use crate::registry::access::Access;
 
 pub struct OciLayout;
 

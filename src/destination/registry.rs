@@ -4,8 +4,8 @@ use futures_util::future::BoxFuture;
 
 use crate::destination::contract::{Delivered, Delivery, Destination, DestinationError};
 use crate::oci::location::Location;
+use crate::registry::access::Access;
 use crate::registry::push::{PushOptions, push};
-use crate::source::contract::Access;
 
 pub struct RegistryDestination;
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, Read};
 
-use crate::image::blobs::Blobs;
+use crate::image::blobs::{Blobs, copy_verified};
 use crate::image::compression::{CHUNK, Compression, Decoder};
 use crate::image::entry::{Entry, EntryKind};
 use crate::image::error::ImageError;
@@ -45,6 +45,20 @@ pub struct LayerSummary {
 /// # Errors
 /// When the bytes are not the descriptor's (size, digest) or not the config's (`diff_id`), cannot be understood in full, or exceed the limits.
 pub fn read_layer(
+    blobs: &dyn Blobs,
+    descriptor: &Descriptor,
+    diff_id: &Digest,
+    limits: &Limits,
+    visitor: &mut dyn LayerVisitor,
+) -> Result<LayerSummary, ImageError> {
+    walk(blobs, descriptor, diff_id, limits, visitor).map_err(|error| match error {
+        // Bytes that make no sense are mostly bytes that were damaged: the digest tells, and is the better message.
+        ImageError::Malformed { .. } | ImageError::Read { .. } => copy_verified(blobs, descriptor, &mut io::sink()).err().unwrap_or(error),
+        other => other,
+    })
+}
+
+fn walk(
     blobs: &dyn Blobs,
     descriptor: &Descriptor,
     diff_id: &Digest,

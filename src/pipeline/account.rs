@@ -4,15 +4,15 @@ use std::time::Instant;
 
 use time::format_description::well_known::Iso8601;
 
+use crate::bait::placement::Placement;
 use crate::bait::plan::ImagePlan;
 use crate::destination::contract::Delivered;
+use crate::image::stored::StoredImage;
+use crate::oci::location::Location;
 use crate::pipeline::clock;
 use crate::pipeline::error::PipelineError;
-use crate::pipeline::inspect::Inspected;
-use crate::pipeline::plant::Planted;
 use crate::pipeline::progress::Stage;
 use crate::pipeline::session::Session;
-use crate::pipeline::ship::Planting;
 use crate::policy::gate;
 use crate::report::run_report::{
     AppliedException, Coverage, NotScanned, Notice, Outcome, PushedImage, ReportedFinding, ReportedPlacement, RunError, RunReport, Source,
@@ -31,12 +31,12 @@ pub struct Account {
 
 impl Account {
     #[must_use]
-    pub fn open(session: &Session, source: &str, planting: Option<&Planting>) -> Self {
+    pub fn open(session: &Session, source: &str, claims: Option<(&str, &str)>) -> Self {
         let tool = Tool { version: env!("CARGO_PKG_VERSION").to_owned(), ruleset: session.rules.hash() };
         let mut report = RunReport::begin(tool, clock::timestamp(), session.policy.fail_on.to_string());
-        if let Some(planting) = planting {
-            report.service = Some(planting.request.service.clone());
-            report.environment = Some(planting.request.environment.clone());
+        if let Some((service, environment)) = claims {
+            report.service = Some(service.to_owned());
+            report.environment = Some(environment.to_owned());
         }
         report.source = Some(Source { reference: source.to_owned(), digest: None, platforms: Vec::new() });
         report.context = session.context.clone();
@@ -54,17 +54,14 @@ impl Account {
         self.stage = Some((stage, Instant::now()));
     }
 
-    /// The image was read, scanned and judged.
-    pub fn inspected(&mut self, session: &Session, inspected: &Inspected) {
-        let image = &inspected.opened.image;
+    /// The image was opened and read.
+    pub fn read(&mut self, location: &Location, image: &StoredImage) {
         let platforms = image.images().map(|image| SourcePlatform {
             platform: image.config.platform.to_string(),
             digest: Some(image.manifest.digest()),
             layers: Some(image.manifest.layers.len()),
         });
-        self.report.source = Some(Source { reference: inspected.location.to_string(), digest: Some(image.digest()), platforms: platforms.collect() });
-        let scan = &inspected.scan;
-        self.judged(session, &scan.findings, scan.own_bait, &scan.coverage, &inspected.verdict);
+        self.report.source = Some(Source { reference: location.to_string(), digest: Some(image.digest()), platforms: platforms.collect() });
     }
 
     /// What was found, and what to think of it.
@@ -126,8 +123,8 @@ impl Account {
     }
 
     /// The bait is in.
-    pub fn planted(&mut self, planted: &Planted) {
-        self.report.placements = planted.placements.iter().map(|(placement, _)| ReportedPlacement::from(placement)).collect();
+    pub fn planted<'a>(&mut self, placements: impl Iterator<Item = &'a Placement>) {
+        self.report.placements = placements.map(ReportedPlacement::from).collect();
     }
 
     /// The image arrived somewhere.

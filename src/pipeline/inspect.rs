@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::bait::own::is_own_bait;
+use crate::bait::own;
 use crate::image::file_tree::FileTree;
 use crate::image::limits::Limits;
 use crate::image::listing::LayerListing;
@@ -70,5 +70,5 @@ fn scan(session: &Session, location: &Location, image: &StoredImage) -> Result<I
 
 /// Tells the owner's own bait by its value.
 pub fn is_own(session: &Session) -> impl Fn(&Secret) -> bool + Sync + '_ {
-    |secret| session.keys.as_ref().is_some_and(|ring| is_own_bait(ring, secret.expose()))
+    |secret| session.keys.as_ref().is_some_and(|ring| own::find_in(ring, secret).is_some())
 }

@@ -62,7 +62,7 @@ fn found_in(session: &Session, ring: &KeyRing, stored: &StoredImage, image: &Ima
     let mut found = BTreeSet::new();
     for (part, surfaces) in [(in_config, [Surface::Env, Surface::History]), (in_layers, [Surface::File, Surface::Buried])] {
         let seen = Mutex::new(BTreeSet::new());
-        let own = |secret: &Secret| match own::find(ring, secret.expose()) {
+        let own = |secret: &Secret| match own::find_in(ring, secret) {
             Some(opened) => {
                 seen.lock().unwrap_or_else(PoisonError::into_inner).insert((opened.codes.surface, opened.kind.to_owned()));
                 true

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use crate::ledger::record::Context;
 use crate::pipeline::progress::Progress;
 use crate::policy::gate::Policy;
+use crate::registry::access::Access;
 use crate::scan::rule_set::RuleSet;
 use crate::secret::key_ring::KeyRing;
-use crate::source::contract::Access;
 
 /// Settings and doors to the world, resolved once.
 #[derive(Clone)]

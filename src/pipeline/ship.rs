@@ -39,6 +39,13 @@ pub struct Planting {
     pub ledger: std::path::PathBuf,
 }
 
+impl Planting {
+    /// Service and environment.
+    fn names(&self) -> (&str, &str) {
+        (&self.request.service, &self.request.environment)
+    }
+}
+
 /// How a journey ended.
 pub struct Arrival {
     pub report: RunReport,
@@ -49,7 +56,7 @@ pub struct Arrival {
 
 /// Goes the whole way. The report is there whatever happens.
 pub async fn ship(session: &Session, journey: &Journey) -> Arrival {
-    let mut account = Account::open(session, &journey.source.to_string(), journey.planting.as_ref());
+    let mut account = Account::open(session, &journey.source.to_string(), journey.planting.as_ref().map(Planting::names));
     let mut plans = Vec::new();
     let error = travel(session, journey, &mut account, &mut plans).await.err();
     let report = account.close(error.as_ref());
@@ -61,7 +68,9 @@ async fn travel(session: &Session, journey: &Journey, account: &mut Account, pla
         planting.provider.ready()?;
     }
     let inspected = inspect(session, &journey.source, account).await?;
-    account.inspected(session, &inspected);
+    account.read(&journey.source, &inspected.opened.image);
+    let scan = &inspected.scan;
+    account.judged(session, &scan.findings, scan.own_bait, &scan.coverage, &inspected.verdict);
     if account.outcome() == Outcome::Denied {
         return Ok(());
     }
@@ -106,7 +115,7 @@ async fn plant_and_deliver(
 ) -> Result<(), PipelineError> {
     let image = packed(session, journey, inspected)?;
     let planted = plant(session, run, &*planting.provider, plans, inspected, &image).await?;
-    account.planted(&planted);
+    account.planted(planted.placements.iter().map(|(placement, _)| placement));
     account.watch(Stage::Pushing);
     for destination in &journey.destinations {
         let delivered = hand_over(session, destination, &planted.image, inspected.opened.origin.as_ref()).await?;

@@ -100,7 +100,11 @@ impl FromStr for FailOn {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if text == "none" { Ok(Self::None) } else { text.parse().map(Self::Severity).map_err(|error: String| error.replace("one of ", "one of none, ")) }
+        if text == "none" {
+            Ok(Self::None)
+        } else {
+            text.parse().map(Self::Severity).map_err(|error: String| error.replace("one of ", "one of none, "))
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Registries: what they ask for, what they hold, and how an image gets there.
 
+pub mod access;
 pub mod answer;
 pub mod attempts;
 pub mod auth;

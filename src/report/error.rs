@@ -1,6 +1,6 @@
 //! What can go wrong while a report is read or written.
 
-use crate::report::run_report::{MAX_BYTES, SCHEMA};
+use crate::report::schema::{MAX_BYTES, SCHEMA};
 
 /// A report that cannot be read or written.
 #[derive(Debug, thiserror::Error)]

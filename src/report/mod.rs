@@ -6,6 +6,7 @@ pub mod escape;
 pub mod formats;
 pub mod render;
 pub mod run_report;
+pub mod schema;
 pub mod words;
 
 #[cfg(test)]

@@ -7,14 +7,9 @@ use crate::bait::surfaces::Surface;
 use crate::ledger::record::Context;
 use crate::oci::digest::Digest;
 use crate::report::error::ReportError;
+use crate::report::schema::{MAX_BYTES, SCHEMA};
 use crate::scan::finding::Finding;
 use crate::secret::fingerprint::Fingerprint;
-
-/// The name of the document. New members may join it; none changes its meaning or goes without a new name.
-pub const SCHEMA: &str = "honeycrate/run/v1";
-
-/// The largest report that is read back.
-pub const MAX_BYTES: usize = 64 << 20;
 
 /// One run. Members stand in the document in this order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,16 +1,14 @@
 //! What a source must do.
 
-use std::path::PathBuf;
-
 use futures_util::future::BoxFuture;
 
 use crate::image::error::ImageError;
 use crate::image::stored::StoredImage;
-use crate::net::docker_engine::{DockerEngine, EngineError};
+use crate::net::docker_engine::EngineError;
 use crate::oci::location::Location;
 use crate::oci::reference::Reference;
+use crate::registry::access::Access;
 use crate::registry::error::RegistryError;
-use crate::registry::registries::Registries;
 
 /// A transport that images are read from.
 pub trait Source: Sync {
@@ -22,26 +20,6 @@ pub trait Source: Sync {
 
     /// Opens the image at `location`; `None` when the location is another transport's.
     fn open<'a>(&'a self, location: &'a Location, access: &'a Access) -> Option<BoxFuture<'a, Result<Opened, SourceError>>>;
-}
-
-/// What sources and destinations need from the world.
-#[derive(Clone)]
-pub struct Access {
-    pub registries: Registries,
-    /// `DOCKER_HOST`; `None` for the usual socket.
-    pub docker_host: Option<String>,
-    /// A folder of this run's own, for what can only be read once.
-    pub scratch: PathBuf,
-}
-
-impl Access {
-    /// The Docker Engine, for those who name it.
-    ///
-    /// # Errors
-    /// When `DOCKER_HOST` is no address of one.
-    pub fn docker(&self) -> Result<DockerEngine, EngineError> {
-        DockerEngine::new(self.docker_host.as_deref())
-    }
 }
 
 /// An image that can be read.

@@ -7,7 +7,8 @@ use futures_util::future::BoxFuture;
 
 use crate::image::archive::{is_compressed, open_docker_archive, spool};
 use crate::oci::location::Location;
-use crate::source::contract::{Access, Opened, Source, SourceError, unreadable};
+use crate::registry::access::Access;
+use crate::source::contract::{Opened, Source, SourceError, unreadable};
 
 pub struct DockerArchive;
 

@@ -7,7 +7,8 @@ use futures_util::future::BoxFuture;
 
 use crate::image::archive::open_docker_archive;
 use crate::oci::location::Location;
-use crate::source::contract::{Access, Opened, Source, SourceError, unreadable};
+use crate::registry::access::Access;
+use crate::source::contract::{Opened, Source, SourceError, unreadable};
 
 pub struct DockerDaemon;
 

@@ -1,7 +1,8 @@
 //! The ways in: one file for each transport that an image can be read from.
 
 use crate::oci::location::Location;
-use crate::source::contract::{Access, Opened, Source, SourceError};
+use crate::registry::access::Access;
+use crate::source::contract::{Opened, Source, SourceError};
 
 pub mod contract;
 pub mod docker_archive;

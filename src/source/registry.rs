@@ -3,8 +3,9 @@
 use futures_util::future::BoxFuture;
 
 use crate::oci::location::Location;
+use crate::registry::access::Access;
 use crate::registry::pull;
-use crate::source::contract::{Access, Opened, Source, SourceError};
+use crate::source::contract::{Opened, Source, SourceError};
 
 pub struct RegistrySource;
 
