@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes an image like those that people ship, as an OCI layout of about 500 MB: Debian with a toolchain, a node_modules
-# folder, Python packages, an application, and a file that the next layer deletes. Needs debootstrap, npm, umoci and root.
+# folder, Python packages, an application, and a file that the next layer deletes. Needs debootstrap, npm, jq and root.
 # usage: image.sh FOLDER      the layout is FOLDER/oci, tag `latest`; what was downloaded stays in FOLDER/parts
 set -euo pipefail
 folder=$(realpath -m "${1:?usage: image.sh FOLDER}")
@@ -41,27 +41,56 @@ part system system
 part scripts scripts
 part wheels wheels
 
-# umoci writes the layers: one command for each step of the build.
-rm -rf "$folder/oci"
-umoci init --layout "$folder/oci"
-umoci new --image "$folder/oci:latest"
+# Puts a file into the layout under its digest, and prints its descriptor.
+blob() {
+  local file=$1 type=$2 digest
+  digest=$(sha256sum "$file" | cut -d' ' -f1)
+  jq -nc --arg type "$type" --arg digest "sha256:$digest" --argjson size "$(stat -c %s "$file")" \
+    '{mediaType: $type, digest: $digest, size: $size}'
+  mv "$file" "$layout/blobs/sha256/$digest"
+}
+
+# One step of the build: a folder becomes a layer below a path of the image.
 step() {
   local source=$1 target=$2 by=$3
-  umoci insert --image "$folder/oci:latest" --history.created_by "$by # buildkit" "$source" "$target"
+  find "$source/" -mindepth 1 -printf '%P\0' | sort -z |
+    tar -C "$source" --no-recursion --null -T - --mtime=@1760000000 --numeric-owner --owner=0 --group=0 \
+      --transform "flags=rhS;s,^,$target," -cf "$work/layer"
+  echo "\"sha256:$(sha256sum "$work/layer" | cut -d' ' -f1)\"" >>"$work/diffs"
+  gzip -n "$work/layer"
+  blob "$work/layer.gz" application/vnd.oci.image.layer.v1.tar+gzip >>"$work/layers"
+  jq -nc --arg by "$by # buildkit" '{created: "2025-10-09T08:53:20Z", created_by: $by, comment: "buildkit.dockerfile.v0"}' >>"$work/history"
 }
-application=$parts/application
-mkdir -p "$application/src" "$application/config"
-printf 'port: 8080\nlog: info\ndatabase:\n  host: db\n' >"$application/config/default.yml"
+
+layout=$folder/oci
+work=$(mktemp -d -p "$folder")
+trap 'rm -rf "$work"' EXIT
+rm -rf "$layout"
+mkdir -p "$layout/blobs/sha256" "$work"/{application/src,application/config,log,whiteout}
+printf 'port: 8080\nlog: info\ndatabase:\n  host: db\n' >"$work/application/config/default.yml"
 for number in $(seq 400); do
-  printf "export const route%d = (q) => fetch('/api/%d?q=' + encodeURIComponent(q));\n" "$number" "$number" >"$application/src/route$number.js"
+  printf "export const route%d = (q) => fetch('/api/%d?q=' + encodeURIComponent(q));\n" "$number" "$number" >"$work/application/src/route$number.js"
 done
-seq 40000 >"$parts/build.txt"
-step "$parts/system" / 'ADD rootfs.tar.xz /'
-step "$parts/wheels" /usr/local/lib/python3.11/dist-packages 'RUN /bin/sh -c pip install -r requirements.txt'
-step "$parts/scripts/node_modules" /app/node_modules 'RUN /bin/sh -c npm ci'
-step "$application" /app 'COPY . .'
-step "$parts/build.txt" /app/tmp/build.log 'RUN /bin/sh -c npm run build'
-umoci insert --whiteout --image "$folder/oci:latest" --history.created_by 'RUN /bin/sh -c rm tmp/build.log # buildkit' /app/tmp/build.log
-umoci config --image "$folder/oci:latest" --config.workingdir /app --config.cmd node --config.cmd src/route1.js --config.env NODE_ENV=production
-umoci gc --layout "$folder/oci"
-du -sh "$folder/oci"
+seq 40000 >"$work/log/build.log"
+touch "$work/whiteout/.wh.build.log"
+step "$parts/system" '' 'ADD rootfs.tar.xz /'
+step "$parts/wheels" usr/local/lib/python3.11/dist-packages/ 'RUN /bin/sh -c pip install -r requirements.txt'
+step "$parts/scripts/node_modules" app/node_modules/ 'RUN /bin/sh -c npm ci'
+step "$work/application" app/ 'COPY . .'
+step "$work/log" app/tmp/ 'RUN /bin/sh -c npm run build'
+step "$work/whiteout" app/tmp/ 'RUN /bin/sh -c rm tmp/build.log'
+
+jq -nc --slurpfile diffs "$work/diffs" --slurpfile history "$work/history" '{
+  architecture: "amd64", os: "linux", created: "2025-10-09T08:53:20Z",
+  config: {Env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "NODE_ENV=production"],
+           Cmd: ["node", "src/route1.js"], WorkingDir: "/app"},
+  rootfs: {type: "layers", diff_ids: $diffs}, history: $history}' >"$work/config"
+config=$(blob "$work/config" application/vnd.oci.image.config.v1+json)
+type=application/vnd.oci.image.manifest.v1+json
+jq -nc --arg type "$type" --argjson config "$config" --slurpfile layers "$work/layers" \
+  '{schemaVersion: 2, mediaType: $type, config: $config, layers: $layers}' >"$work/manifest"
+manifest=$(blob "$work/manifest" "$type")
+jq -nc --argjson manifest "$manifest" \
+  '{schemaVersion: 2, manifests: [$manifest + {annotations: {"org.opencontainers.image.ref.name": "latest"}}]}' >"$layout/index.json"
+echo '{"imageLayoutVersion":"1.0.0"}' >"$layout/oci-layout"
+du -sh "$layout"

@@ -24,7 +24,10 @@ fn paths(text: &str) -> Vec<String> {
     let ours = |path: &String| {
         let plain = path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte));
         let local = DOCUMENTS.contains(&path.as_str()) || ROOTS.iter().any(|root| path.starts_with(root));
-        plain && local
+        // `VENDOR.yaml` stands for a name that the reader puts there.
+        let stem = path.rsplit('/').next().and_then(|name| name.split('.').next()).unwrap_or_default();
+        let placeholder = path.contains('/') && stem.len() > 2 && stem.bytes().all(|byte| byte.is_ascii_uppercase());
+        plain && local && !placeholder
     };
     quoted.chain(linked).filter(ours).collect()
 }
