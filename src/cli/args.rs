@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ColorChoice, Parser, Subcommand};
+use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 
 use crate::bait::surfaces::Surface;
 
@@ -164,6 +164,18 @@ pub struct Judging {
     /// What is printed: see `honeycrate explain formats`
     #[arg(long, value_name = "FORMAT", default_value = "terminal")]
     pub format: String,
+    /// In a CI job for a pull or merge request: when to leave the one note there
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
+    pub comment: Comment,
+}
+
+/// When a change gets a note.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Comment {
+    Never,
+    #[default]
+    OnFindings,
+    Always,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,7 @@
 //! Errors as people read them: what failed and why, then what to do, and an exit code.
 
+use std::fmt;
+
 use anstyle::{AnsiColor, Style};
 
 use crate::cli::exit::Exit;
@@ -55,6 +57,12 @@ impl Failure {
             anstream::eprintln!("{help} help{help:#}: {}", harmless(hint));
         }
         anstream::eprintln!("       see `honeycrate explain exit-{}`", self.exit.code());
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
     }
 }
 

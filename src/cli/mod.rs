@@ -8,6 +8,7 @@ pub mod explain;
 pub mod init;
 pub mod key;
 pub mod ledger;
+pub mod note;
 pub mod run;
 pub mod setup;
 pub mod ship;

@@ -20,11 +20,12 @@ use crate::config::file::Vocabulary;
 use crate::config::key;
 use crate::config::resolve::{Overrides, Settings, resolve};
 use crate::config::vars::{self, Variables};
-use crate::forge::ci::CiContext;
+use crate::forge::ci::{CiContext, ForgeKind};
 use crate::ledger::record::Context;
 use crate::ledger::sqlite::SqliteStore;
-use crate::net::client::{HttpClient, NetSettings};
+use crate::net::client::{HttpClient, NetSettings, Purpose};
 use crate::pipeline::session::{Rules, Session};
+use crate::pipeline::tell::Desk;
 use crate::policy::gate::Policy;
 use crate::registry::access::Access;
 use crate::registry::credentials::{CredentialSettings, Credentials};
@@ -183,7 +184,8 @@ impl Setup {
     }
 
     /// What the CI job, or else the work tree, says of itself.
-    fn ci(&self) -> CiContext {
+    #[must_use]
+    pub fn ci(&self) -> CiContext {
         let event = self.variables.get(vars::GITHUB_EVENT_PATH).and_then(|path| std::fs::read_to_string(path).ok());
         CiContext::detect(&self.variables.public(), event.as_deref(), &work_tree::facts(&here()))
     }
@@ -192,6 +194,23 @@ impl Setup {
     #[must_use]
     pub fn disclosure(&self) -> Disclosure {
         Disclosure::decide(self.settings.disclosure.wanted(), self.ci().visibility)
+    }
+
+    /// Where the job's forge is spoken to. `None` outside of one.
+    ///
+    /// # Errors
+    /// When its API cannot be spoken to; as text, since no run ends by it.
+    pub fn desk(&self, ci: &CiContext) -> Result<Option<Desk>, String> {
+        let (api, token) = match ci.forge {
+            Some(ForgeKind::GitHub) => (self.variables.get(vars::GITHUB_API_URL).unwrap_or("https://api.github.com"), vars::GITHUB_TOKEN),
+            Some(ForgeKind::GitLab) => {
+                (self.variables.get(vars::CI_API_V4_URL).unwrap_or("https://gitlab.com/api/v4"), vars::HONEYCRATE_GITLAB_TOKEN)
+            }
+            None => return Ok(None),
+        };
+        let url = url::Url::parse(api).map_err(|_| format!("`{api}` is no address"))?;
+        let client = self.http().map_err(|failure| failure.to_string())?.for_host(&url, Purpose::Api).map_err(|error| error.to_string())?;
+        Ok(Some(Desk { client, api: api.to_owned(), token: self.variables.secret(token) }))
     }
 
     /// The decoy's host.

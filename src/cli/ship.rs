@@ -9,6 +9,7 @@ use crate::bait::plan::{ImagePlan, PlanRequest};
 use crate::cli::args::{Global, Judging, Plant, Planting as PlantingFlags, Push, Registries, Scan, Ship};
 use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
+use crate::cli::note;
 use crate::cli::setup::Setup;
 use crate::cli::target::{Target, destination, source, target};
 use crate::config::resolve::Overrides;
@@ -33,6 +34,11 @@ use crate::report::run_report::{Outcome, RunReport};
 pub async fn ship(arguments: &Ship, global: &Global) -> Result<Exit, Failure> {
     let setup = setup(global, Some(&arguments.planting), &arguments.judging, &arguments.registries)?;
     let source = source(&arguments.image)?;
+    if let Some(why) = setup.ci().untrusted {
+        anstream::eprintln!("scanning and reporting only, nothing is planted or pushed: {why}");
+        let journey = Journey { source, destinations: Vec::new(), planting: None, dry_run: false };
+        return go(&setup, &journey, &arguments.judging, &arguments.registries).await;
+    }
     let mut destinations = arguments.to.iter().map(|to| destination(to)).collect::<Result<Vec<_>, _>>()?;
     if destinations.is_empty() {
         destinations = setup.settings.plan()?.to.into_iter().map(Location::Registry).collect();
@@ -145,11 +151,14 @@ fn planting(setup: &Setup, destinations: &[Location]) -> Result<Planting, Failur
 async fn go(setup: &Setup, journey: &Journey, judging: &Judging, registries: &Registries) -> Result<Exit, Failure> {
     let (session, _scratch) = setup.session(registries)?;
     let arrival = travel(&session, journey).await;
-    if journey.dry_run && arrival.error.is_none() {
+    if journey.dry_run && arrival.error.is_none() && setup.disclosure() == Disclosure::Findings {
+        anstream::println!("the plan is not printed here: this job's log can be read by others than the owner");
+    } else if journey.dry_run && arrival.error.is_none() {
         for plan in &arrival.plans {
             anstream::println!("{}", plan_text(plan));
         }
     }
+    note::leave(setup, &arrival.report, judging.comment).await;
     finish(setup, &arrival, judging)
 }
 

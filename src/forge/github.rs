@@ -8,7 +8,7 @@ use octocrab::service::middleware::retry::RetryConfig;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::forge::contract::{Annotated, Forge};
+use crate::forge::contract::{Absent, Annotated, Forge};
 use crate::forge::error::{ForgeError, innermost};
 use crate::secret::value::Secret;
 
@@ -49,10 +49,13 @@ impl GitHub {
         Ok(Self { client, repository: repository.to_owned() })
     }
 
-    async fn comment(&self, change: u64, marker: &str, body: &str) -> Result<Annotated, ForgeError> {
+    async fn comment(&self, change: u64, marker: &str, body: &str, absent: Absent) -> Result<Annotated, ForgeError> {
         let comments = format!("/repos/{}/issues/{change}/comments", self.repository);
         let author = self.author().await?;
         let Some(ours) = self.find(&comments, marker, &author).await? else {
+            if absent == Absent::Leave {
+                return Ok(Annotated::Left);
+            }
             let _: Comment = self.ask("write the comment", self.client._post(comments, Some(&NewBody { body }))).await?;
             return Ok(Annotated::Created);
         };
@@ -104,8 +107,8 @@ impl GitHub {
 }
 
 impl Forge for GitHub {
-    fn annotate<'a>(&'a self, change: u64, marker: &'a str, body: &'a str) -> BoxFuture<'a, Result<Annotated, ForgeError>> {
-        Box::pin(self.comment(change, marker, body))
+    fn annotate<'a>(&'a self, change: u64, marker: &'a str, body: &'a str, absent: Absent) -> BoxFuture<'a, Result<Annotated, ForgeError>> {
+        Box::pin(self.comment(change, marker, body, absent))
     }
 }
 
@@ -187,9 +190,9 @@ mod tests {
         let comments = Arc::new(Mutex::new(Vec::new()));
         let (forge, _server) = forge(&comments, "t0ken").await;
         let first = format!("{MARKER}\ndenied");
-        assert_eq!(forge.annotate(12, MARKER, &first).await.expect("written"), Annotated::Created);
-        assert_eq!(forge.annotate(12, MARKER, &first).await.expect("found"), Annotated::Unchanged);
-        assert_eq!(forge.annotate(12, MARKER, &format!("{MARKER}\npassed")).await.expect("edited"), Annotated::Edited);
+        assert_eq!(forge.annotate(12, MARKER, &first, Absent::Write).await.expect("written"), Annotated::Created);
+        assert_eq!(forge.annotate(12, MARKER, &first, Absent::Write).await.expect("found"), Annotated::Unchanged);
+        assert_eq!(forge.annotate(12, MARKER, &format!("{MARKER}\npassed"), Absent::Write).await.expect("edited"), Annotated::Edited);
         let comments = comments.lock().expect("no panic");
         assert_eq!(comments.len(), 1);
         assert_eq!(comments[0]["body"], format!("{MARKER}\npassed"));
@@ -202,7 +205,7 @@ mod tests {
         let ours = json!({ "id": 151, "body": format!("{MARKER}\nold"), "user": { "login": ACTIONS_BOT } });
         let comments = Arc::new(Mutex::new([others, vec![ours]].concat()));
         let (forge, _server) = forge(&comments, "t0ken").await;
-        assert_eq!(forge.annotate(12, MARKER, &format!("{MARKER}\nnew")).await.expect("edited"), Annotated::Edited);
+        assert_eq!(forge.annotate(12, MARKER, &format!("{MARKER}\nnew"), Absent::Write).await.expect("edited"), Annotated::Edited);
         let comments = comments.lock().expect("no panic");
         assert_eq!((comments[0]["body"].as_str(), comments[150]["body"].as_str()), (Some(MARKER), Some(format!("{MARKER}\nnew").as_str())));
     }
@@ -211,10 +214,10 @@ mod tests {
     async fn a_refusal_is_one_line_with_a_way_out() {
         let comments = Arc::new(Mutex::new(Vec::new()));
         let (other, _server) = forge(&comments, "wr0ng").await;
-        let error = other.annotate(12, MARKER, MARKER).await.expect_err("refused");
+        let error = other.annotate(12, MARKER, MARKER, Absent::Write).await.expect_err("refused");
         assert_eq!(error.to_string(), "GitHub refused to say who we are (HTTP 401)");
         let (forge, _server) = forge(&comments, "t0ken").await;
-        let error = forge.annotate(13, MARKER, MARKER).await.expect_err("refused");
+        let error = forge.annotate(13, MARKER, MARKER, Absent::Write).await.expect_err("refused");
         assert_eq!(error.to_string(), "GitHub refused to list comments (HTTP 404)");
         assert!(error.hint().is_some_and(|hint| hint.contains("pull-requests: write")));
     }
@@ -224,7 +227,7 @@ mod tests {
         let comments = Arc::new(Mutex::new(Vec::new()));
         let (_, server) = forge(&comments, "t0ken").await;
         let gone = GitHub::new(server.client(), "http://127.0.0.1:1", &Secret::new("t0ken".to_owned()), "acme/shop").expect("a forge");
-        let error = gone.annotate(12, MARKER, MARKER).await.expect_err("nobody listens");
+        let error = gone.annotate(12, MARKER, MARKER, Absent::Write).await.expect_err("nobody listens");
         assert!(matches!(error, ForgeError::Unreachable { .. }), "{error}");
         assert!(!format!("{error} {error:?}").contains("t0ken"));
     }

@@ -10,7 +10,7 @@ use gitlab::api::{ApiError, AsyncClient, AsyncQuery as _, Pagination, RestClient
 use serde::Deserialize;
 use url::Url;
 
-use crate::forge::contract::{Annotated, Forge};
+use crate::forge::contract::{Absent, Annotated, Forge};
 use crate::forge::error::{ForgeError, innermost};
 use crate::secret::value::Secret;
 
@@ -43,13 +43,16 @@ impl GitLab {
         Ok(Self { wire: Wire { client, api, token: header }, project: project.to_owned() })
     }
 
-    async fn note(&self, change: u64, marker: &str, body: &str) -> Result<Annotated, ForgeError> {
+    async fn note(&self, change: u64, marker: &str, body: &str, absent: Absent) -> Result<Annotated, ForgeError> {
         let built = "our own requests name everything that they need";
         let user: User = CurrentUser::builder().build().expect(built).query_async(&self.wire).await.map_err(told("say who we are"))?;
         let notes = MergeRequestNotes::builder().project(self.project.as_str()).merge_request(change).build().expect(built);
         let notes: Vec<Note> = paged(notes, Pagination::Limit(MAX_NOTES)).query_async(&self.wire).await.map_err(told("list notes"))?;
         // Marker and author must both fit, for anybody can write a marker.
         let Some(ours) = notes.into_iter().find(|note| !note.system && note.author.id == user.id && note.body.contains(marker)) else {
+            if absent == Absent::Leave {
+                return Ok(Annotated::Left);
+            }
             let note = CreateMergeRequestNote::builder().project(self.project.as_str()).merge_request(change).body(body).build().expect(built);
             ignore(note).query_async(&self.wire).await.map_err(told("write the note"))?;
             return Ok(Annotated::Created);
@@ -65,8 +68,8 @@ impl GitLab {
 }
 
 impl Forge for GitLab {
-    fn annotate<'a>(&'a self, change: u64, marker: &'a str, body: &'a str) -> BoxFuture<'a, Result<Annotated, ForgeError>> {
-        Box::pin(self.note(change, marker, body))
+    fn annotate<'a>(&'a self, change: u64, marker: &'a str, body: &'a str, absent: Absent) -> BoxFuture<'a, Result<Annotated, ForgeError>> {
+        Box::pin(self.note(change, marker, body, absent))
     }
 }
 
@@ -226,9 +229,9 @@ mod tests {
         let notes = Arc::new(Mutex::new(others));
         let (forge, _server) = forge(&notes, "t0ken").await;
         let first = format!("{MARKER}\n| a | b & c = d |");
-        assert_eq!(forge.annotate(3, MARKER, &first).await.expect("written"), Annotated::Created);
-        assert_eq!(forge.annotate(3, MARKER, &first).await.expect("found"), Annotated::Unchanged);
-        assert_eq!(forge.annotate(3, MARKER, &format!("{MARKER}\npassed")).await.expect("edited"), Annotated::Edited);
+        assert_eq!(forge.annotate(3, MARKER, &first, Absent::Write).await.expect("written"), Annotated::Created);
+        assert_eq!(forge.annotate(3, MARKER, &first, Absent::Write).await.expect("found"), Annotated::Unchanged);
+        assert_eq!(forge.annotate(3, MARKER, &format!("{MARKER}\npassed"), Absent::Write).await.expect("edited"), Annotated::Edited);
         let notes = notes.lock().expect("no panic");
         assert_eq!(notes.len(), 131);
         assert_eq!((notes[0]["body"].as_str(), notes[130]["body"].as_str()), (Some(MARKER), Some(format!("{MARKER}\npassed").as_str())));
@@ -238,10 +241,10 @@ mod tests {
     async fn a_refusal_is_one_line_with_a_way_out() {
         let notes = Arc::new(Mutex::new(Vec::new()));
         let (other, _server) = forge(&notes, "wr0ng").await;
-        let error = other.annotate(3, MARKER, MARKER).await.expect_err("refused");
+        let error = other.annotate(3, MARKER, MARKER, Absent::Write).await.expect_err("refused");
         assert_eq!(error.to_string(), "GitLab refused to say who we are (HTTP 401)");
         let (forge, _server) = forge(&notes, "t0ken").await;
-        let error = forge.annotate(4, MARKER, MARKER).await.expect_err("refused");
+        let error = forge.annotate(4, MARKER, MARKER, Absent::Write).await.expect_err("refused");
         assert_eq!(error.to_string(), "GitLab refused to list notes (HTTP 404)");
         assert!(error.hint().is_some_and(|hint| hint.contains("scope api")));
     }
@@ -251,7 +254,7 @@ mod tests {
         let notes = Arc::new(Mutex::new(Vec::new()));
         let (_, server) = forge(&notes, "t0ken").await;
         let gone = GitLab::new(server.client(), "http://127.0.0.1:1/api/v4", &Secret::new("t0ken".to_owned()), "acme/shop").expect("a forge");
-        let error = gone.annotate(3, MARKER, MARKER).await.expect_err("nobody listens");
+        let error = gone.annotate(3, MARKER, MARKER, Absent::Write).await.expect_err("nobody listens");
         assert!(matches!(error, ForgeError::Unreachable { .. }), "{error}");
         assert!(!format!("{error} {error:?} {gone:?}").contains("t0ken"));
     }

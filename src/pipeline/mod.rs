@@ -12,4 +12,5 @@ pub mod progress;
 pub mod read_back;
 pub mod session;
 pub mod ship;
+pub mod tell;
 pub mod trap;

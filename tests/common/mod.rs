@@ -5,6 +5,7 @@ pub(crate) mod command;
 pub(crate) mod daemon;
 pub(crate) mod debian;
 pub(crate) mod decoy;
+pub(crate) mod forge;
 pub(crate) mod honeycrate;
 pub(crate) mod images;
 pub(crate) mod registry;
