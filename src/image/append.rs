@@ -90,11 +90,14 @@ impl StoredImage {
             Root::Index { children, .. } => children
                 .iter()
                 .map(|child| {
-                    let bytes = match &child.content {
-                        ChildContent::Image(image) => &image.manifest.bytes,
-                        ChildContent::Artifact(manifest) => &manifest.bytes,
+                    let manifest = match &child.content {
+                        ChildContent::Image(image) => &image.manifest,
+                        ChildContent::Artifact(manifest) => manifest,
                     };
-                    (child.descriptor.clone(), Arc::clone(bytes))
+                    // An index line may leave out the type; whoever stores the manifest must name it.
+                    let digest = child.descriptor.digest.clone();
+                    let descriptor = Descriptor::new(&manifest.media_type, digest, manifest.bytes.len() as u64);
+                    (descriptor, Arc::clone(&manifest.bytes))
                 })
                 .collect(),
         }
