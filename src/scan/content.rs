@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use crate::scan::decode::{Encoding, MAX_RUN, MIN_RUN, STEP, decode_run, next_run};
 use crate::scan::finding::{Confidence, Severity};
+use crate::scan::known;
 use crate::scan::matcher::{Hit, Matcher, Source, match_text, settle};
 use crate::scan::prefilter::LiteralHit;
 use crate::scan::redact::sample;
@@ -217,11 +218,14 @@ impl<'r> ContentScanner<'r> {
         if self.waiting.len() > MAX_WAITING {
             ready = self.waiting.len();
         }
-        for hit in settle(self.waiting.drain(..ready).collect()) {
+        for mut hit in settle(self.waiting.drain(..ready).collect()) {
             if self.told.len() < MAX_TOLD && !self.told.insert((hit.fingerprint.clone(), hit.line)) {
                 continue;
             }
             let redacted = sample(&hit);
+            if known::origin(&hit.fingerprint).is_some() {
+                hit.severity = Severity::Low;
+            }
             let Hit { rule, severity, confidence, fingerprint, line, secret, id, .. } = hit;
             hits(ContentHit { rule, severity, confidence, fingerprint, redacted, line, secret, id });
         }

@@ -8,6 +8,7 @@ pub mod decode;
 pub mod file_scan;
 pub mod finding;
 pub mod image_scan;
+pub mod known;
 pub mod matcher;
 pub mod path_class;
 pub mod placeholder;
