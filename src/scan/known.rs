@@ -7,6 +7,9 @@ use serde::Deserialize;
 
 use crate::secret::fingerprint::Fingerprint;
 
+/// The list as it is embedded.
+pub const LIST: &str = include_str!("known.yaml");
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Group {
@@ -15,7 +18,7 @@ struct Group {
 }
 
 static KNOWN: LazyLock<BTreeMap<Fingerprint, String>> = LazyLock::new(|| {
-    let groups: Vec<Group> = serde_yaml::from_str(include_str!("known.yaml")).expect("the embedded list is tested");
+    let groups: Vec<Group> = serde_yaml::from_str(LIST).expect("the embedded list is tested");
     groups.into_iter().flat_map(|group| group.fingerprints.into_iter().map(move |fingerprint| (fingerprint, group.from.clone()))).collect()
 });
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use crate::oci::digest::Digest;
+use crate::scan::known;
 use crate::scan::prefilter::Prefilter;
 use crate::scan::rule::{Rule, RuleFile, RuleProblem};
 
@@ -62,7 +63,7 @@ impl RuleSet {
     #[must_use]
     pub fn hash(&self) -> String {
         let text: String = self.rules.iter().map(|rule| rule.normalised()).collect();
-        Digest::of(format!("honeycrate/rules/{ENGINE}\n{text}").as_bytes()).hex().to_owned()
+        Digest::of(format!("honeycrate/rules/{ENGINE}\n{text}\n{}", known::LIST).as_bytes()).hex().to_owned()
     }
 
     #[must_use]
