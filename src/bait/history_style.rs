@@ -1,8 +1,11 @@
 //! How an image's builder writes history, so that new steps read as if it had made them.
 
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::oci::config::{History, ImageConfig};
+use crate::oci::digest::Digest;
 
 /// The builders' ways of writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +50,10 @@ pub struct HistoryStyle {
     shell: String,
     /// The last step with a layer.
     last: History,
+    /// When the step after the new ones was made.
+    next: Option<String>,
+    /// Whether each step names the image that it started from, as buildah's do when it keeps the images between.
+    names_images: bool,
     /// Whether steps without layers are written at all.
     writes_variables: bool,
 }
@@ -69,9 +76,13 @@ impl HistoryStyle {
             Grammar::Kaniko => history.iter().any(|step| step.empty_layer && text(step).starts_with("ENV ")),
             Grammar::Repeat | Grammar::None => false,
         };
+        let names_images = grammar == Grammar::Buildah && neighbour.comment.as_deref().is_some_and(is_image_name);
+        let at = last.map_or(0, |last| last + 1);
         Self {
+            next: history.get(at).and_then(|step| step.created.clone()),
+            names_images,
             grammar,
-            at: last.map_or(0, |last| last + 1),
+            at,
             created: neighbour.created.clone().or_else(|| config.created.clone()),
             author: neighbour.author.clone(),
             shell: shell(grammar, history),
@@ -102,8 +113,29 @@ impl HistoryStyle {
             (_, Step::Variables(text)) => self.empty("ENV", text),
             (_, Step::Argument(text)) => self.empty("ARG", text),
         };
-        let comment = (self.grammar == Grammar::BuildKit).then(|| FRONTEND.to_owned());
+        let comment = match self.grammar {
+            Grammar::BuildKit => Some(FRONTEND.to_owned()),
+            // An image between two steps never leaves its builder: any id that is new and stays the same will do.
+            Grammar::Buildah if self.names_images => {
+                let before = self.last.comment.as_deref().unwrap_or_default();
+                Some(format!("FROM {}", &Digest::of(format!("{before} {created_by}").as_bytes()).hex()[..12]))
+            }
+            _ => None,
+        };
         Some(History { created: self.created.clone(), created_by: Some(created_by), author: self.author.clone(), comment, empty_layer })
+    }
+
+    /// Gives new steps times of their own between their neighbours', where this builder's steps have such.
+    pub fn spread(&self, steps: &mut [History]) {
+        let read = |text: &Option<String>| OffsetDateTime::parse(text.as_deref()?, &Rfc3339).ok();
+        let (Grammar::Classic | Grammar::Buildah, Some(before), Some(after)) = (self.grammar, read(&self.created), read(&self.next)) else { return };
+        let Ok(parts) = u32::try_from(steps.len() + 1) else { return };
+        if after > before {
+            for (number, step) in (1..parts).zip(steps) {
+                let time = before + (after - before) / parts * number;
+                step.created = time.format(&Rfc3339).ok().or(step.created.take());
+            }
+        }
     }
 
     /// Whether this builder writes build arguments, so that one could leak.
@@ -119,6 +151,12 @@ impl HistoryStyle {
             _ => format!("{instruction} {text}"),
         }
     }
+}
+
+/// `FROM 04be9c338ec9`.
+fn is_image_name(comment: &str) -> bool {
+    let id = comment.strip_prefix("FROM ").unwrap_or_default();
+    id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 fn chown((uid, gid): (u64, u64)) -> String {
@@ -223,7 +261,7 @@ pub(in crate::bait) mod tests {
                 step
             })
             .collect();
-        let digest = crate::oci::digest::Digest::of(b"");
+        let digest = Digest::of(b"");
         let diff_ids: Vec<_> = steps.iter().filter(|step| !step.2).map(|_| digest.to_string()).collect();
         let rootfs = serde_json::json!({ "type": "layers", "diff_ids": diff_ids });
         let text = format!(
@@ -271,6 +309,33 @@ pub(in crate::bait) mod tests {
         let style = HistoryStyle::of(&config(KO, ""));
         assert_eq!(style.grammar, Grammar::Repeat);
         assert_eq!(written(&style), ["ko build ko://example.org/shop"; 2]);
+    }
+
+    #[test]
+    fn buildahs_steps_name_an_image_each_where_their_neighbours_do() {
+        let layered = [BUILDAH[0], BUILDAH[1], ("/bin/sh -c rm x", "FROM 648c422b4a0a", false)];
+        let style = HistoryStyle::of(&config(&layered, ""));
+        let comment = |step| style.write(step).and_then(|step| step.comment).expect("a comment");
+        let (one, other) = (comment(Step::Variables("K=V")), comment(Step::Variables("K=W")));
+        assert!(is_image_name(&one) && is_image_name(&other) && one != other, "{one} {other}");
+        assert_eq!(one, comment(Step::Variables("K=V")));
+        let named_base = HistoryStyle::of(&config(BUILDAH, ""));
+        assert_eq!(named_base.write(Step::Variables("K=V")).and_then(|step| step.comment), None);
+    }
+
+    #[test]
+    fn new_steps_are_made_between_their_neighbours() {
+        let mut config = config(CLASSIC, "");
+        config.history.push(History { created: Some("2026-05-28T18:26:43Z".to_owned()), empty_layer: true, ..History::default() });
+        let style = HistoryStyle::of(&config);
+        let mut steps = vec![style.write(Step::Variables("K=V")).expect("a step"); 2];
+        style.spread(&mut steps);
+        let times: Vec<&str> = steps.iter().filter_map(|step| step.created.as_deref()).collect();
+        assert_eq!(times, ["2026-05-28T18:26:41Z", "2026-05-28T18:26:42Z"]);
+        // Where all steps are of the same moment, as in a reproducible build, the new ones are so too.
+        config.history.pop();
+        HistoryStyle::of(&config).spread(&mut steps);
+        assert_eq!(steps[0].created.as_deref(), Some("2026-05-28T18:26:41Z"));
     }
 
     #[test]

@@ -42,6 +42,7 @@ pub fn plant_image(plan: &ImagePlan, tokens: &[Honeytoken], config: &ImageConfig
         };
         work.planting.placements.push(Placement::new(token, &plan.platform, &location));
     }
+    work.style.spread(&mut work.steps);
     let mut planting = work.planting;
     planting.edit.history = work.steps.into_iter().map(|step| (plan.history_at, step)).collect();
     planting.placements.sort_by_key(|placement| placement.claims.surface);
