@@ -17,12 +17,16 @@ use crate::common::{skopeo, thief};
 const KINDS: [&str; 10] =
     ["registry-login", "database-url", "git-credentials", "pypi-index", "https-url", "npm-index", "kubeconfig", "s3-keys", "vault-token", "jwt"];
 
+/// What built the image, as its CI job says.
+const COMMIT: &str = "4f2a91c6d0b7e35a8c19f2d4b6e80a7c5d3e1f90";
+
 /// Ships the shop with bait that leads to `address`, and pulls it as a thief does.
 fn steal(owner: &Honeycrate, registry: &Registry, name: &str, address: &Address) -> (Value, Vec<Loot>) {
     let (built, stolen) = (tempdir().expect("scratch"), tempdir().expect("scratch"));
     let source = Image::shop().write(built.path());
     let mut command = owner.command(&["ship", &source, "--to", &registry.reference(name), "--env", "production", "--service", SERVICE]);
-    owner.access(command.args(["--decoy", &address.host()]), registry);
+    command.args(["--decoy", &address.host()]).env("GITHUB_ACTIONS", "true").env("GITHUB_SHA", COMMIT).env("GITHUB_REPOSITORY", "acme/shop");
+    owner.access(&mut command, registry);
     let shipped = owner.reported(&mut command);
     assert_eq!(shipped.ran.code, 0, "{}", shipped.ran.all());
     skopeo::pull(registry, name, stolen.path());
@@ -56,8 +60,12 @@ fn each_used_token_is_one_alert_that_names_the_surface_and_the_image() {
         assert_eq!(member(alert, "fingerprint"), Some(&placement["fingerprint"]), "{alert}");
         assert_eq!(member(alert, "environment"), Some(&"production".into()));
         assert_eq!(member(alert, "service"), Some(&SERVICE.into()));
-        let digest = report["pushed"][0]["digest"].as_str().expect("a digest");
-        assert!(alert.to_string().contains(digest), "the alert names the image: {alert}");
+        let image = &alert["images"][0];
+        assert_eq!(image["digest"], report["pushed"][0]["digest"], "the alert names the image: {alert}");
+        assert_eq!(image["placements"]["linux/amd64"], placement["id"], "the alert names the placement: {alert}");
+        assert_eq!(image["commit"], COMMIT);
+        assert!(alert["visitor"]["address"].as_str().is_some_and(|address| address.starts_with("127.")), "{alert}");
+        assert!(alert["meaning"].as_str().is_some_and(|text| text.len() > 20), "{alert}");
         assert!(!alert.to_string().contains(&found.secret), "the alert holds no token");
         assert!(!answer.all().to_lowercase().contains("honey"), "the trap says what it is: {}", answer.all());
     }

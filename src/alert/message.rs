@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::bait::claims::Claims;
 use crate::bait::trigger::Trigger;
 use crate::ledger::record::Context;
-use crate::ledger::trace::{Push, Trace};
+use crate::ledger::trace::{Planting, Push, Trace};
 use crate::oci::digest::Digest;
 use crate::secret::fingerprint::Fingerprint;
 
@@ -56,6 +56,9 @@ pub struct Image {
     pub reference: String,
     pub digest: Digest,
     pub platforms: BTreeMap<String, Digest>,
+    /// The ids of the placements of the token, by platform, as the report and the ledger name them.
+    #[serde(default)]
+    pub placements: BTreeMap<String, String>,
     /// RFC 3339, UTC.
     pub pushed_at: String,
     #[serde(flatten)]
@@ -81,7 +84,7 @@ impl Alert {
                 request: printable(&trigger.request),
                 seen_by: trigger.face.clone(),
             },
-            images: pushes.iter().rev().map(image).collect(),
+            images: pushes.iter().rev().map(|push| image(push, trace.map_or(&[], |trace| &trace.placements))).collect(),
             earlier,
         }
     }
@@ -160,8 +163,10 @@ fn is_earlier(known: &Trigger, trigger: &Trigger) -> bool {
     known.id != trigger.id && known.time <= trigger.time
 }
 
-fn image(push: &Push) -> Image {
+fn image(push: &Push, placements: &[Planting]) -> Image {
+    let id_in = |digest: &Digest| placements.iter().find(|planting| planting.manifest == *digest).map(|planting| planting.placement.id.clone());
     Image {
+        placements: push.platforms.iter().filter_map(|(platform, digest)| Some((platform.clone(), id_in(digest)?))).collect(),
         reference: push.reference.clone(),
         digest: push.digest.clone(),
         platforms: push.platforms.clone(),
@@ -286,6 +291,7 @@ mod tests {
         assert_eq!(value["schema"], SCHEMA);
         assert_eq!(value["token"]["surface"], "buried");
         assert_eq!(value["images"][0]["commit"], "0f4c1e7");
+        assert_eq!(value["images"][0]["placements"].as_object().map(serde_json::Map::len), Some(2));
         assert!(!json.contains('\n') && !json.contains("/srv/app"));
     }
 
