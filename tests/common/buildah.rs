@@ -37,6 +37,15 @@ impl Buildah {
         ran
     }
 
+    /// Builds a folder with a Dockerfile and runs a command in a container of it.
+    pub(crate) fn build_and_run(&self, context: &Path, arguments: &[&str]) -> Ran {
+        must(self.command().args(["bud", "--isolation", "chroot", "--quiet", "--tag", "localhost/built"]).arg(context));
+        let container = must(self.command().args(["from", "--quiet", "--pull-never", "localhost/built"])).trim().to_owned();
+        let ran = run(self.command().args(["run", "--isolation", "chroot", &container]).args(arguments));
+        must(self.command().args(["rm", &container]));
+        ran
+    }
+
     fn command(&self) -> Command {
         let mut command = program("buildah", self.0.path());
         let at = |name: &str| self.0.path().join(name);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::common::tar::Archive;
@@ -20,12 +20,25 @@ pub(crate) struct Image {
     env: Vec<String>,
     layers: Vec<Vec<u8>>,
     history: Vec<Value>,
+    settings: Map<String, Value>,
+    annotations: Map<String, Value>,
+    packing: Packing,
+}
+
+/// How layers are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Packing {
+    Plain,
+    Gzip,
+    Zstd,
 }
 
 impl Image {
     pub(crate) fn new() -> Self {
         let env = vec!["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()];
-        Self { architecture: "amd64", env, layers: Vec::new(), history: Vec::new() }
+        let settings = Map::from_iter([("Cmd".to_owned(), json!(["node", "src/routes.js"])), ("WorkingDir".to_owned(), json!("/app"))]);
+        let (layers, history, annotations) = (Vec::new(), Vec::new(), Map::new());
+        Self { architecture: "amd64", env, layers, history, settings, annotations, packing: Packing::Gzip }
     }
 
     /// A shop without secrets: a base, configuration, code, and a build log that the last layer deletes.
@@ -71,6 +84,15 @@ impl Image {
         self
     }
 
+    /// Adds a layer with one symlink.
+    pub(crate) fn link(mut self, step: &str, path: &str, target: &str) -> Self {
+        let mut archive = Archive::default();
+        archive.link(path, target);
+        self.layers.push(archive.finish());
+        self.history.push(json!({ "created": CREATED, "created_by": step, "comment": "buildkit.dockerfile.v0" }));
+        self
+    }
+
     /// Sets a variable, with the step in the history that a build would leave.
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push(format!("{name}={value}"));
@@ -88,6 +110,23 @@ impl Image {
         self
     }
 
+    /// Sets a member of the config that a container is run with: `Labels`, `Entrypoint`, `Volumes` …
+    pub(crate) fn setting(mut self, name: &str, value: Value) -> Self {
+        self.settings.insert(name.to_owned(), value);
+        self
+    }
+
+    /// Adds an annotation to the manifest.
+    pub(crate) fn annotation(mut self, name: &str, value: &str) -> Self {
+        self.annotations.insert(name.to_owned(), value.into());
+        self
+    }
+
+    pub(crate) fn packing(mut self, packing: Packing) -> Self {
+        self.packing = packing;
+        self
+    }
+
     /// Writes the image as a layout with the tag `latest` and gives the source to name it by.
     pub(crate) fn write(&self, layout: &Path) -> String {
         let manifest = self.blobs(layout);
@@ -98,24 +137,56 @@ impl Image {
     fn blobs(&self, layout: &Path) -> Value {
         let (mut layers, mut diff_ids) = (Vec::new(), Vec::new());
         for tar in &self.layers {
-            let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
-            gzip.write_all(tar).expect("memory takes it");
-            let gzip = gzip.finish().expect("memory takes it");
             diff_ids.push(digest(tar));
-            layers.push(blob(layout, "application/vnd.oci.image.layer.v1.tar+gzip", &gzip));
+            layers.push(blob(layout, self.packing.media_type(), &self.packing.pack(tar)));
         }
+        let mut settings = self.settings.clone();
+        settings.insert("Env".to_owned(), json!(self.env));
         let config = json!({
-            "architecture": self.architecture, "os": "linux", "created": CREATED,
-            "config": { "Env": self.env, "Cmd": ["node", "src/routes.js"], "WorkingDir": "/app" },
+            "architecture": self.architecture, "os": "linux", "created": CREATED, "config": settings,
             "rootfs": { "type": "layers", "diff_ids": diff_ids }, "history": self.history,
         });
         let config = blob(layout, "application/vnd.oci.image.config.v1+json", config.to_string().as_bytes());
         let kind = "application/vnd.oci.image.manifest.v1+json";
-        let manifest = json!({ "schemaVersion": 2, "mediaType": kind, "config": config, "layers": layers });
+        let mut manifest = json!({ "schemaVersion": 2, "mediaType": kind, "config": config, "layers": layers });
+        if !self.annotations.is_empty() {
+            manifest["annotations"] = self.annotations.clone().into();
+        }
         let mut descriptor = blob(layout, kind, manifest.to_string().as_bytes());
         descriptor["platform"] = json!({ "architecture": self.architecture, "os": "linux" });
         descriptor
     }
+}
+
+impl Packing {
+    fn media_type(self) -> &'static str {
+        match self {
+            Self::Plain => "application/vnd.oci.image.layer.v1.tar",
+            Self::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
+            Self::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
+        }
+    }
+
+    pub(crate) fn pack(self, tar: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Plain => tar.to_owned(),
+            Self::Gzip => {
+                let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+                gzip.write_all(tar).expect("memory takes it");
+                gzip.finish().expect("memory takes it")
+            }
+            Self::Zstd => zstd::encode_all(tar, 3).expect("memory takes it"),
+        }
+    }
+}
+
+/// Writes a multi-platform image as other builders do it: an index of manifests and nothing else.
+pub(crate) fn write_platforms(layout: &Path, images: &[Image]) -> String {
+    let manifests: Vec<Value> = images.iter().map(|image| image.blobs(layout)).collect();
+    let kind = "application/vnd.oci.image.index.v1+json";
+    let index = json!({ "schemaVersion": 2, "mediaType": kind, "manifests": manifests });
+    let descriptor = blob(layout, kind, index.to_string().as_bytes());
+    finish(layout, descriptor)
 }
 
 /// Writes a multi-platform image as BuildKit does it: an index of manifests, each with its attestation beside it.
@@ -162,7 +233,8 @@ fn finish(layout: &Path, mut descriptor: Value) -> String {
     format!("oci:{}:latest", layout.display())
 }
 
-fn blob(layout: &Path, media_type: &str, bytes: &[u8]) -> Value {
+/// Stores a blob in a layout and gives its descriptor.
+pub(crate) fn blob(layout: &Path, media_type: &str, bytes: &[u8]) -> Value {
     let digest = digest(bytes);
     let folder = layout.join("blobs/sha256");
     std::fs::create_dir_all(&folder).expect("the folder is writable");
@@ -170,7 +242,7 @@ fn blob(layout: &Path, media_type: &str, bytes: &[u8]) -> Value {
     json!({ "mediaType": media_type, "digest": digest, "size": bytes.len() })
 }
 
-fn digest(bytes: &[u8]) -> String {
+pub(crate) fn digest(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     Sha256::digest(bytes).iter().fold("sha256:".to_owned(), |mut text, byte| {
         write!(text, "{byte:02x}").expect("text grows");

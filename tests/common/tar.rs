@@ -16,6 +16,15 @@ impl Archive {
         self.entry(path, b'0', 0o644, bytes);
     }
 
+    pub(crate) fn link(&mut self, path: &str, target: &str) {
+        self.entry(path, b'2', 0o777, &[]);
+        // The name of the target has a field of its own, which the checksum counts.
+        let header = self.0.len() - 512;
+        self.0[header + 157..header + 157 + target.len()].copy_from_slice(target.as_bytes());
+        self.0[header + 148..header + 156].copy_from_slice(b"        ");
+        self.seal(header);
+    }
+
     pub(crate) fn finish(mut self) -> Vec<u8> {
         self.0.extend([0; 1024]);
         self.0
@@ -34,10 +43,16 @@ impl Archive {
         put(148, "        ");
         put(257, "ustar\x0000");
         header[156] = kind;
-        let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
-        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        let start = self.0.len();
         self.0.extend(header);
+        self.seal(start);
         self.0.extend(bytes);
         self.0.resize(self.0.len().next_multiple_of(512), 0);
+    }
+
+    /// Writes the checksum of the header that begins at `start`; its field holds blanks so far.
+    fn seal(&mut self, start: usize) {
+        let sum: u32 = self.0[start..start + 512].iter().map(|byte| u32::from(*byte)).sum();
+        self.0[start + 148..start + 156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
     }
 }
