@@ -227,9 +227,7 @@ fn open_docker_manifest(mut blobs: ArchiveBlobs, reference: Option<&str>) -> Res
                 (media_type::DOCKER_LAYER, diff_id.clone())
             }
             Ok(Compression::Gzip) => (media_type::DOCKER_LAYER_GZIP, hash(blobs.index.open_member(name.as_bytes())?).map_err(failed)?),
-            Ok(Compression::Zstd) => {
-                ("application/vnd.docker.image.rootfs.diff.tar.zstd", hash(blobs.index.open_member(name.as_bytes())?).map_err(failed)?)
-            }
+            Ok(Compression::Zstd) => (media_type::DOCKER_LAYER_ZSTD, hash(blobs.index.open_member(name.as_bytes())?).map_err(failed)?),
             Err(codec) => return Err(ImageError::Codec { what: name.clone(), codec: codec.to_owned() }),
         };
         blobs.names.insert(digest.clone(), name.clone().into_bytes());

@@ -9,6 +9,7 @@ pub mod compress;
 pub mod compression;
 pub mod entry;
 pub mod error;
+pub mod family;
 pub mod file_tree;
 pub mod layer;
 pub mod layer_writer;

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::oci::digest::Digest;
 use crate::oci::error::OciError;
+use crate::oci::media_type;
 use crate::oci::platform::Platform;
 use crate::oci::raw_object::{RawObject, raw};
 
@@ -69,6 +70,12 @@ impl Descriptor {
         text.set("digest", raw(&digest));
         text.set("size", raw(&size));
         Self { media_type: media_type.to_owned(), digest, size, text, ..self.clone() }
+    }
+
+    /// The same descriptor with the OCI spelling of its type.
+    #[must_use]
+    pub fn in_oci_family(&self) -> Self {
+        self.pointing_to(media_type::in_oci_family(&self.media_type), self.digest.clone(), self.size)
     }
 
     /// The same descriptor with one more annotation.

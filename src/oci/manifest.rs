@@ -139,6 +139,21 @@ impl Manifest {
         Digest::of(&self.bytes)
     }
 
+    /// The same manifest in the words of the OCI specification: only media types change, config and layers are the same blobs.
+    ///
+    /// # Errors
+    /// Never for a manifest that was parsed before.
+    pub fn in_oci_family(&self) -> Result<Self, OciError> {
+        let config = self.config.in_oci_family();
+        let layers: Vec<Descriptor> = self.layers.iter().map(Descriptor::in_oci_family).collect();
+        let media_type = media_type::in_oci_family(&self.media_type);
+        let mut text: RawObject = serde_json::from_slice(&self.bytes).map_err(|cause| OciError::Json { what: "manifest", cause })?;
+        text.set("mediaType", raw(media_type));
+        text.set("config", config.to_raw());
+        text.set("layers", raw_list(&layers));
+        Ok(Self { bytes: bytes_of(&text), media_type: media_type.to_owned(), config, layers, ..self.clone() })
+    }
+
     /// The same manifest with another config and other layers; every other member keeps its bytes.
     ///
     /// # Errors
@@ -175,6 +190,17 @@ impl Index {
         let mut text: RawObject = serde_json::from_slice(&self.bytes).map_err(|cause| OciError::Json { what: "index", cause })?;
         text.set("manifests", raw_list(&manifests));
         Ok(Self { bytes: bytes_of(&text), manifests, ..self.clone() })
+    }
+
+    /// The same index in the words of the OCI specification; its lines stay.
+    ///
+    /// # Errors
+    /// Never for an index that was parsed before.
+    pub fn in_oci_family(&self) -> Result<Self, OciError> {
+        let media_type = media_type::in_oci_family(&self.media_type);
+        let mut text: RawObject = serde_json::from_slice(&self.bytes).map_err(|cause| OciError::Json { what: "index", cause })?;
+        text.set("mediaType", raw(media_type));
+        Ok(Self { bytes: bytes_of(&text), media_type: media_type.to_owned(), ..self.clone() })
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::bait::plan::{ImagePlan, PlanRequest};
 use crate::destination::contract::{Delivered, Delivery};
 use crate::destination::deliver;
+use crate::image::family::in_oci_family;
 use crate::image::stored::StoredImage;
 use crate::oci::digest::Digest;
 use crate::oci::location::Location;
@@ -126,11 +127,14 @@ async fn plant_and_deliver(
     Ok(())
 }
 
-/// The image as it leaves: layers packed, unless all destinations are Docker's own, which unpack them again.
+/// The image as it leaves: layers packed, unless all destinations are Docker's own, which unpack them again; and in the family that
+/// layouts are made of, if one of them is a layout. One run makes one image.
 fn packed(session: &Session, journey: &Journey, inspected: &Inspected) -> Result<StoredImage, PipelineError> {
     let docker_only =
         journey.destinations.iter().all(|destination| matches!(destination, Location::DockerDaemon(_) | Location::DockerArchive { .. }));
-    if docker_only { Ok(inspected.opened.image.clone()) } else { pack(session, &inspected.opened.image, &session.access.scratch) }
+    let to_layout = journey.destinations.iter().any(|destination| matches!(destination, Location::OciLayout { .. } | Location::OciArchive { .. }));
+    let image = if docker_only { inspected.opened.image.clone() } else { pack(session, &inspected.opened.image, &session.access.scratch)? };
+    if to_layout { in_oci_family(&image).map_err(PipelineError::Planting) } else { Ok(image) }
 }
 
 async fn hand_over(session: &Session, location: &Location, image: &StoredImage, origin: Option<&Reference>) -> Result<Delivered, PipelineError> {
