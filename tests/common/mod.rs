@@ -8,6 +8,7 @@ pub(crate) mod decoy;
 pub(crate) mod forge;
 pub(crate) mod honeycrate;
 pub(crate) mod images;
+pub(crate) mod proxy;
 pub(crate) mod registry;
 pub(crate) mod service;
 pub(crate) mod skopeo;

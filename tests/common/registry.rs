@@ -22,6 +22,13 @@ pub(crate) enum Auth {
     Bearer,
 }
 
+/// Whom a registry behind TLS talks to.
+#[derive(Clone, Copy)]
+enum Clients {
+    All,
+    Certified,
+}
+
 /// One line of the access log.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
@@ -43,15 +50,20 @@ pub(crate) struct Registry {
 impl Registry {
     /// One that speaks plain HTTP.
     pub(crate) fn plain(auth: Auth) -> Self {
-        Self::start(auth, false)
+        Self::start(auth, None)
     }
 
     /// One behind TLS, with a certificate of an authority of its own.
     pub(crate) fn secure(auth: Auth) -> Self {
-        Self::start(auth, true)
+        Self::start(auth, Some(Clients::All))
     }
 
-    fn start(auth: Auth, tls: bool) -> Self {
+    /// One behind TLS that serves only clients with a certificate of the same authority.
+    pub(crate) fn mutual() -> Self {
+        Self::start(Auth::None, Some(Clients::Certified))
+    }
+
+    fn start(auth: Auth, tls: Option<Clients>) -> Self {
         let folder = TempDir::new().expect("a scratch folder can be made");
         let at = |name: &str| folder.path().join(name).display().to_string();
         let mut config = format!(
@@ -60,12 +72,19 @@ impl Registry {
         );
         config += "http:\n  addr: 127.0.0.1:0\n  relativeurls: true\n";
         let (mut ca, mut identity) = (None, None);
-        if tls {
+        if let Some(clients) = tls {
             let authority = Authority::new();
             std::fs::create_dir(folder.path().join("trust")).expect("the folder is writable");
             ca = Some(authority.write(&folder.path().join("trust")));
             let issued = authority.issue(folder.path());
-            writeln!(config, "  tls: {{certificate: {}, key: {}}}", at("server.crt"), at("server.key")).expect("text grows");
+            let asks = match clients {
+                Clients::All => String::new(),
+                Clients::Certified => {
+                    authority.issue_client(&folder.path().join("trust"));
+                    format!(", clientcas: [{}]", at("trust/ca.crt"))
+                }
+            };
+            writeln!(config, "  tls: {{certificate: {}, key: {}{asks}}}", at("server.crt"), at("server.key")).expect("text grows");
             identity = Some(issued);
         }
         let mut tokens = None;
@@ -93,6 +112,10 @@ impl Registry {
     /// `localhost:PORT`, the registry part of a reference.
     pub(crate) fn host(&self) -> String {
         format!("localhost:{}", self.port)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// A reference in this registry.
@@ -124,7 +147,12 @@ impl Registry {
     pub(crate) fn requests(&self) -> Vec<Request> {
         static MARKS: AtomicU32 = AtomicU32::new(0);
         let mark = format!("/end-of-list-{}", MARKS.fetch_add(1, Ordering::Relaxed));
-        must(program("curl", self.folder.path()).args(["-sk", "-o", "/dev/null", &format!("{}{mark}", self.url())]));
+        let mut command = program("curl", self.folder.path());
+        let certificate = self.folder.path().join("trust/client.cert");
+        if certificate.exists() {
+            command.arg("--cert").arg(&certificate).arg("--key").arg(certificate.with_extension("key"));
+        }
+        must(command.args(["-sk", "-o", "/dev/null", &format!("{}{mark}", self.url())]));
         let lines = wait_for("the registry's access log", 10, || {
             let text = self.process.out();
             text.contains(&format!("{mark} ")).then_some(text)

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType};
 
+/// Names that a test can lead to this machine, by a proxy or a name server of its own.
+pub(crate) const NAMES: [&str; 2] = ["ghcr.io", "registry.acme.test"];
+
 /// An authority that no system trusts.
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
@@ -35,14 +38,26 @@ impl Authority {
         path
     }
 
-    /// Issues a certificate for this machine's loopback names.
+    /// Issues a certificate for this machine's loopback names and for those that tests lead here.
     pub(crate) fn issue(&self, folder: &Path) -> Identity {
-        let key = KeyPair::generate().expect("a key can be made");
-        let mut parameters = CertificateParams::new(vec!["localhost".to_owned()]).expect("localhost is a name");
+        let names = ["localhost".to_owned()].into_iter().chain(NAMES.map(str::to_owned));
+        let mut parameters = CertificateParams::new(names.collect::<Vec<_>>()).expect("they are names");
         parameters.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
         parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        self.sign(&parameters, Identity { certificate: folder.join("server.crt"), key: folder.join("server.key") })
+    }
+
+    /// Issues a certificate for a client, with the names that Docker's and skopeo's folders of certificates use.
+    pub(crate) fn issue_client(&self, folder: &Path) -> Identity {
+        let mut parameters = CertificateParams::default();
+        parameters.distinguished_name.push(DnType::CommonName, "ci");
+        parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        self.sign(&parameters, Identity { certificate: folder.join("client.cert"), key: folder.join("client.key") })
+    }
+
+    fn sign(&self, parameters: &CertificateParams, identity: Identity) -> Identity {
+        let key = KeyPair::generate().expect("a key can be made");
         let certificate = parameters.signed_by(&key, &self.issuer).expect("the authority signs");
-        let identity = Identity { certificate: folder.join("server.crt"), key: folder.join("server.key") };
         std::fs::write(&identity.certificate, certificate.pem()).expect("the folder is writable");
         std::fs::write(&identity.key, key.serialize_pem()).expect("the folder is writable");
         identity
