@@ -13,6 +13,7 @@ mod laboratory;
 mod memory;
 mod planting;
 mod pushing;
+mod read_back;
 mod scanners;
 mod scanning;
 mod ship;

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use tempfile::tempdir;
 
-use crate::common::command::must;
+use crate::common::command::{must, program, run};
 use crate::common::decoy::{Address, Decoy};
 use crate::common::honeycrate::{Honeycrate, SERVICE, list};
 use crate::common::images::Image;
 use crate::common::registry::{Auth, Registry};
 use crate::common::thief::Loot;
+use crate::common::tls::Authority;
 use crate::common::{skopeo, thief};
 
 /// The kinds of bait that lie in files, each of which leads to a face of the decoy.
@@ -93,6 +94,38 @@ fn every_kind_of_bait_leads_into_the_trap() {
         assert_eq!(alerts.len(), number + 1, "{kind}: {}", answer.all());
         assert_eq!(member(&alerts[number], "kind"), Some(&(*kind).into()), "{}", alerts[number]);
         assert_eq!(member(&alerts[number], "surface"), Some(&"file".into()));
+    }
+}
+
+#[test]
+fn over_tls_a_login_is_caught_behind_a_certificate_given_or_self_made() {
+    const NAME: &str = "registry.acme.test";
+    let folder = tempdir().expect("scratch");
+    let authority = Authority::new();
+    let (ca, identity) = (authority.write(folder.path()), authority.issue(folder.path()));
+    let [chain, key] = [&identity.certificate, &identity.key].map(|path| path.display().to_string());
+    for given in [true, false] {
+        let (owner, registry, address) = (Honeycrate::new(), Registry::plain(Auth::None), Address::new());
+        let (_, loot) = steal(&owner, &registry, "acme/shop:1", &address);
+        let arguments = if given { vec!["--cert", &chain, "--cert-key", &key] } else { Vec::new() };
+        let decoy = Decoy::start_as(&owner, &address, &format!("{NAME}:8080"), &arguments);
+        let bait = loot.iter().find(|loot| loot.surface == "file").expect("a bait");
+        let curl = |path: &str, more: &[&str]| {
+            let mut command = program("curl", folder.path());
+            command.args(["-s", "-i", "--resolve", &format!("{NAME}:8080:{}", address.ip()), &format!("https://{NAME}:8080{path}")]).args(more);
+            run(&mut command)
+        };
+        let trust = ["--cacert", ca.to_str().expect("a plain path")];
+        assert_eq!(curl("/v2/", &trust).code, if given { 0 } else { 60 }, "only the given certificate is believed");
+        let challenge = curl("/v2/", &["-k"]).out();
+        let line = challenge.lines().find(|line| line.to_lowercase().starts_with("www-authenticate:")).expect("a challenge");
+        assert!(challenge.starts_with("HTTP/1.1 401") && line.contains("Bearer realm=\"https://"), "{challenge}");
+        let pair = format!("{}:{}", bait.user, bait.secret);
+        let answer = curl("/backup/", &["-k", "-u", &pair]).out();
+        assert!(answer.starts_with("HTTP/1.1 403") || answer.starts_with("HTTP/1.1 401"), "{answer}");
+        let alerts = decoy.alerts(1);
+        assert_eq!((alerts.len(), member(&alerts[0], "surface")), (1, Some(&"file".into())), "{alerts:?}");
+        assert!(alerts[0]["visitor"]["user_agent"].as_str().is_some_and(|agent| agent.starts_with("curl/")), "{}", alerts[0]);
     }
 }
 

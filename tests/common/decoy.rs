@@ -29,6 +29,11 @@ impl Address {
         Self(format!("127.{}.{}.{}", high.max(1), low, LAST.fetch_add(1, Ordering::Relaxed)))
     }
 
+    /// The bare address.
+    pub(crate) fn ip(&self) -> &str {
+        &self.0
+    }
+
     /// The value for `--decoy`.
     pub(crate) fn host(&self) -> String {
         format!("http://{}:{PORT}", self.0)
@@ -38,11 +43,16 @@ impl Address {
 impl Decoy {
     /// Starts the decoy of somebody who planted bait that leads to `address`.
     pub(crate) fn start(owner: &Honeycrate, address: &Address) -> Self {
+        Self::start_as(owner, address, &address.host(), &[])
+    }
+
+    /// The same for bait that leads to a name, with more arguments.
+    pub(crate) fn start_as(owner: &Honeycrate, address: &Address, host: &str, more: &[&str]) -> Self {
         let (alerts, ledger) = (owner.home().join("alerts.jsonl"), owner.ledger_path().display().to_string());
         let [web, database] = [PORT, DATABASE_PORT].map(|port| format!("{}:{port}", address.0));
         let file = alerts.display().to_string();
-        let arguments = ["decoy", "--decoy", &address.host(), "--listen", &web, "--postgres", &database, "--alerts", &file, "--ledger", &ledger];
-        let service = Service::start(env!("CARGO_BIN_EXE_honeycrate"), &arguments, owner.home());
+        let arguments = ["decoy", "--decoy", host, "--listen", &web, "--postgres", &database, "--alerts", &file, "--ledger", &ledger];
+        let service = Service::start(env!("CARGO_BIN_EXE_honeycrate"), &[&arguments, more].concat(), owner.home());
         for place in [&web, &database] {
             service.ready("the decoy", |_| std::net::TcpStream::connect(place).ok());
         }
