@@ -22,8 +22,8 @@ pub fn scan_config<'r>(image: &Image, rules: &'r RuleSet, now: i64) -> Vec<Confi
     let config = &image.config;
     let mut scan = ConfigScan { scanner: ContentScanner::new(rules, now), hits: Vec::new() };
     for line in &config.env {
-        let name = line.split('=').next().unwrap_or_default();
-        scan.text(FoundIn::Env, Some(name), line);
+        // A line without a name is all value.
+        scan.text(FoundIn::Env, line.split_once('=').map(|(name, _)| name), line);
     }
     scan.map(FoundIn::Label, &config.labels);
     scan.text(FoundIn::Entrypoint, None, &config.entrypoint.join(" "));

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::io::{self, BufRead};
 use std::ops::Range;
 
-use crate::scan::decode::{Encoding, MAX_RUN, MIN_RUN, STEP, decode_run, next_run};
+use crate::scan::decode::{DEPTH, Encoding, MAX_RUN, MIN_RUN, STEP, decode_run, next_run};
 use crate::scan::finding::{Confidence, Severity};
 use crate::scan::known;
 use crate::scan::matcher::{Hit, Matcher, Source, match_text, settle};
@@ -17,8 +17,6 @@ use crate::secret::value::Secret;
 
 /// Bytes that are read before they are looked at together.
 const CHUNK: usize = 256 << 10;
-/// Covers that are lifted one below the other: base64 in base64.
-const DEPTH: usize = 2;
 /// Hits that wait for what follows; more than that are settled as they are.
 const MAX_WAITING: usize = 10_000;
 /// Distinct hits of one stream that are remembered so that none is told twice.

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use crate::scan::structure::decode_base64;
 
+/// Covers that are lifted one below the other: base64 in base64.
+pub const DEPTH: usize = 2;
 /// The shortest run of base64 characters that is looked into.
 pub const MIN_RUN: usize = 24;
 /// Longer runs are decoded in pieces of this many characters.

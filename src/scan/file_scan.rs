@@ -11,6 +11,7 @@ use crate::scan::content::{ContentHit, ContentScanner};
 use crate::scan::finding::{Finding, FoundIn, State};
 use crate::scan::image_scan::{Coverage, ScanOptions};
 use crate::scan::places::{Place, Places, Sighting};
+use crate::scan::redact::redact_text;
 use crate::scan::rule_set::RuleSet;
 use crate::secret::value::Secret;
 
@@ -60,7 +61,7 @@ pub fn scan_path(target: &Path, rules: &RuleSet, is_own: &(dyn Fn(&Secret) -> bo
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     });
-    Ok(gather(parts, not_scanned))
+    Ok(gather(parts, not_scanned, rules, options))
 }
 
 /// Scans a stream; `name` is what findings call it.
@@ -76,7 +77,7 @@ pub fn scan_reader(
 ) -> io::Result<FileScan> {
     let mut part = Part::default();
     part.scan(name, data, &mut ContentScanner::new(rules, options.now), is_own)?;
-    Ok(gather(vec![part], Vec::new()))
+    Ok(gather(vec![part], Vec::new(), rules, options))
 }
 
 /// What one thread has seen.
@@ -110,7 +111,7 @@ impl Part {
     }
 }
 
-fn gather(parts: Vec<Part>, not_scanned: Vec<String>) -> FileScan {
+fn gather(parts: Vec<Part>, not_scanned: Vec<String>, rules: &RuleSet, options: &ScanOptions) -> FileScan {
     let mut coverage = Coverage { not_scanned, ..Coverage::default() };
     let mut places = Places::default();
     let mut own = BTreeSet::new();
@@ -120,6 +121,7 @@ fn gather(parts: Vec<Part>, not_scanned: Vec<String>) -> FileScan {
         coverage.not_scanned.extend(part.not_scanned);
         own.extend(part.own);
         for (name, sighting) in part.sightings {
+            let name = redact_text(&name, rules, options.now);
             places.add(&sighting, Place { surface: FoundIn::File, path: Some(name), layer: None, state: State::Live, platform: None });
         }
     }

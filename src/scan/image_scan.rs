@@ -115,7 +115,7 @@ pub fn scan_stored(
     if let Root::Index { index, children } = &stored.root {
         let lines = children.iter().map(|child| &child.descriptor.annotations);
         for annotations in lines.chain([&index.annotations]) {
-            place_config(scan_annotations(annotations, rules, options.now), None, &own, &mut places);
+            shared.place_config(scan_annotations(annotations, rules, options.now), None, &mut places);
         }
     }
     shared.scan_artifacts(stored, &mut coverage, &mut places)?;
@@ -236,12 +236,23 @@ impl Shared<'_> {
         Ok(ScannedLayer { listing: Arc::new(listing), sightings, files, bytes: uncompressed_size, anomalies, overflow })
     }
 
+    /// Notes the places of what stands in documents. A name may be a secret itself, or hold one.
+    fn place_config(&self, hits: Vec<ConfigHit<'_>>, platform: Option<&str>, places: &mut Places) {
+        for ConfigHit { surface, name, hit } in hits {
+            if !self.own.takes(&hit) {
+                let platform = platform.map(str::to_owned);
+                let path = name.map(|name| redact_text(&name, self.rules, self.options.now));
+                places.add(&Sighting::of(&hit), Place { surface, path, layer: None, state: State::Live, platform });
+            }
+        }
+    }
+
     /// Attestations and the like: their blobs are scanned as they are.
     fn scan_artifacts(&self, stored: &StoredImage, coverage: &mut Coverage, places: &mut Places) -> Result<(), ImageError> {
         let mut seen = BTreeSet::new();
         let mut scanner = ContentScanner::new(self.rules, self.options.now);
         for manifest in stored.artifacts() {
-            place_config(scan_annotations(&manifest.annotations, self.rules, self.options.now), None, self.own, places);
+            self.place_config(scan_annotations(&manifest.annotations, self.rules, self.options.now), None, places);
             for blob in blobs_of(manifest).filter(|blob| seen.insert(blob.digest.clone())) {
                 let mut sightings = Vec::new();
                 coverage.bytes += scan_blob(self.blobs, blob, &mut scanner, &mut |hit| {
@@ -250,7 +261,8 @@ impl Shared<'_> {
                     }
                 })?;
                 for sighting in sightings {
-                    let path = Some(blob.annotations.get("in-toto.io/predicate-type").cloned().unwrap_or_else(|| blob.digest.to_string()));
+                    let kind = blob.annotations.get("in-toto.io/predicate-type").map(|kind| redact_text(kind, self.rules, self.options.now));
+                    let path = Some(kind.unwrap_or_else(|| blob.digest.to_string()));
                     places.add(&sighting, Place { surface: FoundIn::Artifact, path, layer: None, state: State::Live, platform: None });
                 }
             }
@@ -314,23 +326,14 @@ fn place_image(image: &Image, platform: Option<&str>, layers: &BTreeMap<Digest, 
                 Fate::Deleted { .. } => State::Deleted,
                 Fate::Overwritten { .. } => State::Overwritten,
             };
-            let path = String::from_utf8_lossy(path).into_owned();
+            let path = redact_text(&String::from_utf8_lossy(path), shared.rules, shared.options.now);
             let path = Some(if *stray { format!("({path})") } else { path });
             let layer = LayerPlace { index, digest: layer.digest.clone(), diff_id: diff_id.clone(), instruction: instruction.clone() };
             let platform = platform.map(str::to_owned);
             places.add(sighting, Place { surface: FoundIn::File, path, layer: Some(layer), state, platform });
         }
     }
-    place_config(scan_config(image, shared.rules, shared.options.now), platform, shared.own, places);
-}
-
-fn place_config(hits: Vec<ConfigHit<'_>>, platform: Option<&str>, own: &OwnBait<'_>, places: &mut Places) {
-    for ConfigHit { surface, name, hit } in hits {
-        if !own.takes(&hit) {
-            let platform = platform.map(str::to_owned);
-            places.add(&Sighting::of(&hit), Place { surface, path: name, layer: None, state: State::Live, platform });
-        }
-    }
+    shared.place_config(scan_config(image, shared.rules, shared.options.now), platform, places);
 }
 
 fn blobs_of(manifest: &Manifest) -> impl Iterator<Item = &Descriptor> {
@@ -487,6 +490,25 @@ mod tests {
         let root = memory.image(&[vec![file("root/.aws/credentials", &pair)]], "", "amd64");
         let own = scan(&memory.open(&root), &|secret| secret.expose().starts_with("AKIA"));
         assert_eq!((own.findings.len(), own.own_bait), (0, 1));
+    }
+
+    #[test]
+    fn a_secret_in_a_name_is_hidden_where_the_place_is_told() {
+        let mut memory = Memory::default();
+        let (gem, github) = (example("rubygems-api-key"), example("github-personal-token"));
+        let values =
+            [gem.as_str(), github.as_str()].map(|line| line.rsplit([' ', '=', '"']).find(|word| word.len() > 20).expect("a token").to_owned());
+        let config = format!(r#""config":{{"Env":["{0}"],"Labels":{{"{1}":"x"}}}},"#, values[0], values[1]);
+        let root = memory.image(&[vec![file(&format!("app/{}/note", values[0]), &example("npm-access-token"))]], &config, "amd64");
+        let scan = scan(&memory.open(&root), &|_| false);
+        let told: Vec<FoundIn> = scan.findings.iter().map(|finding| finding.surface).collect();
+        for surface in [FoundIn::File, FoundIn::Env, FoundIn::Label] {
+            assert!(told.contains(&surface), "{surface} is not in {told:?}");
+        }
+        let text = serde_json::to_string(&scan.findings).expect("serialises");
+        for value in values {
+            assert!(!text.contains(&value), "{text}");
+        }
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! Samples of secrets that cannot be turned back, and texts without their secrets.
 
+use std::ops::Range;
+
+use crate::scan::decode::{DEPTH, decode_run, next_run};
 use crate::scan::matcher::{Hit, Source, match_text, settle};
 use crate::scan::rule_set::RuleSet;
 
@@ -16,28 +19,52 @@ pub fn sample(hit: &Hit<'_>) -> String {
     }
 }
 
-/// The text with every secret in it replaced by its sample: build steps are shown this way.
+/// The text with every secret in it replaced by its sample, and with it what would give one when decoded: build steps, names and paths
+/// are shown this way.
 #[must_use]
 pub fn redact_text(text: &str, rules: &RuleSet, now: i64) -> String {
+    let bytes = text.as_bytes();
+    let source = Source { path: b"", quiet: false, now };
+    let mut hidden: Vec<(Range<usize>, String)> = Vec::new();
+    for hit in settle(match_text(rules, bytes, &source)) {
+        // A pair of key id and secret is hidden as one.
+        hidden.push((usize::try_from(hit.covers.start).unwrap_or(0)..usize::try_from(hit.covers.end).unwrap_or(0), sample(&hit)));
+    }
+    for run in runs(bytes).filter(|run| decode_run(&bytes[run.clone()]).is_some_and(|text| holds_secret(rules, &text, &source, 1))) {
+        let length = run.len();
+        hidden.push((run, format!("({length} characters)")));
+    }
+    hidden.sort_by_key(|(range, _)| range.start);
+
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
-    for hit in settle(match_text(rules, text.as_bytes(), &Source { path: b"", quiet: false, now })) {
-        // A pair of key id and secret is hidden as one.
-        let range = usize::try_from(hit.covers.start).unwrap_or(0)..usize::try_from(hit.covers.end).unwrap_or(0);
-        if range.start < done {
-            continue;
+    for (range, sample) in hidden {
+        if range.start >= done {
+            out.push_str(&String::from_utf8_lossy(&bytes[done..range.start]));
+            out.push_str(&sample);
         }
-        out.push_str(&String::from_utf8_lossy(&text.as_bytes()[done..range.start]));
-        out.push_str(&sample(&hit));
-        done = range.end;
+        done = done.max(range.end);
     }
-    out.push_str(&String::from_utf8_lossy(&text.as_bytes()[done..]));
+    out.push_str(&String::from_utf8_lossy(&bytes[done..]));
     out
+}
+
+/// Whether the scanner would find a secret in a decoded text, or under a further cover in it.
+fn holds_secret(rules: &RuleSet, text: &[u8], source: &Source<'_>, depth: usize) -> bool {
+    let below = |run: Range<usize>| decode_run(&text[run]).is_some_and(|inner| holds_secret(rules, &inner, source, depth + 1));
+    !match_text(rules, text, source).is_empty() || depth < DEPTH && runs(text).any(below)
+}
+
+fn runs(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    std::iter::successors(next_run(text, 0), |run| next_run(text, run.end))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scan::decode::MIN_RUN;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
 
     #[test]
     fn a_build_step_is_shown_without_its_secrets() {
@@ -46,5 +73,19 @@ mod tests {
         let shown = redact_text(&step, RuleSet::builtin(), 0);
         assert_eq!(shown, "RUN |1 KEY=rubygems_… (57 characters) /bin/sh -c gem push && PASSWORD=(10 characters) ./deploy # buildkit");
         assert_eq!(redact_text("COPY . /app", RuleSet::builtin(), 0), "COPY . /app");
+    }
+
+    #[test]
+    fn an_encoded_secret_in_a_build_step_is_hidden_as_well() {
+        let token = RuleSet::builtin().get("rubygems-api-key").expect("a rule").examples[0].rsplit(' ').next().expect("a token");
+        let once = STANDARD.encode(format!("key: {token}"));
+        let twice = STANDARD.encode(format!("again: {once}"));
+        for covered in [&once, &twice] {
+            let shown = redact_text(&format!("RUN echo {covered} | base64 -d > key"), RuleSet::builtin(), 0);
+            assert!(!shown.contains(&covered[..MIN_RUN]), "{shown}");
+            assert!(shown.starts_with("RUN echo (") && shown.ends_with(" | base64 -d > key"), "{shown}");
+        }
+        let harmless = format!("RUN echo {} > page", STANDARD.encode("nothing but a long and harmless sentence"));
+        assert_eq!(redact_text(&harmless, RuleSet::builtin(), 0), harmless);
     }
 }
