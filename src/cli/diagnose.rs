@@ -1,6 +1,7 @@
 //! Errors as people read them: what failed and why, then what to do, and an exit code.
 
 use std::fmt;
+use std::io::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
@@ -52,11 +53,12 @@ impl Failure {
     pub fn print(&self) {
         let error = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
         let help = Style::new().bold().fg_color(Some(AnsiColor::Cyan.into()));
-        anstream::eprintln!("{error}error{error:#}: {}", harmless(&self.what));
+        let mut text = format!("{error}error{error:#}: {}\n", harmless(&self.what));
         if let Some(hint) = &self.hint {
-            anstream::eprintln!("{help} help{help:#}: {}", harmless(hint));
+            text += &format!("{help} help{help:#}: {}\n", harmless(hint));
         }
-        anstream::eprintln!("       see `honeycrate explain exit-{}`", self.exit.code());
+        // Where even this cannot be printed, the exit code tells it alone.
+        let _ = writeln!(anstream::stderr(), "{text}       see `honeycrate explain exit-{}`", self.exit.code());
     }
 }
 
@@ -84,7 +86,21 @@ impl From<ConfigError> for Failure {
     }
 }
 
-/// Lines stay lines, one below the other; nothing else in them is obeyed by a terminal.
+/// Lines stay lines, one below the other; nothing else in them is obeyed by a terminal, and none begins a command to GitHub's runner.
 fn harmless(text: &str) -> String {
-    text.lines().map(prose).collect::<Vec<_>>().join("\n       ")
+    let lines = text.lines().map(|line| match line.trim_start().strip_prefix("::") {
+        Some(rest) => format!("\\u{{3a}}:{}", prose(rest)),
+        None => prose(line),
+    });
+    lines.collect::<Vec<_>>().join("\n       ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_that_quotes_an_image_gives_no_commands() {
+        assert_eq!(harmless("no tag `a\n ::error::b\u{1b}[2J`"), "no tag `a\n       \\u{3a}:error::b\\u{1b}[2J`");
+    }
 }

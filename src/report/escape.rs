@@ -57,6 +57,26 @@ pub fn web_address(text: &str) -> Option<&str> {
     (text.starts_with("https://") || text.starts_with("http://")).then_some(text).filter(|text| text.bytes().all(harmless) && text.len() < 2000)
 }
 
+/// A JSON document that a terminal and the log of a job can show: everything that they would obey stands as an escape, which a reader of
+/// JSON turns back.
+#[must_use]
+pub fn json(document: &str) -> String {
+    // Outside of strings JSON has none of these, so the text can be gone through as it is.
+    let mut safe = String::with_capacity(document.len());
+    for letter in document.chars() {
+        match letter {
+            '[' if safe.ends_with("##") => safe.push_str("\\u005b"),
+            '\n' => safe.push(letter),
+            letter if is_invisible(letter) => {
+                let mut units = [0; 2];
+                letter.encode_utf16(&mut units).iter().for_each(|unit| _ = write!(safe, "\\u{unit:04x}"));
+            }
+            letter => safe.push(letter),
+        }
+    }
+    safe
+}
+
 fn one_line(text: &str, most: usize) -> String {
     let mut safe = String::with_capacity(text.len().min(most));
     for (at, letter) in text.chars().enumerate() {
@@ -68,6 +88,8 @@ fn one_line(text: &str, most: usize) -> String {
             '\n' => safe.push_str("\\n"),
             '\r' => safe.push_str("\\r"),
             '\t' => safe.push_str("\\t"),
+            // Wherever it stands in a line, this begins a command to GitHub's runner (actions/runner, ActionCommand.cs).
+            '[' if safe.ends_with("##") => safe.push_str("\\u{5b}"),
             letter if is_invisible(letter) => _ = write!(safe, "\\u{{{:x}}}", u32::from(letter)),
             letter => safe.push(letter),
         }
@@ -89,6 +111,15 @@ mod tests {
     fn a_terminal_is_given_no_commands() {
         assert_eq!(line("a\u{1b}[31mb\n\u{202e}c\u{9b}d"), "a\\u{1b}[31mb\\n\\u{202e}c\\u{9b}d");
         assert_eq!(line(&"x".repeat(1000)).chars().count(), 241);
+    }
+
+    #[test]
+    fn a_runner_is_given_no_commands() {
+        assert_eq!(line("x ##[error]y"), "x ##\\u{5b}error]y");
+        let document = serde_json::json!({ "name": "\u{202e}a\u{9b}b\u{e0001}##[add-mask]c", "list": [1] });
+        let text = json(&serde_json::to_string_pretty(&document).expect("serialises"));
+        assert!(text.is_ascii() && !text.contains("##["), "{text}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).expect("still JSON"), document);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use crate::report::escape;
 use crate::report::formats::contract::{Format, Style};
 use crate::report::run_report::RunReport;
 
@@ -18,8 +19,7 @@ impl Format for Json {
     }
 
     fn write(&self, report: &RunReport, out: &mut dyn Write, _: Style) -> io::Result<()> {
-        serde_json::to_writer_pretty(&mut *out, report)?;
-        out.write_all(b"\n")
+        writeln!(out, "{}", escape::json(&serde_json::to_string_pretty(report)?))
     }
 }
 

@@ -27,8 +27,7 @@ impl Format for Sarif {
     }
 
     fn write(&self, report: &RunReport, out: &mut dyn Write, _: Style) -> io::Result<()> {
-        serde_json::to_writer_pretty(&mut *out, &document(report))?;
-        out.write_all(b"\n")
+        writeln!(out, "{}", escape::json(&serde_json::to_string_pretty(&document(report))?))
     }
 }
 
