@@ -92,3 +92,16 @@ fn help_needs_neither_home_nor_writable_folder() {
     let ran = run(honeycrate.command(&["ship", "--help"]).env_clear().env("PATH", PATH).current_dir("/proc"));
     assert!(ran.code == 0 && ran.out().contains("--to"), "{}", ran.all());
 }
+
+#[test]
+fn a_full_disk_under_stdout_is_no_bug_and_a_closed_pipe_no_failure() {
+    let honeycrate = Honeycrate::stranger();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+    let ran = honeycrate.command(&["explain"]).stdout(full).output().expect("runs");
+    assert_eq!(ran.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&ran.stderr).contains("cannot print to stdout"), "{}", String::from_utf8_lossy(&ran.stderr));
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let ran = honeycrate.command(&["explain"]).stdout(writer).output().expect("runs");
+    assert_eq!((ran.status.code(), String::from_utf8_lossy(&ran.stderr).as_ref()), (Some(0), ""));
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tempfile::tempdir;
 
-use crate::common::command::run;
+use crate::common::command::{must, program, run};
 use crate::common::honeycrate::{Honeycrate, SERVICE, list};
 use crate::common::images::{Image, github_token};
 use crate::common::registry::{Auth, Registry};
@@ -99,4 +99,33 @@ fn a_report_is_rendered_again_in_every_format_without_the_secret() {
     }
     let explained = honeycrate.run(&["explain", &rule]);
     assert!(explained.code == 0 && explained.out().contains(&rule), "{}", explained.all());
+}
+
+#[test]
+fn a_public_job_is_shown_no_plan() {
+    let (honeycrate, registry, layout) = (Honeycrate::new(), Registry::plain(Auth::None), tempdir().expect("scratch"));
+    let source = Image::shop().write(layout.path());
+    for (disclosure, shown) in [("findings", false), ("placements", true)] {
+        let ran = run(honeycrate.ship(&source, &registry, "acme/shop:1").arg("--dry-run").env("HONEYCRATE_DISCLOSURE", disclosure));
+        assert_eq!(ran.code, 0, "{}", ran.all());
+        assert_eq!(ran.all().contains("leads to"), shown, "{disclosure}: {}", ran.all());
+        assert_eq!(ran.all().contains("buried"), shown, "{disclosure}: {}", ran.all());
+    }
+}
+
+#[test]
+fn a_report_goes_into_a_pipe_and_leaves_it_there() {
+    use std::os::unix::fs::FileTypeExt as _;
+    let (honeycrate, folder) = (Honeycrate::stranger(), tempdir().expect("scratch"));
+    let source = Image::shop().write(folder.path());
+    let pipe = folder.path().join("pipe");
+    must(program("mkfifo", folder.path()).arg(&pipe));
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::read_to_string(pipe)
+    });
+    let ran = run(honeycrate.command(&["scan", &source, "--report"]).arg(&pipe));
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    assert!(pipe.metadata().expect("still there").file_type().is_fifo());
+    assert!(reader.join().expect("no panic").expect("readable").contains("honeycrate/run/v1"));
 }

@@ -1,5 +1,7 @@
 //! The way through a command: from arguments to an exit code.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -15,6 +17,7 @@ use crate::net::client::install_crypto;
 pub fn main() -> ExitCode {
     // A core dump or a debugger of the same user would show keys and tokens. Where the kernel refuses, we go on as every program does.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    tell_panics_by_place();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -26,14 +29,43 @@ pub fn main() -> ExitCode {
     };
     setup::colours(cli.global.color);
     install_crypto();
-    let exit = match run(&cli.command, &cli.global) {
-        Ok(exit) => exit,
-        Err(failure) => {
+    ending(|| run(&cli.command, &cli.global)).code().into()
+}
+
+/// The exit of a command, whose error is told. A panic that got this far is a bug, and ends as one.
+fn ending(command: impl FnOnce() -> Result<Exit, Failure>) -> Exit {
+    match catch_unwind(AssertUnwindSafe(command)) {
+        Ok(Ok(exit)) => exit,
+        Ok(Err(failure)) => {
             failure.print();
             failure.exit
         }
-    };
-    exit.code().into()
+        // Told by the hook, where it happened.
+        Err(panic) => match unprinted(&*panic) {
+            Some(why) if why.contains("Broken pipe") => Exit::Passed,
+            Some(_) => Exit::Usage,
+            None => Exit::Bug,
+        },
+    }
+}
+
+/// Why a line could not be printed, if that is what a panic is about: the printing macros have no other way to tell it.
+fn unprinted(panic: &(dyn Any + Send)) -> Option<&str> {
+    panic.downcast_ref::<String>()?.strip_prefix("failed printing to ")
+}
+
+/// A panic is told by its place alone: its text may quote what was being read, a secret for example.
+fn tell_panics_by_place() {
+    std::panic::set_hook(Box::new(|panic| {
+        match unprinted(panic.payload()) {
+            // A reader that has seen enough is no failure.
+            Some(why) if why.contains("Broken pipe") => return,
+            Some(why) => return Failure::usage(format!("cannot print to {why}"), "").print(),
+            None => {}
+        }
+        let place = panic.location().map_or_else(String::new, |place| format!(" at {}:{}", place.file(), place.line()));
+        Failure::bug(format!("honeycrate met a case that it does not know{place}")).print();
+    }));
 }
 
 fn run(command: &Command, global: &Global) -> Result<Exit, Failure> {
@@ -56,4 +88,19 @@ fn run(command: &Command, global: &Global) -> Result<Exit, Failure> {
             Command::Explain { id } => explain::explain(id.as_deref()),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::panic_any;
+
+    #[test]
+    fn a_panic_ends_as_a_bug() {
+        assert_eq!(ending(|| panic!("a case that nobody thought of")), Exit::Bug);
+        assert_eq!(ending(|| panic_any("failed printing to stdout: No space left on device".to_owned())), Exit::Usage);
+        assert_eq!(ending(|| panic_any("failed printing to stdout: Broken pipe".to_owned())), Exit::Passed);
+        assert_eq!(ending(|| Ok(Exit::Denied)), Exit::Denied);
+        assert_eq!(ending(|| Err(Failure::usage("no", ""))), Exit::Usage);
+    }
 }

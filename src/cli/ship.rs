@@ -1,6 +1,6 @@
 //! `ship`, `scan`, `plant` and `push`: one journey, with more or fewer stages.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::provider::contract::Provider as _;
 use crate::provider::embedded::Embedded;
 use crate::report::disclosure::Disclosure;
 use crate::report::error::ReportError;
-use crate::report::escape::line;
+use crate::report::escape::{json, line};
 use crate::report::formats::contract::Style;
 use crate::report::render::render;
 use crate::report::run_report::{Outcome, RunReport};
@@ -151,11 +151,13 @@ fn planting(setup: &Setup, destinations: &[Location]) -> Result<Planting, Failur
 async fn go(setup: &Setup, journey: &Journey, judging: &Judging, registries: &Registries) -> Result<Exit, Failure> {
     let (session, _scratch) = setup.session(registries)?;
     let arrival = travel(&session, journey).await;
-    if journey.dry_run && arrival.error.is_none() && setup.disclosure() == Disclosure::Findings {
-        anstream::println!("the plan is not printed here: this job's log can be read by others than the owner");
-    } else if journey.dry_run && arrival.error.is_none() {
-        for plan in &arrival.plans {
-            anstream::println!("{}", plan_text(plan));
+    if journey.dry_run && arrival.error.is_none() {
+        if setup.disclosure() == Disclosure::Placements {
+            for plan in &arrival.plans {
+                anstream::println!("{}", plan_text(plan));
+            }
+        } else {
+            anstream::eprintln!("the plan is withheld, because this output may be read by others: run it where only you can read it");
         }
     }
     note::leave(setup, &arrival.report, judging.comment).await;
@@ -195,10 +197,14 @@ pub fn print(report: &RunReport, format: &str, disclosure: Disclosure) -> Result
 fn write_report(report: &RunReport, path: &Path) -> Result<(), Failure> {
     let failed =
         |cause: std::io::Error| Failure::usage(format!("cannot write the report {}: {cause}", path.display()), "choose another place with --report");
+    let text = json(&serde_json::to_string_pretty(report).map_err(|error| failed(error.into()))?) + "\n";
+    // A device or a pipe is written to; renaming would put a file in its place.
+    if path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+        return OpenOptions::new().write(true).open(path).and_then(|mut device| device.write_all(text.as_bytes())).map_err(failed);
+    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    serde_json::to_writer_pretty(&mut file, report).map_err(|error| failed(error.into()))?;
-    file.write_all(b"\n").map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
     Ok(())
 }
