@@ -7,6 +7,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
+
 use crate::image::blobs::{Blobs, copy_verified};
 use crate::image::error::ImageError;
 use crate::image::stored::StoredImage;
@@ -51,8 +53,7 @@ impl Layout {
 
 impl Blobs for Layout {
     fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, ImageError> {
-        let path = self.directory.join(blob_path(&descriptor.digest));
-        match File::open(path) {
+        match open_file(&self.directory.join(blob_path(&descriptor.digest))) {
             Ok(file) => Ok(Box::new(file)),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Err(ImageError::Missing { what: format!("blob {}", descriptor.digest) }),
             Err(cause) => Err(ImageError::Read { what: format!("blob {}", descriptor.digest), cause }),
@@ -65,10 +66,10 @@ impl Blobs for Layout {
 /// # Errors
 /// When a blob is damaged or a file cannot be written; the index is then as before.
 pub fn write_layout(directory: &Path, tag: Option<&str>, stored: &StoredImage) -> Result<(), ImageError> {
-    let old = match fs::read(directory.join("index.json")) {
+    let old = match read_small(&directory.join("index.json")) {
         Ok(bytes) => Some(parse_index(&bytes)?),
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
-        Err(cause) => return Err(ImageError::Read { what: "index.json".to_owned(), cause }),
+        Err(ImageError::Read { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
     };
     for blob in stored.blobs_to_store() {
         if !holds(directory, &blob) {
@@ -146,17 +147,24 @@ pub fn tagged(root: Descriptor, tag: Option<&str>) -> Descriptor {
     }
 }
 
+/// Opens a regular file, and nothing that could make a reader wait or never end: a layout may come from anywhere.
+fn open_file(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")) }
+}
+
 fn read_small(path: &Path) -> Result<Vec<u8>, ImageError> {
     let what = path.display().to_string();
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_DOCUMENT + 1).read_to_end(&mut bytes));
+    let read = open_file(path).and_then(|file| file.take(MAX_DOCUMENT + 1).read_to_end(&mut bytes));
     read.map_err(|cause| ImageError::Read { what: what.clone(), cause })?;
     if bytes.len() as u64 > MAX_DOCUMENT { Err(ImageError::Limit { what, limit: format!("{MAX_DOCUMENT} bytes") }) } else { Ok(bytes) }
 }
 
 /// Whether the blob is there already, and whole.
 fn holds(directory: &Path, blob: &Descriptor) -> bool {
-    let Ok(file) = File::open(directory.join(blob_path(&blob.digest))) else { return false };
+    let Ok(file) = open_file(&directory.join(blob_path(&blob.digest))) else { return false };
     if file.metadata().map_or(true, |metadata| metadata.len() != blob.size) {
         return false;
     }
@@ -182,6 +190,10 @@ fn place(directory: &Path, name: &str, write: impl FnOnce(&mut dyn Write) -> Res
 /// Writes a file beside its place and moves it there when it is complete.
 pub(crate) fn write_atomically(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<(), ImageError>) -> Result<(), ImageError> {
     let failed = |cause| ImageError::Write { what: path.display().to_string(), cause };
+    // Renaming would put a file in the place of a device.
+    if path.metadata().is_ok_and(|there| !there.is_file()) {
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "there is something else than a file")));
+    }
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(parent).map_err(failed)?;
     write(file.as_file_mut())?;
@@ -242,5 +254,27 @@ mod tests {
         assert!(!second.join("index.json").exists());
         write_layout(&first, None, &image).unwrap();
         assert_ne!(fs::read(&layer).unwrap(), bytes);
+    }
+
+    #[test]
+    fn nothing_but_files_is_read_or_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("layout");
+        let image = an_image(media_type::OCI_MANIFEST);
+        write_layout(&path, None, &image).unwrap();
+        let layer = &image.images().next().unwrap().manifest.layers[0];
+        let place = path.join(blob_path(&layer.digest));
+        for there in ["/dev/zero", "a pipe", "a folder"] {
+            fs::remove_file(&place).unwrap();
+            match there {
+                "a pipe" => rustix::fs::mknodat(rustix::fs::CWD, &place, rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap(),
+                "a folder" => fs::create_dir(&place).unwrap(),
+                device => std::os::unix::fs::symlink(device, &place).unwrap(),
+            }
+            let error = Layout::open(&path).unwrap().open(layer).err().expect("refused");
+            assert!(error.to_string().contains("it is not a regular file"), "{there}: {error}");
+        }
+        let error = write_atomically(Path::new("/dev/null"), |_| Ok(())).unwrap_err();
+        assert!(error.to_string().contains("/dev/null"), "{error}");
     }
 }
