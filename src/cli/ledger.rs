@@ -1,7 +1,8 @@
 //! `honeycrate ledger`: the memory itself.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 
 use crate::cli::args::{Global, Ledger};
 use crate::cli::diagnose::Failure;
@@ -29,7 +30,8 @@ pub fn ledger(command: &Ledger, global: &Global) -> Result<Exit, Failure> {
                 None => store.export(&mut std::io::stdout().lock())?,
                 Some(path) => {
                     let failed = |cause| Failure::usage(format!("cannot write {}: {cause}", path.display()), "check that the folder may be written");
-                    let mut file = File::create_new(path).map_err(failed)?;
+                    // It tells where bait lies.
+                    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
                     store.export(&mut file)?;
                     file.flush().and_then(|()| file.sync_all()).map_err(failed)?;
                 }

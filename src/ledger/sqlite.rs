@@ -68,10 +68,12 @@ impl SqliteStore {
     pub fn open_read_only(path: &Path) -> Result<Self, LedgerError> {
         let file = File::open(path).map_err(|cause| opening(path, &cause))?;
         refuse_other_files(path, file)?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        // Able to write where the file system lets us: what a writer that was killed left half-done is rolled back by the next who comes.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(|error| told(path, PATIENCE, &error))?;
         let store = Self { connection, path: path.to_owned(), patience: PATIENCE };
         store.configure()?;
+        store.connection.execute_batch("PRAGMA query_only = ON").map_err(|error| store.told(&error))?;
         if store.is_blank()? {
             return Err(LedgerError::NotALedger { path: path.to_owned(), why: "it is empty" });
         }
@@ -393,6 +395,30 @@ mod tests {
             assert!((least..=least + 1).contains(&summary.records), "{least} acknowledged, {} there", summary.records);
         }
         assert!(least >= 27, "every round added to the same ledger");
+    }
+
+    #[test]
+    fn a_reader_is_not_kept_out_by_what_a_killed_writer_left() {
+        let scratch = tempfile::tempdir().expect("scratch");
+        let path = scratch.path().join("ledger.sqlite");
+        let mut store = SqliteStore::open(&path).expect("new");
+        store.append("run-1", TIME, failed("first")).expect("appended");
+        store.connection.execute_batch("PRAGMA cache_size = 1").expect("a small cache");
+        let transaction = store.begin().expect("free");
+        let mut head = store.head().expect("readable");
+        for step in 0..300 {
+            let record = head.link("run-2", TIME, failed(&format!("{step}")));
+            store.insert(&record, &chain::line(&record)).expect("inserted");
+            head = Head::from(&record);
+        }
+        let left = scratch.path().join("left.sqlite");
+        std::fs::copy(&path, &left).expect("copied");
+        std::fs::copy(path.with_extension("sqlite-journal"), left.with_extension("sqlite-journal")).expect("there is a journal");
+        drop(transaction);
+        assert!(left.metadata().expect("there").len() > 20_000, "the writer was in the middle");
+        let mut left = SqliteStore::open_read_only(&left).expect("readable");
+        assert_eq!(left.verify().expect("whole").records, 1);
+        assert!(left.append("run-3", TIME, failed("x")).is_err(), "a reader writes nothing");
     }
 
     #[test]
