@@ -13,7 +13,7 @@ use crate::common::command::{must, program, run, run_with_input};
 use crate::common::daemon::{IMAGE, daemon};
 use crate::common::honeycrate::{ENVIRONMENT, Honeycrate, Reported, SERVICE, list};
 use crate::common::images::{Image, github_token, write_index};
-use crate::common::registry::{Auth, Registry};
+use crate::common::registry::{Auth, PASSWORD, Registry, USER};
 use crate::common::thief::Loot;
 use crate::common::{skopeo, thief};
 
@@ -344,4 +344,27 @@ fn the_ledger_tells_the_run_in_order_and_holds_no_token() {
         assert!(!file.windows(secret.len()).any(|window| window == secret), "the ledger holds a token in clear");
         assert!(records.iter().all(|record| !record.to_string().contains(&loot.secret)));
     }
+}
+
+#[test]
+fn a_credential_helper_is_not_given_the_owners_key() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (honeycrate, registry, layout) = (Honeycrate::new(), Registry::plain(Auth::Basic), tempdir().expect("scratch"));
+    let source = Image::shop().write(layout.path());
+    let (helper, seen) = (honeycrate.home().join("docker-credential-spy"), honeycrate.home().join("seen"));
+    let answer = format!(r#"{{"Username":"{USER}","Secret":"{PASSWORD}"}}"#);
+    std::fs::write(&helper, format!("#!/bin/sh\n/usr/bin/env > {}\necho '{answer}'\n", seen.display())).expect("the home is writable");
+    std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).expect("the home is writable");
+    let docker = honeycrate.home().join(".docker");
+    std::fs::create_dir(&docker).expect("the home is writable");
+    std::fs::write(docker.join("config.json"), r#"{"credsStore":"spy"}"#).expect("the home is writable");
+    let made = honeycrate.run(&["key", "new", "--print"]);
+    let key = made.out().trim().to_owned();
+
+    let mut command = honeycrate.command(&["ship", &source, "--to", &registry.reference("acme/shop:1"), "--env", ENVIRONMENT]);
+    command.args(["--service", SERVICE, "--decoy", "http://127.0.0.1:9", "--plain-http", &registry.host()]);
+    let ran = run(command.env("HONEYCRATE_KEY", &key).env("PATH", format!("{}:/usr/bin:/bin", honeycrate.home().display())));
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    let seen = std::fs::read_to_string(seen).expect("the helper was asked");
+    assert!(seen.contains("PATH=") && !seen.contains("HONEYCRATE_KEY") && !seen.contains(&key), "the helper sees the key");
 }

@@ -155,6 +155,7 @@ impl fmt::Debug for Variables {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::credential_helper::WITHHELD;
 
     #[test]
     fn a_credential_is_neither_printed_nor_handed_out_as_text() {
@@ -172,6 +173,13 @@ mod tests {
         let mut variables = Variables::default();
         variables.set(HONEYCRATE_SERVICE, String::new());
         assert_eq!(variables.get(HONEYCRATE_SERVICE), None);
+    }
+
+    #[test]
+    fn every_secret_of_ours_is_kept_from_credential_helpers() {
+        let ours = TABLE.iter().filter(|variable| variable.secret && variable.name.starts_with("HONEYCRATE_"));
+        let ours: std::collections::BTreeSet<&str> = ours.map(|variable| variable.name).collect();
+        assert_eq!(ours, WITHHELD.into_iter().collect());
     }
 
     #[test]

@@ -17,6 +17,9 @@ const TIME_LIMIT: Duration = Duration::from_secs(10);
 /// A helper that says more is not listened to.
 const MAX_ANSWER: u64 = 64 << 10;
 
+/// Our own secrets in the environment, which are no business of a helper's.
+pub const WITHHELD: [&str; 4] = ["HONEYCRATE_KEY", "HONEYCRATE_REGISTRY_PASSWORD", "HONEYCRATE_WEBHOOK_URL", "HONEYCRATE_GITLAB_TOKEN"];
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Answer {
@@ -37,6 +40,7 @@ pub async fn get(name: &str, server: &str, search_path: &str) -> Result<Option<C
     let work = async {
         let mut command = Command::new(&program);
         command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+        WITHHELD.iter().for_each(|name| _ = command.env_remove(name));
         let mut child = command.spawn().map_err(|cause| failed(&format!("cannot be run: {cause}")))?;
         if let Some(mut input) = child.stdin.take() {
             // A helper that needs no input may be gone already.
