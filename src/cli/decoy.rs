@@ -1,10 +1,12 @@
 //! `decoy` and `watch`: the trap at work, and alerts where people see them.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use anstyle::{AnsiColor, Style};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::mpsc;
 
 use crate::alert::message::Alert;
@@ -24,6 +26,9 @@ use crate::pipeline::memory::random;
 use crate::pipeline::trap::{Announcer, Watch, recogniser};
 use crate::report::escape::{line, prose};
 use crate::secret::value::Secret;
+
+/// File descriptors that suffice for all visitors who are let in, and for our own files.
+const ENOUGH_FILES: u64 = 4096;
 
 /// Runs the trap until it is told to stop.
 ///
@@ -52,6 +57,7 @@ pub async fn decoy(arguments: &Decoy, global: &Global) -> Result<Exit, Failure> 
         clock: Arc::new(clock::now),
         seed: random(),
     };
+    room_for_visitors();
     let (sender, triggers) = mpsc::unbounded_channel();
     let unusable = |error: crate::decoy::error::DecoyError| Failure::usage(error.to_string(), error.hint().unwrap_or_default());
     let running = server::start(settings, sender).await.map_err(unusable)?;
@@ -63,12 +69,22 @@ pub async fn decoy(arguments: &Decoy, global: &Global) -> Result<Exit, Failure> 
         }
     }
     let mut announcer = Voice { quiet: global.quiet };
-    tokio::select! {
-        () = watch.run(triggers, &mut announcer) => {}
-        () = stop() => {}
-    }
-    running.shutdown().await;
+    // Triggers end when the trap does, and the watch when it has taken the last.
+    let end = async {
+        stop().await;
+        running.shutdown().await;
+    };
+    tokio::join!(watch.run(triggers, &mut announcer), end);
     Ok(Exit::Passed)
+}
+
+/// Visitors at their limit must leave file descriptors for the ledger and the outbox. Where the system gives no more, we go on as it is.
+fn room_for_visitors() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(ENOUGH_FILES, |most| most.min(ENOUGH_FILES));
+    if limit.current.is_some_and(|now| now < wanted) {
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit });
+    }
 }
 
 /// Follows the ledger and delivers an alert for each trigger in it.
@@ -105,11 +121,12 @@ impl Announcer for Voice {
         let loud = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
         let text = alert.to_text();
         let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
-        anstream::println!("{loud}{first}{loud:#}\n{rest}");
+        // A terminal that is gone does not end the watch.
+        let _ = writeln!(anstream::stdout(), "{loud}{first}{loud:#}\n{rest}");
     }
 
     fn trouble(&mut self, what: &str) {
-        anstream::eprintln!("warning: {}", prose(what));
+        let _ = writeln!(anstream::stderr(), "warning: {}", prose(what));
     }
 }
 

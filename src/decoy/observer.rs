@@ -12,10 +12,11 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::bait::claims::Claims;
 use crate::bait::trigger::Trigger;
 use crate::decoy::credentials::Presented;
+use crate::decoy::gate::network;
 use crate::oci::digest::Digest;
 use crate::secret::fingerprint::Fingerprint;
 
-/// One login is several requests: uses of the same token from the same address within this time are one trigger.
+/// One login is several requests: uses of the same token from the same address (IPv6: the same /64) within this time are one trigger.
 const VISIT: Duration = Duration::seconds(60);
 /// Visits remembered at once.
 const MOST_VISITS: usize = 16 * 1024;
@@ -136,7 +137,8 @@ impl Observer {
 
     fn begins_visit(&self, token: &Fingerprint, address: IpAddr, now: OffsetDateTime) -> bool {
         let mut visits = self.visits.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (token.clone(), address);
+        // A customer of IPv6 has addresses without end, and is one visitor.
+        let key = (token.clone(), network(address));
         if visits.get(&key).is_some_and(|began| (now - *began).abs() < VISIT) {
             return false;
         }
@@ -227,7 +229,9 @@ mod tests {
         assert!(!visit("192.0.2.1", 59));
         assert!(visit("192.0.2.2", 59));
         assert!(visit("192.0.2.1", 60));
-        assert_eq!(observer.counts(), Counts { requests: 4, uses: 4, triggers: 3, ..Counts::default() });
+        assert!(visit("2001:db8::1", 60));
+        assert!(!visit("2001:db8::2", 60), "one customer of IPv6 is one visitor");
+        assert_eq!(observer.counts(), Counts { requests: 6, uses: 6, triggers: 4, ..Counts::default() });
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::Notify;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::timeout;
 
 use crate::alert::error::AlertError;
 use crate::alert::message::Alert;
@@ -25,6 +27,9 @@ use crate::secret::key_ring::KeyRing;
 
 /// How long the watch rests when nothing is due.
 const REST: Duration = Duration::from_secs(1);
+
+/// How long a watch that ends waits for its sinks.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Who is told, and in which words.
 pub trait Announcer: Send {
@@ -56,8 +61,15 @@ pub fn recogniser(ring: KeyRing, ledger: PathBuf, services: &[String], environme
 
 /// The ledger and the sinks of a running decoy.
 pub struct Watch {
-    ledger: PathBuf,
+    memory: Memory,
     outbox: Outbox,
+}
+
+/// Where triggers become durable.
+struct Memory {
+    ledger: PathBuf,
+    /// The same outbox, to put in while the other end delivers.
+    inlet: Outbox,
 }
 
 impl Watch {
@@ -66,24 +78,43 @@ impl Watch {
     /// # Errors
     /// When the folder for waiting alerts cannot be made.
     pub fn new(ledger: &Path, sinks: Vec<Arc<dyn Sink>>) -> Result<Self, AlertError> {
-        let outbox = Outbox::open(&ledger.with_extension("outbox"), sinks)?;
-        Ok(Self { ledger: ledger.to_owned(), outbox })
+        let place = ledger.with_extension("outbox");
+        let inlet = Outbox::open(&place, sinks.clone())?;
+        Ok(Self { memory: Memory { ledger: ledger.to_owned(), inlet }, outbox: Outbox::open(&place, sinks)? })
     }
 
-    /// Takes triggers until their sender is gone: each is in the ledger, then in the outbox, then delivered.
+    /// Takes triggers until their sender is gone: each is in the ledger and in the outbox before the next is looked at, however long a
+    /// sink takes. What a sink has not accepted in the end stays in the outbox for the next start.
     pub async fn run(&mut self, mut triggers: UnboundedReceiver<Trigger>, announcer: &mut dyn Announcer) {
-        let mut rest = Duration::ZERO;
-        loop {
-            match tokio::time::timeout(rest, triggers.recv()).await {
-                Ok(Some(trigger)) => {
-                    self.take(&trigger, true, announcer);
-                    rest = self.flush(announcer).await;
-                }
-                Ok(None) => break,
-                Err(_) => rest = self.flush(announcer).await,
+        let Self { memory, outbox } = self;
+        // What the deliveries have to say waits until the taking is not under way.
+        let (troubles, mut told) = unbounded_channel();
+        let news = Notify::new();
+        let deliver = async {
+            loop {
+                let rest = flush(outbox, &mut |what| _ = troubles.send(what)).await;
+                let _ = timeout(rest, news.notified()).await;
             }
+        };
+        let take = async {
+            loop {
+                tokio::select! {
+                    Some(what) = told.recv() => announcer.trouble(&what),
+                    trigger = triggers.recv() => match trigger {
+                        Some(trigger) => {
+                            memory.take(&trigger, true, announcer);
+                            news.notify_one();
+                        }
+                        None => break,
+                    },
+                }
+            }
+        };
+        tokio::select! {
+            () = take => {}
+            () = deliver => {}
         }
-        self.flush(announcer).await;
+        let _ = timeout(FAREWELL, flush(outbox, &mut |what| announcer.trouble(&what))).await;
     }
 
     /// Announces the triggers that the ledger holds from `sequence` on, and returns the sequence to go on from.
@@ -93,7 +124,7 @@ impl Watch {
     pub async fn follow(&mut self, sequence: u64, announcer: &mut dyn Announcer) -> Result<u64, LedgerError> {
         let mut next = sequence;
         let mut found = Vec::new();
-        SqliteStore::open_read_only(&self.ledger)?.each(sequence, &mut |record: Record| {
+        SqliteStore::open_read_only(&self.memory.ledger)?.each(sequence, &mut |record: Record| {
             next = record.sequence + 1;
             if let Event::Triggered { trigger } = record.event {
                 found.push(trigger);
@@ -101,12 +132,14 @@ impl Watch {
             Ok(())
         })?;
         for trigger in found {
-            self.take(&trigger, false, announcer);
+            self.memory.take(&trigger, false, announcer);
         }
-        self.flush(announcer).await;
+        flush(&mut self.outbox, &mut |what| announcer.trouble(&what)).await;
         Ok(next)
     }
+}
 
+impl Memory {
     fn take(&self, trigger: &Trigger, record: bool, announcer: &mut dyn Announcer) {
         let remembered = tokio::task::block_in_place(|| {
             let mut store = SqliteStore::open(&self.ledger)?;
@@ -122,17 +155,89 @@ impl Watch {
             None
         });
         let alert = Alert::new(trigger, traced.as_ref(), trigger.claims.surface.meaning());
-        if let Err(error) = self.outbox.put(&alert) {
+        if let Err(error) = self.inlet.put(&alert) {
             announcer.trouble(&error.to_string());
         }
         announcer.alert(&alert);
     }
+}
 
-    async fn flush(&mut self, announcer: &mut dyn Announcer) -> Duration {
-        let round = self.outbox.flush(Instant::now()).await;
-        for problem in &round.problems {
-            announcer.trouble(&problem.to_string());
+/// One round of deliveries; gives how long until something is due.
+async fn flush(outbox: &mut Outbox, trouble: &mut (dyn FnMut(String) + Send)) -> Duration {
+    let round = outbox.flush(Instant::now()).await;
+    for problem in &round.problems {
+        trouble(problem.to_string());
+    }
+    round.next.unwrap_or(REST).clamp(Duration::from_millis(50), REST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::sinks::contract::Sink;
+    use crate::bait::claims::Claims;
+    use crate::bait::surfaces::Surface;
+    use futures_util::FutureExt as _;
+    use futures_util::future::{BoxFuture, pending};
+
+    /// Accepts connections and never answers.
+    struct Hanging;
+
+    impl Sink for Hanging {
+        fn name(&self) -> &'static str {
+            "hanging"
         }
-        round.next.unwrap_or(REST).clamp(Duration::from_millis(50), REST)
+
+        fn deliver<'a>(&'a self, _: &'a Alert) -> BoxFuture<'a, Result<(), AlertError>> {
+            pending().boxed()
+        }
+    }
+
+    struct Silent;
+
+    impl Announcer for Silent {
+        fn alert(&mut self, _: &Alert) {}
+        fn trouble(&mut self, _: &str) {}
+    }
+
+    fn trigger(number: u8) -> Trigger {
+        Trigger {
+            id: format!("{number:032x}"),
+            time: "2026-11-22T04:00:00Z".to_owned(),
+            fingerprint: "0123456789abcdef".parse().expect("a fingerprint"),
+            claims: Claims {
+                service: "shop".to_owned(),
+                environment: "production".to_owned(),
+                surface: Surface::Env,
+                kind: "https-url".to_owned(),
+                epoch: 1,
+            },
+            face: "site".to_owned(),
+            address: "192.0.2.1".to_owned(),
+            user_agent: None,
+            request: "GET /".to_owned(),
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_sink_that_hangs_keeps_no_trigger_out_of_the_ledger() {
+        let scratch = tempfile::tempdir().expect("scratch");
+        let ledger = scratch.path().join("ledger.sqlite");
+        let mut watch = Watch::new(&ledger, vec![Arc::new(Hanging)]).expect("made");
+        let (sender, triggers) = unbounded_channel();
+        let work = tokio::spawn(async move { watch.run(triggers, &mut Silent).await });
+        let mut written = 0;
+        for number in 0..3 {
+            sender.send(trigger(number)).expect("watched");
+            for _ in 0..200 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                written = SqliteStore::open_read_only(&ledger).and_then(|store| store.records(1)).map_or(0, |records| records.len());
+                if written > usize::from(number) {
+                    break;
+                }
+            }
+        }
+        assert_eq!(written, 3);
+        work.abort();
     }
 }
