@@ -63,7 +63,8 @@ pub fn judge(findings: &[Finding], coverage_incomplete: bool, policy: &Policy, t
     if let (FailOn::Severity(least), false) = (policy.fail_on, verdict.blocking.is_empty()) {
         let number = verdict.blocking.len();
         let plural = if number == 1 { "" } else { "s" };
-        verdict.reasons.push(format!("{number} finding{plural} of {least} severity or more, of {} confidence or more", policy.min_confidence));
+        let worse = if least == Severity::Critical { "" } else { " or worse" };
+        verdict.reasons.push(format!("{number} finding{plural} of {least} severity{worse}"));
     }
     if coverage_incomplete && policy.fail_on != FailOn::None {
         verdict.reasons.push("not everything could be scanned".to_owned());

@@ -1,6 +1,6 @@
 //! Phrases that several formats share.
 
-use crate::report::run_report::{Outcome, RunReport};
+use crate::report::run_report::{Outcome, RunReport, Timings};
 use crate::scan::finding::{Finding, FoundIn, Severity, State};
 
 /// `3 findings`, `1 finding`.
@@ -114,10 +114,16 @@ pub fn duration(milliseconds: u64) -> String {
 pub fn coverage(report: &RunReport) -> Option<String> {
     let coverage = &report.coverage;
     let number = |number: u64, one: &str| count(usize::try_from(number).unwrap_or(usize::MAX), one);
-    let parts = [coverage.layers.map(|layers| number(layers, "layer")), coverage.files.map(|files| number(files, "file")), coverage.bytes.map(size)];
+    // A folder has none.
+    let layers = coverage.layers.filter(|layers| *layers > 0);
+    let parts = [layers.map(|layers| number(layers, "layer")), coverage.files.map(|files| number(files, "file")), coverage.bytes.map(size)];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
-    let time = report.timings.total_ms.map(|total| format!(" in {}", duration(total))).unwrap_or_default();
-    (!parts.is_empty()).then(|| format!("{}{time}", parts.join(", ")))
+    let Timings { read_ms, scan_ms, plant_ms, push_ms, total_ms } = &report.timings;
+    let scan = scan_ms.map(|scan| scan + read_ms.unwrap_or_default());
+    let more = plant_ms.or(*push_ms).and(*total_ms).filter(|_| scan.is_some());
+    let time = scan.or(*total_ms).map(|time| format!(" in {}", duration(time))).unwrap_or_default();
+    let all = more.map(|total| format!(", {} in all", duration(total))).unwrap_or_default();
+    (!parts.is_empty()).then(|| format!("{}{time}{all}", parts.join(", ")))
 }
 
 #[cfg(test)]

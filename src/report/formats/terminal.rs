@@ -8,7 +8,10 @@ use crate::report::escape;
 use crate::report::formats::contract::{Format, Style};
 use crate::report::run_report::{Outcome, ReportedFinding, RunReport};
 use crate::report::words;
-use crate::scan::finding::Severity;
+use crate::scan::finding::{Finding, Severity, State};
+
+/// Places of one rule that are named; nobody reads more on a screen.
+const TOLD: usize = 8;
 
 #[derive(Debug)]
 pub struct Terminal;
@@ -28,8 +31,11 @@ impl Format for Terminal {
         for (severity, found) in words::by_severity(report) {
             writeln!(page.out)?;
             page.line(severity_paint(severity).bold(), &format!("{} ({})", severity.name().to_uppercase(), found.len()))?;
-            for at in found {
-                finding(&mut page, report, &report.findings[at])?;
+            for group in groups(report, &found) {
+                match group[..] {
+                    [single] => finding(&mut page, report, single)?,
+                    _ => same_rule(&mut page, report, &group)?,
+                }
             }
         }
         coverage(&mut page, report)?;
@@ -89,25 +95,14 @@ fn verdict(page: &mut Page<'_>, report: &RunReport) -> io::Result<()> {
 
 fn finding(page: &mut Page<'_>, report: &RunReport, reported: &ReportedFinding) -> io::Result<()> {
     let finding = &reported.finding;
-    let title = page.painted(Paint::new().bold(), &escape::line(&reported.title));
-    let mark = match (reported.blocking, &reported.exception) {
-        (true, _) => page.painted(severity_paint(finding.severity), "✘"),
-        (false, _) => "·".to_owned(),
-    };
-    writeln!(page.out, "  {mark} {title}  {}", escape::line(&finding.rule))?;
+    heading(page, reported, "")?;
     page.field("where", &escape::line(&words::place(finding)))?;
-    if let Some(layer) = words::layer(report, finding) {
-        let place = finding.layer.as_ref();
-        let digest = place.map(|place| format!(", {}", place.digest.short())).unwrap_or_default();
-        let step = place.and_then(|place| place.instruction.as_deref()).map(|step| format!(", by `{}`", escape::line(step))).unwrap_or_default();
-        page.field("layer", &format!("{layer}{digest}{step}"))?;
-    }
+    page.field("layer", &layer(report, finding).unwrap_or_default())?;
     page.field("state", words::state(finding))?;
     if !finding.platforms.is_empty() {
         page.field("platform", &escape::line(&finding.platforms.join(", ")))?;
     }
-    let also = if finding.also_in == 0 { String::new() } else { format!("; {} more places hold it", finding.also_in) };
-    page.field("sample", &format!("{}{also}", escape::line(&finding.redacted)))?;
+    page.field("sample", &sample(finding))?;
     page.field("a thief", &escape::prose(&reported.gains))?;
     match &reported.exception {
         Some(exception) => {
@@ -117,6 +112,69 @@ fn finding(page: &mut Page<'_>, report: &RunReport, reported: &ReportedFinding) 
         None => page.field("do", &escape::prose(&reported.advice))?,
     }
     page.field("id", &format!("{} ({} confidence)", finding.fingerprint, finding.confidence))
+}
+
+/// Findings of one rule that are judged alike, together. What is excepted stands alone: each has a reason of its own.
+fn groups<'a>(report: &'a RunReport, found: &[usize]) -> Vec<Vec<&'a ReportedFinding>> {
+    let mut groups: Vec<Vec<&ReportedFinding>> = Vec::new();
+    for reported in found.iter().map(|at| &report.findings[*at]) {
+        let alike = |other: &ReportedFinding| {
+            other.finding.rule == reported.finding.rule
+                && other.blocking == reported.blocking
+                && other.exception.is_none()
+                && reported.exception.is_none()
+        };
+        match groups.iter_mut().find(|group| group.first().is_some_and(|first| alike(first))) {
+            Some(group) => group.push(reported),
+            None => groups.push(vec![reported]),
+        }
+    }
+    groups
+}
+
+/// Several findings of one rule: what they have in common once, then a place each.
+fn same_rule(page: &mut Page<'_>, report: &RunReport, group: &[&ReportedFinding]) -> io::Result<()> {
+    let Some(first) = group.first() else { return Ok(()) };
+    heading(page, first, &format!(", {} times", group.len()))?;
+    page.field("a thief", &escape::prose(&first.gains))?;
+    page.field("do", &escape::prose(&first.advice))?;
+    for reported in group.iter().take(TOLD) {
+        let finding = &reported.finding;
+        let text = format!("{}  {}  {}", escape::line(&words::place(finding)), sample(finding), finding.fingerprint);
+        page.field("where", &text)?;
+        let layer = layer(report, finding).map(|layer| format!("{layer}; ")).unwrap_or_default();
+        if !layer.is_empty() || finding.state != State::Live {
+            writeln!(page.out, "      {:<9} {layer}{}", "", words::state(finding))?;
+        }
+    }
+    if group.len() > TOLD {
+        page.field("", &format!("and {} more places; --report FILE writes them all", group.len() - TOLD))?;
+    }
+    Ok(())
+}
+
+fn heading(page: &mut Page<'_>, reported: &ReportedFinding, times: &str) -> io::Result<()> {
+    let title = page.painted(Paint::new().bold(), &escape::line(&reported.title));
+    let mark = if reported.blocking { page.painted(severity_paint(reported.finding.severity), "✘") } else { "·".to_owned() };
+    writeln!(page.out, "  {mark} {title}  {}{times}", escape::line(&reported.finding.rule))
+}
+
+/// `layer 3 of 5, sha256:…, by ...`.
+fn layer(report: &RunReport, finding: &Finding) -> Option<String> {
+    let layer = words::layer(report, finding)?;
+    let place = finding.layer.as_ref();
+    let digest = place.map(|place| format!(", {}", place.digest.short())).unwrap_or_default();
+    let step = place.and_then(|place| place.instruction.as_deref()).map(|step| format!(", by `{}`", escape::line(step))).unwrap_or_default();
+    Some(format!("{layer}{digest}{step}"))
+}
+
+fn sample(finding: &Finding) -> String {
+    let also = match finding.also_in {
+        0 => String::new(),
+        1 => "; 1 more place holds it".to_owned(),
+        more => format!("; {more} more places hold it"),
+    };
+    format!("{}{also}", escape::line(&finding.redacted))
 }
 
 fn coverage(page: &mut Page<'_>, report: &RunReport) -> io::Result<()> {
@@ -139,7 +197,9 @@ fn placements(page: &mut Page<'_>, report: &RunReport) -> io::Result<()> {
         return Ok(());
     }
     writeln!(page.out)?;
-    page.line(Paint::new().bold(), &format!("{} planted", words::count(report.placements.len(), "honeytoken")))?;
+    // Bait in a copy that never arrived is no bait: it is said in the same breath.
+    let lost = if report.error.is_some() && report.pushed.is_empty() { " in a copy that did not arrive" } else { "" };
+    page.line(Paint::new().bold(), &format!("{} planted{lost}", words::count(report.placements.len(), "honeytoken")))?;
     let rows: Vec<[String; 5]> = report
         .placements
         .iter()
@@ -226,7 +286,7 @@ MEDIUM (1)
       excepted  a fixture (ann, until 2027-01-31)
       id        0123456789abcdef (high confidence)
 
-scanned 5 layers, 1234 files, 56.7 MB in 400 ms
+scanned 5 layers, 1234 files, 56.7 MB in 310 ms, 400 ms in all
 not scanned: app/big.zip (archives in archives are not opened)
 
 1 honeytoken planted
@@ -257,6 +317,38 @@ next: honeycrate explain github-token
     }
 
     #[test]
+    fn many_findings_of_one_rule_share_what_they_have_in_common() {
+        let mut report = sample();
+        let one = report.findings[0].clone();
+        for number in 0..11 {
+            let mut more = one.clone();
+            more.finding.line = Some(10 + number);
+            more.finding.also_in = u64::from(number == 0);
+            report.findings.push(more);
+        }
+        let text = rendered(&report, false);
+        assert!(text.contains("CRITICAL (12)\n  ✘ GitHub personal access token  github-token, 12 times\n"), "{text}");
+        assert_eq!(text.matches("Revoke it at github.com").count(), 1, "{text}");
+        assert_eq!(text.matches("/app/.env:").count(), TOLD, "{text}");
+        assert!(text.contains("/app/.env:10  ghp_… (40 characters); 1 more place holds it  0123456789abcdef\n"), "{text}");
+        assert!(text.contains("and 4 more places; --report FILE writes them all"), "{text}");
+        assert!(text.contains("deleted by a later layer"), "{text}");
+    }
+
+    #[test]
+    fn bait_that_did_not_arrive_is_not_told_as_planted() {
+        let mut report = sample();
+        report.error = Some(crate::report::run_report::RunError {
+            stage: "push".to_owned(),
+            message: "no".to_owned(),
+            hint: None,
+            exit_code: 5,
+            confidential: false,
+        });
+        assert!(rendered(&report, false).contains("1 honeytoken planted in a copy that did not arrive\n"));
+    }
+
+    #[test]
     fn a_passed_run_shows_what_was_pushed() {
         let mut report = sample();
         (report.findings, report.coverage.not_scanned, report.notices) = Default::default();
@@ -269,7 +361,7 @@ next: honeycrate explain github-token
                 "\
 ✔ passed  docker-daemon:shop:1.4: no secrets found
 
-scanned 5 layers, 1234 files, 56.7 MB in 400 ms
+scanned 5 layers, 1234 files, 56.7 MB in 310 ms, 400 ms in all
 
 1 honeytoken planted
   buried  registry-login  production  linux/amd64  fedcba9876543210
