@@ -47,6 +47,10 @@ pub enum ConfigError {
     LedgerInWorkTree { path: PathBuf, work_tree: PathBuf },
     #[error("there is no place for the ledger: neither HONEYCRATE_LEDGER, XDG_STATE_HOME nor HOME is set")]
     NoLedgerPlace,
+    #[error("`{name}` cannot be an environment's name")]
+    EnvironmentName { name: String },
+    #[error("no environment is named, and the configuration has several")]
+    NoEnvironment { known: Vec<String> },
     #[error("environment `{name}` is not in the configuration")]
     UnknownEnvironment { name: String, suggestion: Option<String>, known: Vec<String> },
 }
@@ -65,8 +69,13 @@ impl ConfigError {
             Self::LedgerInWorkTree { .. } | Self::NoLedgerPlace => {
                 Some("name a file outside every work tree with --ledger, HONEYCRATE_LEDGER or `ledger: { path: … }`".to_owned())
             }
+            Self::EnvironmentName { .. } => Some("use up to 63 lower-case letters, digits and `-`, for example production".to_owned()),
+            Self::NoEnvironment { known } => Some(format!("add --env with one of {}", known.join(", "))),
+            Self::Read { .. } => Some("give another file with --config; `honeycrate init` writes one".to_owned()),
             Self::UnknownEnvironment { suggestion: Some(name), .. } => Some(format!("did you mean `{name}`?")),
-            Self::UnknownEnvironment { known, .. } if !known.is_empty() => Some(format!("it has {}", known.join(", "))),
+            Self::UnknownEnvironment { known, .. } if !known.is_empty() => {
+                Some(format!("it has {}; add the new one under `environments`", known.join(", ")))
+            }
             Self::TooLarge { .. } => Some("is it the right file?".to_owned()),
             _ => None,
         }

@@ -268,7 +268,9 @@ pub fn is_host(text: &str) -> bool {
     whole.is_ok_and(|reference| reference.repository == "x" && reference.registry.eq_ignore_ascii_case(text))
 }
 
-fn is_environment(name: &str) -> bool {
+/// Whether an environment may have this name.
+#[must_use]
+pub fn is_environment(name: &str) -> bool {
     (1..=63).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 

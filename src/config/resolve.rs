@@ -201,8 +201,12 @@ impl Settings {
     /// When environments are configured and the named one is not among them.
     pub fn plan(&self) -> Result<EnvironmentPlan, ConfigError> {
         let name = match (&self.environment, self.environments.len()) {
+            (Some(name), _) if !reader::is_environment(name) => return Err(ConfigError::EnvironmentName { name: name.clone() }),
             (Some(name), _) => name.clone(),
             (None, 1) => self.environments.keys().next().cloned().unwrap_or_default(),
+            (None, 2..) if self.to.is_empty() => {
+                return Err(ConfigError::NoEnvironment { known: self.environments.keys().cloned().collect() });
+            }
             (None, _) => DEFAULT_ENVIRONMENT.to_owned(),
         };
         let environment = match self.environments.get(&name) {
@@ -372,5 +376,17 @@ mod tests {
         let typo = Overrides { environment: Some("prodution".to_owned()), ..Overrides::default() };
         let error = resolved(typo, &Variables::default(), directory.path()).plan().expect_err("unknown");
         assert_eq!(error.hint().as_deref(), Some("did you mean `production`?"));
+    }
+
+    #[test]
+    fn an_environment_needs_a_name_that_can_be_traced() {
+        let directory = directory("environments: { production: {}, staging: {} }\n");
+        let error = resolved(Overrides::default(), &Variables::default(), directory.path()).plan().expect_err("two to choose from");
+        assert_eq!(error.hint().as_deref(), Some("add --env with one of production, staging"));
+        for name in ["", "Prod uction", "Production"] {
+            let named = Overrides { environment: Some(name.to_owned()), ..Overrides::default() };
+            let error = resolved(named, &Variables::default(), directory.path()).plan().expect_err(name);
+            assert!(matches!(error, ConfigError::EnvironmentName { .. }), "{error}");
+        }
     }
 }
