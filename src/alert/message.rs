@@ -84,7 +84,7 @@ impl Alert {
                 request: printable(&trigger.request),
                 seen_by: trigger.face.clone(),
             },
-            images: pushes.iter().rev().map(|push| image(push, trace.map_or(&[], |trace| &trace.placements))).collect(),
+            images: images(pushes, trace.map_or(&[], |trace| &trace.placements)),
             earlier,
         }
     }
@@ -106,7 +106,7 @@ impl Alert {
         let mut line = |indent: usize, content: &str| wrap(&mut text, indent, content);
         line(0, &format!("A honeytoken of {service} ({environment}) was used from {}", self.visitor.address));
         line(2, &format!("{} by {}", self.time, self.visitor.user_agent.as_deref().unwrap_or("a client that gave no name")));
-        line(2, &format!("{} (seen by {})", self.visitor.request, self.visitor.seen_by));
+        line(2, &format!("{} (seen by the decoy's face {})", self.visitor.request, self.visitor.seen_by));
         match self.earlier {
             0 => line(2, "It is the first use of this token."),
             1 => line(2, "It was used once before."),
@@ -130,7 +130,7 @@ impl Alert {
         }
         line(0, "");
         line(0, "What it means");
-        line(2, &format!("The token lay on the surface `{surface}`, as a {kind}. {}", self.meaning));
+        line(2, &format!("The token lay on the {surface} surface, as bait of the kind {kind}. {}", self.meaning));
         line(0, "");
         line(0, "What to do now");
         for (number, step) in self.steps().iter().enumerate() {
@@ -154,13 +154,26 @@ impl Alert {
             steps.push("Revoke and rotate the credentials that can pull it, and every real secret that it can reach.".to_owned());
         }
         steps.push(format!("Look for {} in the logs of the registry, the cluster and the identity provider.", self.visitor.address));
-        steps.push(format!("See the whole story with `honeycrate token trace {}`; then rotate the token and ship again.", self.fingerprint));
+        steps.push(format!("See the whole story with `honeycrate token show {}`.", self.fingerprint));
+        steps.push("This token is burnt: `honeycrate key rotate`, then ship again, plants new ones.".to_owned());
         steps
     }
 }
 
 fn is_earlier(known: &Trigger, trigger: &Trigger) -> bool {
     known.id != trigger.id && known.time <= trigger.time
+}
+
+/// The newest first. A rebuild with the same digest is the same image: what counts is since when it could be pulled.
+fn images(pushes: &[Push], placements: &[Planting]) -> Vec<Image> {
+    let mut images: Vec<Image> = Vec::new();
+    for push in pushes {
+        if !images.iter().any(|known| known.reference == push.reference && known.digest == push.digest) {
+            images.push(image(push, placements));
+        }
+    }
+    images.reverse();
+    images
 }
 
 fn image(push: &Push, placements: &[Planting]) -> Image {
@@ -236,7 +249,10 @@ pub(crate) mod samples {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::contract::Store as _;
     use crate::ledger::record::samples as records;
+    use crate::ledger::sqlite::SqliteStore;
+    use crate::ledger::trace::trace;
 
     #[test]
     fn the_text_says_what_where_meaning_and_what_to_do_in_that_order() {
@@ -246,7 +262,7 @@ mod tests {
         let order = [
             "A honeytoken of shop (production) was used from 192.0.2.7",
             "2026-11-22T03:00:00Z by curl/8.5",
-            "GET /token (seen by registry)",
+            "GET /token (seen by the decoy's face registry)",
             "first use",
             "Where the token lies",
             "ghcr.io/acme/shop:production",
@@ -257,7 +273,8 @@ mod tests {
             "unpacked its layers",
             "What to do now",
             "1. Revoke and rotate the credentials that can pull ghcr.io/acme/shop:production",
-            "honeycrate token trace",
+            "honeycrate token show",
+            "honeycrate key rotate",
             "epoch 1, alert ",
         ];
         assert!(order.map(at).is_sorted(), "{text}");
@@ -280,6 +297,18 @@ mod tests {
         alert.earlier = 2;
         let text = alert.to_text();
         assert!(text.contains("and 2 earlier images") && text.contains("used 2 times before"), "{text}");
+    }
+
+    #[test]
+    fn a_rebuild_with_the_same_digest_is_one_image_since_its_first_push() {
+        let mut store = SqliteStore::open_in_memory().expect("memory");
+        store.append_all("run-1", "2026-11-21T10:00:00Z", records::life("shop", "production")).expect("appended");
+        store.append_all("run-2", "2026-11-21T11:00:00Z", records::life("shop", "production")).expect("appended");
+        let trace = trace(&store, &records::fingerprint("shop", "production")).expect("readable").expect("known");
+        assert_eq!(trace.pushes.len(), 2);
+        let alert = Alert::new(&records::trigger("shop", "production"), Some(&trace), "");
+        let pushed: Vec<&str> = alert.images.iter().map(|image| image.pushed_at.as_str()).collect();
+        assert_eq!(pushed, ["2026-11-21T10:00:00Z"]);
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub struct Delivery<'a> {
 /// An image that arrived.
 #[derive(Debug, Clone)]
 pub struct Delivered {
-    /// Where it is, as people would type it.
+    /// Where it is, as people would type it; without the digest.
     pub reference: String,
     pub digest: Digest,
 }

@@ -4,6 +4,7 @@ use futures_util::future::BoxFuture;
 
 use crate::destination::contract::{Delivered, Delivery, Destination, DestinationError};
 use crate::oci::location::Location;
+use crate::oci::reference::Reference;
 use crate::registry::access::Access;
 use crate::registry::push::{PushOptions, push};
 
@@ -25,7 +26,9 @@ impl Destination for RegistryDestination {
             let registry = access.registries.of(&reference.registry);
             let options = PushOptions { mount_from: delivery.origin.cloned(), ..PushOptions::default() };
             let pushed = push(&registry, reference, delivery.image, &options, delivery.observer.clone()).await.map_err(failed)?;
-            Ok(Delivered { reference: pushed.reference.to_string(), digest: pushed.digest })
+            // The digest stands beside it.
+            let reference = Reference { digest: None, ..pushed.reference };
+            Ok(Delivered { reference: reference.to_string(), digest: pushed.digest })
         }))
     }
 }
