@@ -10,6 +10,7 @@ pub mod key;
 pub mod ledger;
 pub mod note;
 pub mod run;
+pub mod scratch;
 pub mod setup;
 pub mod ship;
 pub mod show;

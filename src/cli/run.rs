@@ -9,7 +9,7 @@ use clap::Parser as _;
 use crate::cli::args::{Cli, Command, Global};
 use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
-use crate::cli::{decoy, explain, init, key, ledger, setup, ship, show, token};
+use crate::cli::{decoy, explain, init, key, ledger, scratch, setup, ship, show, token};
 use crate::net::client::install_crypto;
 
 /// Runs the program.
@@ -72,8 +72,12 @@ fn run(command: &Command, global: &Global) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|cause| Failure::bug(format!("cannot start the runtime: {cause}")))?;
     runtime.block_on(async {
+        // These two end by themselves when they are told to.
+        if !matches!(command, Command::Decoy(_) | Command::Watch(_)) {
+            scratch::end_when_told();
+        }
         match command {
-            Command::Demo(demo) => show::demo(demo, global).await,
+            Command::Demo(demo) => show::demo(demo).await,
             Command::Init(init) => init::init(init, global),
             Command::Ship(arguments) => ship::ship(arguments, global).await,
             Command::Scan(arguments) => ship::scan(arguments, global).await,

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::ColorChoice;
-use tempfile::TempDir;
 
 use crate::alert::sinks;
 use crate::bait::host::DecoyHost;
@@ -13,6 +12,7 @@ use crate::bait::kinds::KINDS;
 use crate::cli::args::{Global, Registries as RegistryFlags};
 use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
+use crate::cli::scratch::Scratch;
 use crate::cli::terminal::Terminal;
 use crate::cli::work_tree;
 use crate::config::error::ConfigError;
@@ -103,11 +103,11 @@ impl Setup {
     ///
     /// # Errors
     /// When keys, rules, certificates or credentials cannot be used.
-    pub fn session(&self, flags: &RegistryFlags) -> Result<(Session, TempDir), Failure> {
+    pub fn session(&self, flags: &RegistryFlags) -> Result<(Session, Scratch), Failure> {
         let unwritable = |cause| {
             Failure::usage(format!("cannot use {}: {cause}", self.settings.scratch.display()), "point TMPDIR to a folder that may be written")
         };
-        let scratch = tempfile::Builder::new().prefix("honeycrate-").tempdir_in(&self.settings.scratch).map_err(unwritable)?;
+        let scratch = Scratch::new("honeycrate-", &self.settings.scratch).map_err(unwritable)?;
         let access = Access {
             registries: self.registries(flags)?,
             docker_host: self.variables.get(vars::DOCKER_HOST).map(str::to_owned),

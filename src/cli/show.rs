@@ -1,10 +1,14 @@
 //! `report` and `demo`: what is only shown.
 
+use std::path::Path;
+
 use crate::cli::args::{Demo, Global, Report};
 use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
+use crate::cli::scratch::Scratch;
 use crate::cli::setup::Setup;
 use crate::cli::ship::print;
+use crate::config::vars::{self, Variables};
 use crate::demo::play::play;
 use crate::report::run_report::RunReport;
 
@@ -14,18 +18,34 @@ use crate::report::run_report::RunReport;
 /// When it is no report, or the format is unknown.
 pub fn report(arguments: &Report, global: &Global) -> Result<Exit, Failure> {
     let setup = Setup::new(global)?;
-    let bytes = std::fs::read(&arguments.file).map_err(|cause| Failure::usage(format!("cannot read {}: {cause}", arguments.file.display()), ""))?;
+    let bytes = std::fs::read(&arguments.file)
+        .map_err(|cause| Failure::usage(format!("cannot read {}: {cause}", arguments.file.display()), "reports are written with `--report FILE`"))?;
     let report = RunReport::from_json(&bytes).map_err(|error| Failure::usage(error.to_string(), error.hint().unwrap_or_default()))?;
     print(&report, &arguments.format, setup.disclosure())?;
     Ok(Exit::Passed)
 }
 
-/// Plays the whole loop.
+/// Plays the whole loop. Nothing is left behind unless `--keep`.
 ///
 /// # Errors
 /// When a scene does not go as it should.
-pub async fn demo(arguments: &Demo, _: &Global) -> Result<Exit, Failure> {
+pub async fn demo(arguments: &Demo) -> Result<Exit, Failure> {
     let colour = !matches!(anstream::AutoStream::choice(&std::io::stdout()), anstream::ColorChoice::Never);
-    play(arguments.keep, colour, &mut |text| anstream::println!("{text}")).await.map_err(Failure::bug)?;
+    // A configuration that lies about does not concern a play.
+    let variables = Variables::of_process();
+    let within = Path::new(variables.get(vars::TMPDIR).unwrap_or("/tmp"));
+    let unwritable = |cause| Failure::usage(format!("cannot use {}: {cause}", within.display()), "point TMPDIR to a folder that may be written");
+    let mut stage = Scratch::new("honeycrate-demo-", within).map_err(unwritable)?;
+    play(stage.path(), colour, &mut |text| anstream::println!("{text}")).await.map_err(Failure::bug)?;
+    if arguments.keep {
+        stage.keep();
+        let kept = stage.path().display();
+        anstream::println!("Kept in {kept}: built and shipped (images), ledger.sqlite");
+        anstream::println!("\nNext:\n  honeycrate token list --ledger {kept}/ledger.sqlite");
+    } else {
+        anstream::println!("\nNext:");
+    }
+    anstream::println!("  honeycrate scan docker-daemon:IMAGE      what a thief would find in an image of yours");
+    anstream::println!("  honeycrate init                          your own key and configuration, then honeycrate ship");
     Ok(Exit::Passed)
 }

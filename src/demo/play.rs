@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anstyle::{AnsiColor, Color, Style as Paint};
+
 use crate::alert::message::Alert;
 use crate::bait::host::DecoyHost;
 use crate::bait::plan::PlanRequest;
@@ -34,31 +36,38 @@ use crate::report::run_report::Outcome;
 use crate::scan::finding::{Confidence, Severity};
 use crate::secret::key_ring::KeyRing;
 
+const SCENE: Paint = Paint::new().bold().fg_color(Some(Color::Ansi(AnsiColor::Cyan)));
+const STOLEN: Paint = Paint::new().fg_color(Some(Color::Ansi(AnsiColor::Yellow)));
+const ALARM: Paint = Paint::new().bold().fg_color(Some(Color::Ansi(AnsiColor::Red)));
+
+/// The most of a stolen line that is shown, in characters.
+const LOOT: usize = 72;
+
 /// How long a scene may take before something is wrong.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Plays all scenes, telling each through `say`. Nothing is left behind unless `keep`.
+/// Plays all scenes in `stage`, an empty folder, telling each through `say`.
 ///
 /// # Errors
 /// When a scene does not go as it should; the text says which.
-pub async fn play(keep: bool, colour: bool, say: &mut (dyn FnMut(&str) + Send)) -> Result<(), String> {
+pub async fn play(stage: &Path, colour: bool, say: &mut (dyn FnMut(&str) + Send)) -> Result<(), String> {
     let began = Instant::now();
-    let folder = tempfile::Builder::new().prefix("honeycrate-demo-").tempdir().map_err(|cause| format!("cannot make a scratch folder: {cause}"))?;
-    let stage = folder.path().to_owned();
-    let scene = |number: u8, text: &str| format!("\n── {number} ─ {text}");
+    let paint = |paint: Paint, text: &str| if colour { format!("{paint}{text}{paint:#}") } else { text.to_owned() };
+    let scene = |number: u8, text: &str| format!("\n{}\n", paint(SCENE, &format!("── {number} ── {text}")));
 
-    say("Somebody will pull this image with a stolen credential. Watch what happens.");
-    say(&scene(1, "A maintainer builds an image. A token was only needed for the build, and its file was deleted in the next step."));
+    say(&paint(Paint::new().bold(), "Somebody is going to steal this image. Watch what happens."));
+    say(&scene(1, "A maintainer builds an image"));
+    say("     The build needed a token. Its file was deleted in the next step; its layer was not.");
     let leaked = github_token();
     let (built, shipped) = (stage.join("built"), stage.join("shipped"));
     write_sample(&built, Some(&leaked)).map_err(|error| error.to_string())?;
 
     let ring = KeyRing::new(random());
     let ledger = stage.join("ledger.sqlite");
-    let session = session(&stage, ring.clone())?;
-    let trap = Trap::start(&stage, &ring, &ledger).await?;
+    let session = session(stage, ring.clone())?;
+    let trap = Trap::start(stage, &ring, &ledger).await?;
 
-    say(&scene(2, "honeycrate ship: every layer is read, deleted files too."));
+    say(&scene(2, "honeycrate ship: every layer is read, and a leak goes no further"));
     let order = |ring: &KeyRing| Planting {
         request: request(&trap.host),
         provider: Arc::new(Embedded::new(ring.clone(), Some(trap.host.clone()))),
@@ -66,48 +75,61 @@ pub async fn play(keep: bool, colour: bool, say: &mut (dyn FnMut(&str) + Send)) 
     };
     let journey = |planting| Journey { source: layout(&built), destinations: vec![layout(&shipped)], planting: Some(planting), dry_run: false };
     let denied = ship(&session, &journey(order(&ring))).await;
-    say(&told(&denied, colour)?);
+    say(&told(&denied, stage, colour)?);
     if denied.report.verdict.outcome != Outcome::Denied || shipped.exists() {
         return Err("the leaking image was not stopped".to_owned());
     }
 
-    say(&scene(3, "The maintainer builds without the leak and ships again. Honeytokens are planted on the way, without a rebuild."));
+    say(&scene(3, "Built again without the leak: honeytokens go in, without a rebuild"));
     std::fs::remove_dir_all(&built).map_err(|cause| cause.to_string())?;
     write_sample(&built, None).map_err(|error| error.to_string())?;
     let passed = ship(&session, &journey(order(&ring))).await;
-    say(&told(&passed, colour)?);
+    say(&told(&passed, stage, colour)?);
     if passed.report.verdict.outcome != Outcome::Passed || passed.report.placements.len() != Surface::ALL.len() {
         return Err("the clean image was not shipped with all its bait".to_owned());
     }
 
-    say(&scene(4, "A thief pulls it, unpacks every layer, reads the config, and finds what looks like credentials."));
+    say(&scene(4, "A thief pulls it, unpacks every layer, and finds what looks like credentials"));
     let loot = rob(&shipped).map_err(|cause| format!("the thief cannot read the image: {cause}"))?;
     for found in &loot {
-        say(&format!("     a login for {} in {}", found.host, found.found));
+        say(&format!("     {}\n       {}", found.found, paint(STOLEN, &shortened(&found.line))));
     }
-    say(&scene(5, "The thief tries the one that was deleted from the image: only the layers still hold it."));
-    let stolen = loot.iter().find(|loot| loot.found.contains("credentials")).or(loot.last()).ok_or("the thief found nothing")?;
+    if loot.len() != Surface::ALL.len() {
+        return Err(format!("the thief found {} credentials instead of {}", loot.len(), Surface::ALL.len()));
+    }
+    say(&scene(5, "The thief tries the deleted one"));
+    let stolen = loot.iter().find(|loot| loot.deleted).ok_or("the thief found nothing that was deleted")?;
     let status = use_it(&trap, stolen).await?;
-    say(&format!("     GET https://{}/ as {}: {status}", stolen.host, stolen.user));
+    say(&format!("     git clone https://{}:…@{}/acme/shop.git", stolen.user, stolen.host));
+    say(&format!("     {status}"));
 
-    say(&scene(6, "Seconds later, somewhere else:"));
+    say(&scene(6, "In the same second, where the owner is"));
     let alert = trap.alert().await?;
-    say(&indented(&alert.to_text()));
+    let text = indented(&without(stage, &alert.to_text()));
+    let (headline, rest) = text.split_once('\n').unwrap_or((&text, ""));
+    say(&format!("{}\n{}", paint(ALARM, headline), rest.trim_end()));
     if alert.token.surface != Surface::Buried || alert.images.is_empty() {
         return Err("the alert does not say where the token came from".to_owned());
     }
-    say("Four surfaces, four tokens: the one that was used tells how the image was read.");
+
+    say(&format!("\n{}", paint(SCENE, "── Each surface carries a token of its own, so the one that was used tells how the image was read")));
     for surface in Surface::ALL {
-        say(&format!("     {surface:<8} {}", surface.describe()));
+        let used = if surface == alert.token.surface { paint(ALARM, "  ◀ used") } else { String::new() };
+        say(&format!("     {surface:<8} {}{used}", surface.describe()));
     }
     trap.stop().await;
     say(&format!("\n{:.1} s, offline, with nothing but this binary.", began.elapsed().as_secs_f64()));
-    if keep {
-        let kept = folder.keep();
-        say(&format!("Kept: {}", kept.display()));
-    }
-    say("Next, with an image of your own:  honeycrate scan docker-daemon:IMAGE");
     Ok(())
+}
+
+/// A line of loot as it fits on a narrow terminal.
+fn shortened(line: &str) -> String {
+    if line.chars().count() <= LOOT { line.to_owned() } else { line.chars().take(LOOT).chain(['…']).collect() }
+}
+
+/// The stage is a scratch folder with a name that tells nothing.
+fn without(stage: &Path, text: &str) -> String {
+    text.replace(&format!("{}/", stage.display()), "")
 }
 
 /// A token in GitHub's form, checksum included, that no one has ever been given.
@@ -156,13 +178,16 @@ fn session(stage: &Path, ring: KeyRing) -> Result<Session, String> {
     })
 }
 
-fn told(arrival: &Arrival, colour: bool) -> Result<String, String> {
+fn told(arrival: &Arrival, stage: &Path, colour: bool) -> Result<String, String> {
     if let Some(error) = &arrival.error {
         return Err(error.to_string());
     }
     let mut text = Vec::new();
     render(&arrival.report, "terminal", Disclosure::Placements, Style { colour }, &mut text).map_err(|error| error.to_string())?;
-    Ok(indented(String::from_utf8_lossy(&text).trim_end()))
+    let text = without(stage, &String::from_utf8_lossy(&text));
+    // What a real run would advise next is not to be done in the middle of a play.
+    let shown = text.split("\nnext: ").next().unwrap_or_default();
+    Ok(indented(shown.trim_end()))
 }
 
 fn indented(text: &str) -> String {

@@ -16,6 +16,10 @@ use crate::secret::value::Secret;
 pub struct Loot {
     /// Where, in the thief's own words.
     pub found: String,
+    /// The line that holds it, as it stands there. The demo's key dies with the demo: the credential is worth nothing.
+    pub line: String,
+    /// Whether a later layer deletes the file: no container shows it.
+    pub deleted: bool,
     pub user: String,
     pub password: Secret,
     /// Host with port.
@@ -44,11 +48,21 @@ pub fn rob(layout: &Path) -> std::io::Result<Vec<Loot>> {
         search("a build step in the history", step.as_bytes(), &mut loot);
     }
     let layers = manifest["layers"].as_array().cloned().unwrap_or_default();
-    for (number, layer) in layers.iter().enumerate() {
+    let mut tars = Vec::new();
+    for layer in &layers {
         let mut tar = Vec::new();
         MultiGzDecoder::new(&document(&layer["digest"])?[..]).read_to_end(&mut tar)?;
-        for (path, content) in members(&tar) {
-            search(&format!("layer {} of {}, {path}", number + 1, layers.len()), content, &mut loot);
+        tars.push(tar);
+    }
+    for (number, tar) in tars.iter().enumerate() {
+        for (path, content) in members(tar) {
+            let (folder, name) = path.rsplit_once('/').unwrap_or_default();
+            let whiteout = format!("{folder}/.wh.{name}");
+            let deleted = tars[number + 1..].iter().any(|later| members(later).iter().any(|(path, _)| *path == whiteout));
+            let fate = if deleted { ", deleted by a later layer" } else { "" };
+            let first = loot.len();
+            search(&format!("{path} in layer {} of {}{fate}", number + 1, layers.len()), content, &mut loot);
+            loot[first..].iter_mut().for_each(|loot| loot.deleted = deleted);
         }
     }
     Ok(loot)
@@ -70,9 +84,11 @@ fn members(tar: &[u8]) -> Vec<(String, &[u8])> {
 }
 
 fn search(found: &str, text: &[u8], loot: &mut Vec<Loot>) {
-    let mut keep = |user: &str, password: &str, host: &str| {
+    let mut keep = |user: &str, password: &str, host: &str, seen: &str| {
         let host = host.trim_end_matches('/').to_owned();
-        loot.push(Loot { found: found.to_owned(), user: user.to_owned(), password: Secret::new(password.to_owned()), host });
+        let whole = String::from_utf8_lossy(text);
+        let line = whole.lines().find(|line| line.contains(seen)).unwrap_or_default().trim().to_owned();
+        loot.push(Loot { found: found.to_owned(), line, deleted: false, user: user.to_owned(), password: Secret::new(password.to_owned()), host });
     };
     let capture = |pattern: &str| -> Vec<Vec<String>> {
         let Ok(pattern) = Regex::new(pattern) else { return Vec::new() };
@@ -82,12 +98,12 @@ fn search(found: &str, text: &[u8], loot: &mut Vec<Loot>) {
         pattern.captures_iter(text).map(texts).collect()
     };
     for login in capture(r#"https://([^:/@\s"]+):([^:/@\s"]+)@([^/\s"]+)"#) {
-        keep(&login[0], &login[1], &login[2]);
+        keep(&login[0], &login[1], &login[2], &login[1]);
     }
-    for login in capture(r#""(?:https?://)?([^"/]+)[^"]*":\s*\{[^}]*"auth":\s*"([A-Za-z0-9+/=]+)""#) {
+    for login in capture(r#""(?:https?://)?([^"/]+)[^"]*":\s*\{[^{}]*"auth":\s*"([A-Za-z0-9+/=]+)""#) {
         let decoded = STANDARD.decode(&login[1]).unwrap_or_default();
         if let Some((user, password)) = String::from_utf8_lossy(&decoded).split_once(':') {
-            keep(user, password, &login[0]);
+            keep(user, password, &login[0], &login[1]);
         }
     }
 }

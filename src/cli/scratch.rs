@@ -1,0 +1,79 @@
+//! Scratch folders: gone at the end however it comes, also when Ctrl-C or SIGTERM ends the program.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Those that are open. A signal ends the program from another thread, where nothing else knows of them.
+static OPEN: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// A folder that is removed when it is dropped.
+pub struct Scratch {
+    folder: TempDir,
+}
+
+impl Scratch {
+    /// # Errors
+    /// When no folder can be made in `within`.
+    pub fn new(prefix: &str, within: &Path) -> io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix(prefix).tempdir_in(within)?;
+        open(|open| open.push(folder.path().to_owned()));
+        Ok(Self { folder })
+    }
+
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Leaves the folder where it is.
+    pub fn keep(&mut self) {
+        self.folder.disable_cleanup(true);
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        open(|open| open.retain(|path| path != self.folder.path()));
+    }
+}
+
+/// From now on, Ctrl-C or SIGTERM removes what is open and ends the program with the shells' code for the signal.
+/// What was recorded and pushed until then stays as a kill would leave it.
+pub fn end_when_told() {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else { return };
+    tokio::spawn(async move {
+        let code = tokio::select! {
+            _ = interrupt.recv() => 130,
+            _ = terminate.recv() => 143,
+        };
+        clear().await;
+        end(code);
+    });
+}
+
+async fn clear() {
+    for folder in open(std::mem::take) {
+        // The work goes on while its folder goes: what it writes meanwhile is removed in the next round.
+        for _ in 0..50 {
+            match std::fs::remove_dir_all(&folder) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => tokio::time::sleep(Duration::from_millis(10)).await,
+                _ => break,
+            }
+        }
+    }
+}
+
+#[expect(clippy::exit, reason = "the work in other threads cannot be asked to stop, and its destructors were done by hand")]
+fn end(code: i32) -> ! {
+    std::process::exit(code)
+}
+
+fn open<T>(act: impl FnOnce(&mut Vec<PathBuf>) -> T) -> T {
+    // A thread that panicked while it held the list leaves it whole.
+    act(&mut OPEN.lock().unwrap_or_else(PoisonError::into_inner))
+}
