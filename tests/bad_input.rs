@@ -198,6 +198,44 @@ fn every_problem_of_the_configuration_is_told_at_once_with_its_line() {
 }
 
 #[test]
+fn an_error_is_told_once_and_on_stderr() {
+    let (honeycrate, registry) = (Honeycrate::new(), Registry::plain(Auth::None));
+    let ran = run(&mut honeycrate.ship("oci:/nowhere", &registry, "acme/shop:1"));
+    assert_told(&ran, SOURCE, &["/nowhere", "check the path"]);
+    assert_eq!((ran.out().as_str(), ran.all().matches("cannot read oci:/nowhere").count()), ("", 1), "{}", ran.all());
+}
+
+#[test]
+fn a_report_that_could_not_be_written_is_refused_before_anything_leaves() {
+    let (honeycrate, registry, layout) = (Honeycrate::new(), Registry::plain(Auth::None), tempdir().expect("scratch"));
+    let source = shop(layout.path());
+    for (arguments, told) in [(["--report", "/nowhere/report.json"], "there is no folder /nowhere"), (["--format", "pdf"], "`pdf`")] {
+        let ran = run(honeycrate.ship(&source, &registry, "acme/shop:1").args(arguments));
+        assert_told(&ran, USAGE, &[told]);
+        assert_untouched(&registry);
+    }
+}
+
+#[test]
+fn a_path_that_is_not_there_is_not_looked_for_in_the_docker_daemon() {
+    let honeycrate = Honeycrate::stranger();
+    for path in ["/nowhere/shop", "./shop", "shop.tar"] {
+        let ran = honeycrate.run(&["scan", path]);
+        assert_told(&ran, SOURCE, &[path, "check the path"]);
+        assert!(!ran.all().contains("Docker"), "{}", ran.all());
+    }
+    assert_told(&honeycrate.run(&["scan", ""]), USAGE, &["no name"]);
+}
+
+#[test]
+fn a_ledger_that_is_not_there_yet_is_told_with_what_makes_it() {
+    let honeycrate = Honeycrate::new();
+    for arguments in [&["token", "list"][..], &["ledger", "verify"], &["watch", "--once"]] {
+        assert_told(&honeycrate.run(arguments), LEDGER, &["there is no ledger", "honeycrate ship", "--ledger"]);
+    }
+}
+
+#[test]
 fn a_ledger_that_cannot_be_written_stops_the_run_before_anything_leaves() {
     let layout = tempdir().expect("scratch");
     let source = shop(layout.path());

@@ -1,6 +1,7 @@
 //! The steps of `ship`, each as a command of its own: scan, plant, push, report.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use tempfile::tempdir;
 
@@ -82,6 +83,33 @@ fn a_planting_plan_writes_no_image() {
     ]);
     assert_eq!(ran.code, 0, "{}", ran.all());
     assert!(!out.exists());
+    for word in ["surface", "buried", "history", "leads to", "nothing was minted"] {
+        assert!(ran.out().contains(word), "{word}: {}", ran.out());
+    }
+    assert!(!honeycrate.ledger_path().exists());
+}
+
+#[test]
+fn a_plan_is_not_shown_in_the_log_of_a_public_project() {
+    let (honeycrate, built) = (Honeycrate::new(), tempdir().expect("scratch"));
+    let source = Image::shop().write(built.path());
+    let mut command = honeycrate.command(&["plant", &source, "--service", "shop", "--decoy", "http://127.0.0.1:9", "--dry-run"]);
+    let ran = run(command.env("CI", "true").env("GITLAB_CI", "true").env("CI_PROJECT_VISIBILITY", "public"));
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    assert!(ran.out().contains("the plan is not shown here") && !ran.out().contains("buried"), "{}", ran.out());
+}
+
+#[test]
+fn an_archive_is_known_as_an_image_by_its_path_alone_compressed_or_not() {
+    let (honeycrate, folder) = (Honeycrate::stranger(), tempdir().expect("scratch"));
+    let (layout, archive) = (folder.path().join("layout"), folder.path().join("shop.tar"));
+    let source = Image::shop().env("GITHUB", &github_token(13)).write(&layout);
+    skopeo::copy(&source, &format!("docker-archive:{}:acme/shop:latest", archive.display()));
+    must(Command::new("gzip").arg("--keep").arg(&archive));
+    for name in ["shop.tar", "shop.tar.gz"] {
+        let ran = honeycrate.run(&["scan", &folder.path().join(name).display().to_string()]);
+        assert!(ran.code == 1 && ran.out().contains("variable GITHUB"), "{name}: {}", ran.all());
+    }
 }
 
 #[test]

@@ -14,10 +14,9 @@ use crate::bait::surfaces::Surface;
     max_term_width = 120,
     arg_required_else_help = true,
     disable_help_subcommand = true,
-    after_help = "Start here:\n  honeycrate demo            the whole loop on a sample image, offline, in seconds\n  honeycrate init            a configuration file and an owner's key\n  honeycrate scan IMAGE      what an attacker would find in an image of yours\n\n\
-                  Images are named as skopeo names them: docker-daemon:NAME, docker-archive:FILE (- is stdin), oci:DIR[:TAG],\n\
-                  oci-archive:FILE[:TAG], docker://REGISTRY/REPOSITORY:TAG. A bare name means the Docker daemon's image when read\n\
-                  and a registry when written.\n\nExit codes: honeycrate explain exit-codes"
+    after_help = "Start here:\n  honeycrate demo            the whole loop on a sample image, offline, in seconds\n  honeycrate scan IMAGE      what an attacker would find in an image of yours\n  honeycrate init            a configuration file and an owner's key\n\n\
+                  How images are named, as skopeo does:\n  docker-daemon:NAME         in the Docker daemon; a bare NAME is read from there\n  docker-archive:FILE        from docker save; - is stdin\n  oci:FOLDER[:TAG]           an OCI layout\n  oci-archive:FILE[:TAG]     an OCI layout in a tar file\n  docker://REFERENCE         in a registry; a bare REFERENCE is written there\n\n\
+                  More: honeycrate explain exit-codes, kinds, surfaces, variables, rules …"
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -40,7 +39,7 @@ pub struct Global {
     #[arg(long, global = true, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
     /// Colours: auto, always, never
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub color: ColorChoice,
     /// Say nothing but results and errors
     #[arg(long, short, global = true)]
@@ -59,21 +58,21 @@ pub enum Command {
     Scan(Scan),
     /// Plant honeytokens without pushing, or into a Dockerfile
     Plant(Plant),
-    /// Push an image as it is
+    /// Push an image as it is, without planting or judging
     Push(Push),
     /// The honeytokens that the ledger knows
     #[command(subcommand)]
     Token(Token),
-    /// The ledger itself
+    /// The memory of all this: check it, or write it out
     #[command(subcommand)]
     Ledger(Ledger),
     /// The trap: the server that planted credentials lead to
     Decoy(Decoy),
-    /// Follow the ledger and deliver an alert for every trigger
+    /// Follow the ledger and deliver an alert for every trigger in it
     Watch(Watch),
     /// Render the report of a run again
     Report(Report),
-    /// The owner's key
+    /// The owner's key, under which every honeytoken is sealed
     #[command(subcommand)]
     Key(Key),
     /// What a rule, surface, kind, provider, decoy face, format or exit code is
@@ -131,7 +130,7 @@ pub struct Registries {
 #[derive(Debug, Args, Default)]
 #[command(next_help_heading = "Planting")]
 pub struct Planting {
-    /// The environment that this copy goes to: each has tokens of its own
+    /// The environment that this copy goes to, each with tokens of its own; default: the configuration's only one, or `default`
     #[arg(long = "env", value_name = "NAME")]
     pub environment: Option<String>,
     /// What the image is; default: the repository that it is pushed to
@@ -149,10 +148,10 @@ pub struct Planting {
 }
 
 /// What may pass and where the report goes.
-#[derive(Debug, Args, Default)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Judging and reporting")]
 pub struct Judging {
-    /// Deny from this severity up: none, low, medium, high, critical [default: high]
+    /// Deny from this severity up: none, low, medium, high, critical; default: high
     #[arg(long, value_name = "SEVERITY")]
     pub fail_on: Option<String>,
     /// More rules, as YAML files
@@ -178,8 +177,15 @@ pub enum Comment {
     Always,
 }
 
+impl Default for Judging {
+    fn default() -> Self {
+        Self { fail_on: None, rules: Vec::new(), report: None, format: "terminal".to_owned(), comment: Comment::default() }
+    }
+}
+
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  honeycrate ship docker-daemon:shop:1.4 --to ghcr.io/acme/shop:1.4 --env production --decoy decoy.acme.io\n  \
+#[command(after_help = "Examples:\n  honeycrate ship shop:1.4 --to ghcr.io/acme/shop:1.4 --env production --dry-run\n  \
+                        honeycrate ship shop:1.4 --to ghcr.io/acme/shop:1.4 --env production --decoy decoy.acme.io\n  \
                         docker save shop:1.4 | honeycrate ship docker-archive:- --to registry.gitlab.com/acme/shop:1.4 --env staging")]
 pub struct Ship {
     /// The image as built
@@ -199,6 +205,11 @@ pub struct Ship {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  honeycrate scan shop:1.4                            an image in the Docker daemon\n  \
+                        honeycrate scan docker://ghcr.io/acme/shop:1.4      an image in a registry\n  \
+                        honeycrate scan shop.tar --fail-on critical         what docker save wrote\n  \
+                        honeycrate scan .                                   a folder, before anything is built\n  \
+                        docker save shop:1.4 | honeycrate scan docker-archive:- --report report.json")]
 pub struct Scan {
     /// An image, a folder, a file, or - for stdin
     pub target: String,
@@ -209,6 +220,9 @@ pub struct Scan {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  honeycrate plant shop:1.4 --env production --service acme/shop --dry-run\n  \
+                        honeycrate plant shop:1.4 --out docker-daemon:shop:1.4-planted --env production --service acme/shop\n  \
+                        honeycrate plant --dockerfile Dockerfile --env production --service acme/shop")]
 pub struct Plant {
     /// The image as built
     #[arg(required_unless_present = "dockerfile", conflicts_with = "dockerfile")]
@@ -229,9 +243,9 @@ pub struct Plant {
 
 #[derive(Debug, Args)]
 pub struct Push {
-    /// The image
+    /// The image as built
     pub image: String,
-    /// Where it goes
+    /// Where it goes; may be given several times
     #[arg(required = true, value_name = "REF")]
     pub to: Vec<String>,
     #[command(flatten)]
@@ -246,14 +260,17 @@ pub enum Token {
         #[arg(long)]
         json: bool,
     },
-    /// Everything about one honeytoken, except its value
+    /// All about one honeytoken, except its value
     Show {
         /// A fingerprint, as `token list` prints it
         fingerprint: String,
     },
     /// Where a credential comes from: image, digest, environment, commit
+    #[command(after_help = "Examples:\n  honeycrate token trace - < found.txt          a text in which a credential was found\n  \
+                            pbpaste | honeycrate token trace -            the clipboard\n  \
+                            honeycrate token trace a447b5b20ad62a5d       a fingerprint of an alert or of `token list`")]
     Trace {
-        /// A fingerprint, a credential, or - to read a credential from stdin (it stays out of the process list)
+        /// A fingerprint, a credential, or - to read it from stdin, which keeps it out of the process list
         token: String,
     },
 }
@@ -275,6 +292,10 @@ pub enum Ledger {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  honeycrate decoy --cert fullchain.pem --cert-key privkey.pem --postgres 0.0.0.0:5432\n  \
+                        honeycrate decoy --listen 127.0.0.1:8443 --decoy 127.0.0.1:8443      a try on this machine\n\n\
+                        It needs the owner's key and answers whoever comes; it grants nothing. Every use of a honeytoken is recorded in\n\
+                        the ledger, told on stdout, and sent to the alert sinks of the configuration.")]
 pub struct Decoy {
     /// Address for HTTPS (and HTTP on the same port)
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:443")]

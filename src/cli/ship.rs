@@ -24,8 +24,9 @@ use crate::report::disclosure::Disclosure;
 use crate::report::error::ReportError;
 use crate::report::escape::{json, line};
 use crate::report::formats::contract::Style;
-use crate::report::render::render;
+use crate::report::render::{find as find_format, render};
 use crate::report::run_report::{Outcome, RunReport};
+use crate::report::words::count;
 
 /// Scan, judge, plant, push.
 ///
@@ -33,7 +34,7 @@ use crate::report::run_report::{Outcome, RunReport};
 /// For everything that keeps the journey from beginning; what happens on the way is in the report.
 pub async fn ship(arguments: &Ship, global: &Global) -> Result<Exit, Failure> {
     let setup = setup(global, Some(&arguments.planting), &arguments.judging, &arguments.registries)?;
-    let source = source(&arguments.image)?;
+    let source = source(&arguments.image, &setup.settings.scratch)?;
     if let Some(why) = setup.ci().untrusted {
         anstream::eprintln!("scanning and reporting only, nothing is planted or pushed: {why}");
         let journey = Journey { source, destinations: Vec::new(), planting: None, dry_run: false };
@@ -44,7 +45,10 @@ pub async fn ship(arguments: &Ship, global: &Global) -> Result<Exit, Failure> {
         destinations = setup.settings.plan()?.to.into_iter().map(Location::Registry).collect();
     }
     if destinations.is_empty() && !arguments.planting.dry_run {
-        return Err(Failure::usage("there is no destination", "add --to REFERENCE, or `to` under the environment in honeycrate.yaml"));
+        return Err(Failure::usage(
+            "there is no destination",
+            "add --to REFERENCE (for example ghcr.io/acme/shop:1.4), or `to` under the environment in honeycrate.yaml",
+        ));
     }
     let planting = if arguments.no_plant { None } else { Some(planting(&setup, &destinations)?) };
     let journey = Journey { source, destinations, planting, dry_run: arguments.planting.dry_run };
@@ -57,7 +61,7 @@ pub async fn ship(arguments: &Ship, global: &Global) -> Result<Exit, Failure> {
 /// As [`ship`].
 pub async fn scan(arguments: &Scan, global: &Global) -> Result<Exit, Failure> {
     let setup = setup(global, None, &arguments.judging, &arguments.registries)?;
-    match target(&arguments.target)? {
+    match target(&arguments.target, &setup.settings.scratch)? {
         Target::Image(source) => {
             let journey = Journey { source, destinations: Vec::new(), planting: None, dry_run: false };
             go(&setup, &journey, &arguments.judging, &arguments.registries).await
@@ -75,7 +79,7 @@ pub async fn scan(arguments: &Scan, global: &Global) -> Result<Exit, Failure> {
 /// # Errors
 /// As [`ship`].
 pub async fn plant(arguments: &Plant, global: &Global) -> Result<Exit, Failure> {
-    let mut judging = Judging { fail_on: arguments.judging.fail_on.clone(), ..Judging::default() };
+    let mut judging = arguments.judging.clone();
     // Nothing leaves: what may be pushed is judged where it is pushed, unless a limit is asked for here.
     judging.fail_on.get_or_insert_with(|| "none".to_owned());
     let setup = setup(global, Some(&arguments.planting), &judging, &arguments.registries)?;
@@ -85,8 +89,8 @@ pub async fn plant(arguments: &Plant, global: &Global) -> Result<Exit, Failure> 
     let image = arguments.image.as_deref().unwrap_or_default();
     let destinations = arguments.out.iter().map(|out| destination(out)).collect::<Result<Vec<_>, _>>()?;
     let planting = Some(planting(&setup, &destinations)?);
-    let journey = Journey { source: source(image)?, destinations, planting, dry_run: arguments.planting.dry_run };
-    go(&setup, &journey, &arguments.judging, &arguments.registries).await
+    let journey = Journey { source: source(image, &setup.settings.scratch)?, destinations, planting, dry_run: arguments.planting.dry_run };
+    go(&setup, &journey, &judging, &arguments.registries).await
 }
 
 /// Push alone.
@@ -94,14 +98,19 @@ pub async fn plant(arguments: &Plant, global: &Global) -> Result<Exit, Failure> 
 /// # Errors
 /// As [`ship`].
 pub async fn push(arguments: &Push, global: &Global) -> Result<Exit, Failure> {
-    let judging = Judging { fail_on: Some("none".to_owned()), format: "terminal".to_owned(), ..Judging::default() };
+    let judging = Judging { fail_on: Some("none".to_owned()), ..Judging::default() };
     let setup = setup(global, None, &judging, &arguments.registries)?;
     let destinations = arguments.to.iter().map(|to| destination(to)).collect::<Result<Vec<_>, _>>()?;
-    let journey = Journey { source: source(&arguments.image)?, destinations, planting: None, dry_run: false };
+    let journey = Journey { source: source(&arguments.image, &setup.settings.scratch)?, destinations, planting: None, dry_run: false };
     go(&setup, &journey, &judging, &arguments.registries).await
 }
 
 fn setup(global: &Global, planting: Option<&PlantingFlags>, judging: &Judging, registries: &Registries) -> Result<Setup, Failure> {
+    // What would be noticed only after the push is asked first.
+    find_format(&judging.format).map_err(|error| Failure::usage(error.to_string(), error.hint().unwrap_or_default()))?;
+    if let Some(path) = &judging.report {
+        tempfile::NamedTempFile::new_in(folder_of(path)).map_err(|cause| unwritable_report(path, &cause))?;
+    }
     let fail_on = judging.fail_on.as_deref().map(str::parse).transpose();
     let fail_on = fail_on.map_err(|why: String| Failure::usage(format!("--fail-on: {why}"), "none lets every finding pass"))?;
     let none = PlantingFlags::default();
@@ -127,7 +136,10 @@ fn planting(setup: &Setup, destinations: &[Location]) -> Result<Planting, Failur
         _ => None,
     });
     let service = setup.settings.service_of(reference).ok_or_else(|| {
-        Failure::usage("what is the image called? No destination is a registry that would say", "add --service NAME, or `service` in honeycrate.yaml")
+        Failure::usage(
+            "the service has no name: no destination is a registry reference, which would give it one",
+            "add --service NAME (for example acme/shop), or `service` in honeycrate.yaml",
+        )
     })?;
     let plan = setup.settings.plan()?;
     let keys = setup.keys()?;
@@ -151,17 +163,18 @@ fn planting(setup: &Setup, destinations: &[Location]) -> Result<Planting, Failur
 async fn go(setup: &Setup, journey: &Journey, judging: &Judging, registries: &Registries) -> Result<Exit, Failure> {
     let (session, _scratch) = setup.session(registries)?;
     let arrival = travel(&session, journey).await;
-    if journey.dry_run && arrival.error.is_none() {
-        if setup.disclosure() == Disclosure::Placements {
-            for plan in &arrival.plans {
-                anstream::println!("{}", plan_text(plan));
-            }
-        } else {
-            anstream::eprintln!("the plan is withheld, because this output may be read by others: run it where only you can read it");
-        }
-    }
     note::leave(setup, &arrival.report, judging.comment).await;
-    finish(setup, &arrival, judging)
+    let exit = finish(setup, &arrival, judging)?;
+    if journey.dry_run && exit == Exit::Passed && judging.format == "terminal" {
+        // A plan says where bait is going to lie: who may not read placements may not read it.
+        if setup.disclosure() == Disclosure::Placements {
+            arrival.plans.iter().for_each(|plan| anstream::println!("\n{}", plan_text(plan)));
+        } else {
+            anstream::println!("\nthe plan is withheld, because this output may be read by others: run it where only you can read it");
+        }
+        anstream::println!("\nnothing was minted, planted, pushed or recorded: this was a dry run");
+    }
+    Ok(exit)
 }
 
 /// Prints, writes the report, and turns the end of the journey into an exit code.
@@ -171,7 +184,18 @@ fn finish(setup: &Setup, arrival: &Arrival, judging: &Judging) -> Result<Exit, F
     }
     // The terminal and the log of the job are read by whoever may read the job.
     let disclosure = setup.disclosure();
-    print(&arrival.report, &judging.format, disclosure)?;
+    match &arrival.error {
+        Some(error) if judging.format == "terminal" => {
+            // The error itself is told once, on stderr; without findings or pushes there is nothing else to tell.
+            let mut report = arrival.report.clone();
+            if !report.findings.is_empty() || !report.pushed.is_empty() {
+                report.verdict.reasons = vec![format!("{} failed", error.stage())];
+                report.error = None;
+                print(&report, &judging.format, disclosure)?;
+            }
+        }
+        _ => print(&arrival.report, &judging.format, disclosure)?,
+    }
     match &arrival.error {
         Some(_) => Err(Failure::of_report(&arrival.report, disclosure)),
         None if arrival.report.verdict.outcome == Outcome::Denied => Ok(Exit::Denied),
@@ -195,18 +219,27 @@ pub fn print(report: &RunReport, format: &str, disclosure: Disclosure) -> Result
 
 /// Written beside and renamed: a reader meets a whole report or none.
 fn write_report(report: &RunReport, path: &Path) -> Result<(), Failure> {
-    let failed =
-        |cause: std::io::Error| Failure::usage(format!("cannot write the report {}: {cause}", path.display()), "choose another place with --report");
+    let failed = |cause: std::io::Error| unwritable_report(path, &cause);
     let text = json(&serde_json::to_string_pretty(report).map_err(|error| failed(error.into()))?) + "\n";
     // A device or a pipe is written to; renaming would put a file in its place.
     if path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir()) {
         return OpenOptions::new().write(true).open(path).and_then(|mut device| device.write_all(text.as_bytes())).map_err(failed);
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder_of(path)).map_err(failed)?;
     file.write_all(text.as_bytes()).map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
     Ok(())
+}
+
+fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The folder is named and not the temporary file in it, which would only confuse.
+fn unwritable_report(path: &Path, cause: &std::io::Error) -> Failure {
+    let folder = folder_of(path);
+    let why = if folder.is_dir() { cause.kind().to_string() } else { format!("there is no folder {}", folder.display()) };
+    Failure::usage(format!("cannot write the report {}: {why}", path.display()), "choose another place with --report")
 }
 
 /// The recipe of an ENV instruction, in place.
@@ -220,26 +253,45 @@ async fn dockerfile(setup: &Setup, path: &Path, dry_run: bool) -> Result<Exit, F
     }
     let ring = setup.keys()?;
     let planted = plant_recipe(&ring, &planting, &path.display().to_string(), &text).await?;
+    if planted == text {
+        anstream::println!("{} carries this honeytoken already and is unchanged", path.display());
+        return Ok(Exit::Passed);
+    }
     let unwritable = |cause: std::io::Error| Failure::new(Exit::Planting, format!("cannot write {}: {cause}", path.display()), "");
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(unwritable)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder_of(path)).map_err(unwritable)?;
     file.write_all(planted.as_bytes()).map_err(unwritable)?;
     let permissions = File::open(path).and_then(|file| file.metadata()).map_err(unwritable)?.permissions();
     file.as_file().set_permissions(permissions).map_err(unwritable)?;
     file.persist(path).map_err(|error| unwritable(error.error))?;
-    anstream::println!("planted a honeytoken in {}; build, and ship with --no-plant or with other surfaces", path.display());
+    let added = planted.lines().find(|line| !text.lines().any(|old| old == *line)).unwrap_or_default();
+    let name = added.trim().trim_start_matches("ENV ").split('=').next().unwrap_or_default();
+    anstream::println!("planted the honeytoken {} for {} in {}", line(name), line(&planting.request.environment), path.display());
+    anstream::println!("next: build the image, then honeycrate ship IMAGE --to REFERENCE --env NAME --surfaces file,buried,history");
     Ok(Exit::Passed)
 }
 
-/// The plan for one image, one line for each bait.
+/// The plan for one image: what goes where, and nothing that is a value.
 fn plan_text(plan: &ImagePlan) -> String {
-    let mut text = format!("plan for {}, whose history is written as {:?} writes it\n", plan.platform, plan.grammar);
-    for bait in &plan.baits {
+    let mut text = format!("plan for {} ({})", plan.platform, count(plan.baits.len(), "honeytoken"));
+    let heading = ["surface", "kind", "place", "leads to"].map(str::to_owned);
+    let rows = plan.baits.iter().map(|bait| {
         let claims = &bait.claims;
-        text += &format!("  {:<8} {:<16} {:<44} leads to {}\n", claims.surface, claims.kind, line(&bait.place.location()), bait.host);
-    }
+        [claims.surface.to_string(), claims.kind.clone(), line(&bait.place.location()), line(&bait.host)]
+    });
+    text += &table([heading].into_iter().chain(rows));
     for skipped in &plan.skipped {
-        text += &format!("  {:<8} nothing: {}\n", skipped.surface, line(&skipped.why));
+        text += &format!("\n  nothing on the {} surface: {}", skipped.surface, line(&skipped.why));
     }
     text
+}
+
+/// Rows under one another, each column as wide as its widest cell.
+pub fn table<const COLUMNS: usize>(rows: impl Iterator<Item = [String; COLUMNS]>) -> String {
+    let rows: Vec<[String; COLUMNS]> = rows.collect();
+    let widths: [usize; COLUMNS] = std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
+    let line = |row: &[String; COLUMNS]| {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        format!("\n  {}", cells.join("  ").trim_end())
+    };
+    rows.iter().map(line).collect()
 }

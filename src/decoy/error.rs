@@ -17,9 +17,11 @@ impl DecoyError {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Listen { cause, .. } if cause.kind() == io::ErrorKind::AddrInUse => Some("another program has this port: choose another"),
+            Self::Listen { cause, .. } if cause.kind() == io::ErrorKind::AddrInUse => {
+                Some("another program has this port: choose another with --listen or --postgres")
+            }
             Self::Listen { cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied => {
-                Some("ports below 1024 need a privilege: choose a higher one and forward it")
+                Some("ports below 1024 need a privilege: choose a higher one with --listen or --postgres, and forward the low one to it")
             }
             Self::Listen { .. } => Some("choose an address of this machine, or 0.0.0.0 for all of them"),
             Self::Certificate(_) => Some("give a PEM file with the chain, leaf first, and one with its unencrypted key"),

@@ -11,6 +11,8 @@ use crate::ledger::record::VERSION;
 pub enum LedgerError {
     #[error("ledger {path} cannot be opened: {cause}", path = .path.display())]
     Open { path: PathBuf, cause: String },
+    #[error("there is no ledger at {path} yet", path = .path.display())]
+    Missing { path: PathBuf },
     #[error("{path} is not a ledger: {why}", path = .path.display())]
     NotALedger { path: PathBuf, why: &'static str },
     #[error("ledger {path} has format {found}, this program knows up to {VERSION}", path = .path.display())]
@@ -37,12 +39,13 @@ impl LedgerError {
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
             Self::Open { .. } => "check the path, and that this user may create and read files there",
+            Self::Missing { .. } => "the first `honeycrate ship` makes it; another one is named with --ledger or HONEYCRATE_LEDGER",
             Self::NotALedger { .. } => "choose another path; nothing was written to this file",
             Self::Newer { .. } => "use the newer honeycrate that wrote it, or export the ledger there",
             Self::ReadOnly { .. } => "make the ledger's directory writable: a journal is written beside the file",
             Self::DiskFull { .. } => "free some space and run again; what was acknowledged before is safe",
             Self::Busy { .. } => "run again once the other job has ended; nothing was written",
-            Self::Damaged { .. } => "restore a copy with `honeycrate ledger import`, and keep the damaged file for study",
+            Self::Damaged { .. } => "put a copy of the file in its place, and keep the damaged one for study",
             Self::NotEmpty { .. } => "import into a path where no ledger is yet",
             Self::Broken(_) => "somebody or something changed the ledger outside honeycrate: compare it with an export",
             Self::Export(_) => return None,

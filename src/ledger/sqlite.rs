@@ -66,7 +66,10 @@ impl SqliteStore {
     /// # Errors
     /// When it is missing, cannot be opened, is not a ledger, or has a later format.
     pub fn open_read_only(path: &Path) -> Result<Self, LedgerError> {
-        let file = File::open(path).map_err(|cause| opening(path, &cause))?;
+        let file = File::open(path).map_err(|cause| match cause.kind() {
+            io::ErrorKind::NotFound => LedgerError::Missing { path: path.to_owned() },
+            _ => opening(path, &cause),
+        })?;
         refuse_other_files(path, file)?;
         // Able to write where the file system lets us: what a writer that was killed left half-done is rolled back by the next who comes.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -461,7 +464,7 @@ mod tests {
 
         assert!(matches!(SqliteStore::open(&path.join("below/a.sqlite")), Err(LedgerError::Open { .. })));
         let missing = scratch.path().join("missing.sqlite");
-        assert!(matches!(SqliteStore::open_read_only(&missing), Err(LedgerError::Open { .. })));
+        assert!(matches!(SqliteStore::open_read_only(&missing), Err(LedgerError::Missing { .. })));
         assert!(!missing.exists());
     }
 

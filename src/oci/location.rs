@@ -92,6 +92,8 @@ fn unknown(transport: &str, rest: &str, text: String) -> OciError {
     if !is_transport {
         return OciError::NoTransport(text);
     }
+    // `docker:` alone could be either.
+    let near = if transport == "docker" { Some("docker-daemon:` or `docker://") } else { near };
     let guess = near.map_or(String::new(), |name| format!("; did you mean `{name}`?"));
     let why = format!("`{transport}` is no transport that is known; there are {}{guess}", TRANSPORTS.join(", "));
     OciError::Location { text, why }
@@ -150,6 +152,8 @@ mod tests {
             assert!(error.contains(&format!("did you mean `{guess}`?")), "{error}");
             assert!(Location::parse_destination(text).is_err());
         }
+        let error = "docker:shop".parse::<Location>().unwrap_err().to_string();
+        assert!(error.ends_with("did you mean `docker-daemon:` or `docker://`?"), "{error}");
         for text in ["containers-storage:x", "https://ghcr.io/a", "oci:", "docker-archive:", "docker-daemon:"] {
             assert!(matches!(text.parse::<Location>(), Err(OciError::Location { .. })), "{text}");
         }

@@ -49,7 +49,11 @@ impl SourceError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Image { cause, .. } => cause.hint().map(str::to_owned),
+            Self::Image { cause, .. } => {
+                let missing = matches!(cause, ImageError::Read { cause, .. } if cause.kind() == std::io::ErrorKind::NotFound);
+                let path = "check the path: an OCI layout is a folder with oci-layout and index.json in it";
+                cause.hint().or(missing.then_some(path)).map(str::to_owned)
+            }
             Self::Registry { cause, .. } => cause.hint().map(Into::into),
             Self::Daemon { cause, .. } => cause.hint().map(Into::into),
             Self::Open { .. } => Some("check the path; folders are read with oci:, files with docker-archive: or oci-archive:".to_owned()),
