@@ -65,6 +65,19 @@ fn the_help_lists_every_command() {
 }
 
 #[test]
+fn whatever_a_message_sends_people_to_explain_can_be_explained() {
+    let honeycrate = Honeycrate::stranger();
+    let ids =
+        ["exit-codes", "formats", "rules", "checks", "kinds", "surfaces", "variables", "private-key", "env", "registry-login", "oci", "exit-70"];
+    for id in ids {
+        let ran = honeycrate.run(&["explain", id]);
+        assert!(ran.code == 0 && !ran.out().trim().is_empty(), "{id}: {}", ran.all());
+    }
+    let ran = honeycrate.run(&["explain", "privat-key"]);
+    assert!(ran.code == 2 && ran.err().contains("did you mean `private-key`?"), "{}", ran.all());
+}
+
+#[test]
 fn the_version_is_the_packages() {
     let ran = Honeycrate::stranger().run(&["--version"]);
     assert_eq!((ran.code, ran.out().trim()), (0, concat!("honeycrate ", env!("CARGO_PKG_VERSION"))));

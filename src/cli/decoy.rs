@@ -62,13 +62,14 @@ pub async fn decoy(arguments: &Decoy, global: &Global) -> Result<Exit, Failure> 
     let unusable = |error: crate::decoy::error::DecoyError| Failure::usage(error.to_string(), error.hint().unwrap_or_default());
     let running = server::start(settings, sender).await.map_err(unusable)?;
     if !global.quiet {
-        anstream::eprintln!("the trap answers HTTPS and HTTP on {}", running.web);
+        anstream::eprintln!("the decoy answers HTTPS and HTTP on {}", running.web);
         match running.postgres {
             Some(address) => anstream::eprintln!("and PostgreSQL on {address}"),
             None => anstream::eprintln!("database bait leads to PostgreSQL, which is not answered: add --postgres ADDRESS"),
         }
+        anstream::eprintln!("waiting: alerts appear here, Ctrl-C ends it");
     }
-    let mut announcer = Voice { quiet: global.quiet };
+    let mut announcer = Voice { quiet: global.quiet, told: 0 };
     // Triggers end when the trap does, and the watch when it has taken the last.
     let end = async {
         stop().await;
@@ -95,10 +96,16 @@ pub async fn watch(arguments: &WatchFlags, global: &Global) -> Result<Exit, Fail
     let setup = Setup::new(global)?;
     let ledger = setup.settings.ledger()?.to_owned();
     let mut watch = watch_of(&setup, arguments.alerts.as_deref(), &ledger)?;
-    let mut announcer = Voice { quiet: global.quiet };
+    let mut announcer = Voice { quiet: global.quiet, told: 0 };
     let mut next = watch.follow(1, &mut announcer).await?;
+    if announcer.told == 0 && !global.quiet {
+        anstream::eprintln!("no honeytoken was used so far, says {}", ledger.display());
+    }
     if arguments.once {
         return Ok(Exit::Passed);
+    }
+    if !global.quiet {
+        anstream::eprintln!("waiting: alerts appear here, Ctrl-C ends it");
     }
     loop {
         tokio::select! {
@@ -111,10 +118,12 @@ pub async fn watch(arguments: &WatchFlags, global: &Global) -> Result<Exit, Fail
 /// Alerts on stdout, trouble on stderr.
 struct Voice {
     quiet: bool,
+    told: usize,
 }
 
 impl Announcer for Voice {
     fn alert(&mut self, alert: &Alert) {
+        self.told += 1;
         if self.quiet {
             return;
         }

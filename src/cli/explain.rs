@@ -4,14 +4,18 @@ use anstyle::Style;
 
 use crate::alert::sinks;
 use crate::bait::kinds::KINDS;
+use crate::bait::kinds::contract::{BaitKind, Seen};
 use crate::bait::surfaces::Surface;
 use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
 use crate::config::vars;
+use crate::config::walk::nearest;
 use crate::decoy::faces::FACES;
 use crate::destination::DESTINATIONS;
 use crate::provider::PROVIDERS;
 use crate::report::formats;
+use crate::report::words::lower_first;
+use crate::scan::checks::CHECKS;
 use crate::scan::rule::Rule;
 use crate::scan::rule_set::RuleSet;
 use crate::source::SOURCES;
@@ -31,7 +35,8 @@ pub fn explain(id: Option<&str>) -> Result<Exit, Failure> {
     let Some(id) = id else {
         for (topic, rows) in &topics {
             anstream::println!("{BOLD}{topic}{BOLD:#}");
-            rows.iter().for_each(|(id, line)| anstream::println!("  {id:<28} {DIM}{line}{DIM:#}"));
+            let width = width(rows);
+            rows.iter().for_each(|(id, line)| anstream::println!("  {id:<width$}  {DIM}{line}{DIM:#}"));
         }
         return Ok(Exit::Passed);
     };
@@ -40,23 +45,33 @@ pub fn explain(id: Option<&str>) -> Result<Exit, Failure> {
         return Ok(Exit::Passed);
     }
     if let Some((_, rows)) = topics.iter().find(|(topic, _)| *topic == id) {
-        rows.iter().for_each(|(id, line)| anstream::println!("{id:<28} {line}"));
+        let width = width(rows);
+        rows.iter().for_each(|(id, line)| anstream::println!("{id:<width$}  {line}"));
         return Ok(Exit::Passed);
     }
-    let found: Vec<_> =
-        topics.iter().flat_map(|(topic, rows)| rows.iter().filter(|(row, _)| row == id).map(move |(_, line)| (topic, line))).collect();
+    // `oci` is `oci:`, as people speak of it.
+    let bare = id.trim_end_matches([':', '/']);
+    let found: Vec<_> = topics
+        .iter()
+        .flat_map(|(topic, rows)| rows.iter().filter(|(row, _)| row.trim_end_matches([':', '/']) == bare).map(move |(_, line)| (topic, line)))
+        .collect();
     for (topic, line) in &found {
         anstream::println!("{BOLD}{id}{BOLD:#} {DIM}({topic}){DIM:#}\n  {line}");
     }
     if let Ok(surface) = id.parse::<Surface>() {
         anstream::println!("  {}", surface.meaning());
     }
+    if let Some(kind) = KINDS.iter().find(|kind| kind.id() == id) {
+        explain_kind(*kind);
+    }
     if found.is_empty() {
         let groups: Vec<&str> = topics.iter().map(|(topic, _)| *topic).collect();
-        return Err(Failure::usage(
-            format!("there is nothing called `{id}`"),
-            format!("`honeycrate explain` lists all; groups: {}", groups.join(", ")),
-        ));
+        let known = topics.iter().flat_map(|(topic, rows)| rows.iter().map(|(id, _)| id.as_str()).chain([*topic]));
+        let hint = match nearest(id, known) {
+            Some(near) => format!("did you mean `{near}`? `honeycrate explain` lists all"),
+            None => format!("`honeycrate explain` lists all; groups: {}", groups.join(", ")),
+        };
+        return Err(Failure::usage(format!("there is nothing called `{id}`"), hint));
     }
     Ok(Exit::Passed)
 }
@@ -74,12 +89,34 @@ fn topics() -> Vec<Topic> {
         ("sinks", sinks::KINDS.iter().map(|(id, line)| row(id, line)).collect()),
         ("variables", vars::TABLE.iter().map(|variable| row(variable.name, variable.what)).collect()),
         ("exit-codes", Exit::TABLE.iter().map(|(_, code, line)| row(&format!("exit-{code}"), line)).collect()),
+        ("checks", CHECKS.iter().map(|check| row(check.name, check.what)).collect()),
         ("rules", RuleSet::builtin().iter().map(|rule| row(&rule.id, &rule.name)).collect()),
     ]
 }
 
+fn explain_kind(kind: &dyn BaitKind) {
+    let list = |surfaces: &[Surface]| surfaces.iter().map(|surface| surface.id()).collect::<Vec<_>>().join(", ");
+    anstream::println!("  {DIM}surfaces{DIM:#}  {}", list(kind.surfaces()));
+    let Seen { gitleaks, trufflehog, kingfisher } = kind.seen_by();
+    for (scanner, seen) in [("gitleaks", gitleaks), ("TruffleHog", trufflehog), ("Kingfisher", kingfisher)] {
+        let told = seen.map_or_else(|why| format!("is not found: {why}"), |rule| format!("is found as {rule}"));
+        anstream::println!("  {DIM}by {scanner}{DIM:#}  {told}");
+    }
+}
+
+fn width(rows: &[(String, String)]) -> usize {
+    rows.iter().map(|(id, _)| id.len()).max().unwrap_or(0)
+}
+
 fn explain_rule(rule: &Rule) {
     anstream::println!("{BOLD}{}{BOLD:#} {DIM}(rule, {}, {} severity, {} confidence){DIM:#}", rule.id, rule.vendor, rule.severity, rule.confidence);
-    anstream::println!("  {}\n  A thief {}\n  {}", rule.name, rule.gain, rule.revoke);
+    anstream::println!("  {}", rule.name);
+    let line = |name: &str, text: &str| anstream::println!("  {DIM}{name:<8}{DIM:#}  {text}");
+    line("a thief", &lower_first(&rule.gain));
+    line("do", &rule.revoke);
+    rule.checks.iter().for_each(|check| line("checked", check.what));
+    if rule.generic {
+        line("quiet", "in dependency trees, and where a rule of a vendor fires");
+    }
     rule.references.iter().for_each(|reference| anstream::println!("  {DIM}{reference}{DIM:#}"));
 }

@@ -11,6 +11,7 @@ use crate::cli::setup::Setup;
 use crate::ledger::chain::{self, ChainSummary};
 use crate::ledger::contract::Store as _;
 use crate::ledger::error::LedgerError;
+use crate::report::words::count;
 
 /// Runs one of the ledger commands.
 ///
@@ -21,7 +22,9 @@ pub fn ledger(command: &Ledger, global: &Global) -> Result<Exit, Failure> {
     match command {
         Ledger::Verify { file: None } => report(&setup.ledger_to_read()?.verify()?),
         Ledger::Verify { file: Some(path) } => {
-            let text = std::fs::read_to_string(path).map_err(|cause| Failure::usage(format!("cannot read {}: {cause}", path.display()), ""))?;
+            let text = std::fs::read_to_string(path).map_err(|cause| {
+                Failure::usage(format!("cannot read {}: {cause}", path.display()), "`honeycrate ledger export --out FILE` writes one")
+            })?;
             report(&chain::verify(text.lines()).map_err(LedgerError::from)?);
         }
         Ledger::Export { out } => {
@@ -42,5 +45,8 @@ pub fn ledger(command: &Ledger, global: &Global) -> Result<Exit, Failure> {
 }
 
 fn report(summary: &ChainSummary) {
-    anstream::println!("the chain holds: {} records, the last is {}", summary.records, summary.head);
+    let span = summary.span.as_ref().map(|(first, last)| format!(" from {first} to {last}")).unwrap_or_default();
+    anstream::println!("✔ the chain holds: {}{span}", count(usize::try_from(summary.records).unwrap_or(usize::MAX), "record"));
+    anstream::println!("  head {}", summary.head);
+    anstream::println!("  keep the head elsewhere: with it, records that were cut off the end show as well");
 }

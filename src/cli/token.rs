@@ -5,16 +5,23 @@ use std::io::Read as _;
 use anstyle::{AnsiColor, Style};
 use zeroize::Zeroizing;
 
+use crate::bait::claims::Claims;
 use crate::bait::own;
+use crate::bait::placement::Placement;
+use crate::bait::surfaces::Surface;
 use crate::cli::args::{Global, Token};
 use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::setup::Setup;
+use crate::decoy::observer::Recognised;
 use crate::ledger::record::Context;
 use crate::ledger::tokens::{TokenSummary, tokens};
 use crate::ledger::trace::{Trace, find, trace};
+use crate::pipeline::trap::recogniser;
 use crate::report::escape::line as for_terminal;
+use crate::report::words::count;
 use crate::secret::fingerprint::Fingerprint;
+use crate::secret::key_ring::KeyRing;
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -42,14 +49,36 @@ pub fn token(command: &Token, global: &Global) -> Result<Exit, Failure> {
             }
             let ring = setup.keys()?;
             // Whatever was found in whatever text: a token opens itself, so the ledger is asked by fingerprint.
-            let found = match own::find(&ring, &text) {
+            let opened = own::find(&ring, &text);
+            let found = match &opened {
                 Some(opened) => trace(&store, &opened.fingerprint)?,
                 None => find(&store, &ring, text.trim())?,
             };
-            print(&found.ok_or_else(|| unknown(&setup))?);
+            match (found, opened) {
+                (Some(trace), _) => print(&trace),
+                (None, Some(_)) => only_the_token(&setup, ring, &text)?,
+                (None, None) => {
+                    return Err(Failure::usage(
+                        "this is no honeytoken of yours: neither the owner's key nor the ledger knows it",
+                        "a token that another key sealed is traced with --key-file, one of another ledger with --ledger",
+                    ));
+                }
+            }
         }
     }
     Ok(Exit::Passed)
+}
+
+/// The ledger has no record, but the token was sealed under the owner's key and says itself what it is.
+fn only_the_token(setup: &Setup, ring: KeyRing, text: &str) -> Result<(), Failure> {
+    let environments: Vec<String> = setup.settings.environments.keys().cloned().collect();
+    let services: Vec<String> = setup.settings.service.iter().cloned().collect();
+    let recognise = recogniser(ring, setup.settings.ledger()?.to_owned(), &services, &environments);
+    if let Some(Recognised { claims, fingerprint }) = recognise(text) {
+        heading(&claims, &fingerprint);
+        row("images", "this ledger has no record of it: the token was planted with another ledger");
+    }
+    Ok(())
 }
 
 fn unknown(setup: &Setup) -> Failure {
@@ -68,13 +97,22 @@ fn list(tokens: &[TokenSummary], json: bool) {
         anstream::println!("no honeytokens yet: `honeycrate ship` plants the first");
         return;
     }
-    anstream::println!("{DIM}{:<16}  {:<9}  {:<8}  {:<15}  {:<12}  service{DIM:#}", "fingerprint", "state", "surface", "kind", "environment");
+    let wide = |column: fn(&Claims) -> &str, least: usize| tokens.iter().map(|token| column(&token.claims).len()).max().unwrap_or(0).clamp(least, 40);
+    let (kinds, environments) = (wide(|claims| &claims.kind, 4), wide(|claims| &claims.environment, 11));
+    anstream::println!(
+        "{DIM}{:<16}  {:<9}  {:<7}  {:<kinds$}  {:<environments$}  service{DIM:#}",
+        "fingerprint",
+        "state",
+        "surface",
+        "kind",
+        "environment"
+    );
     for token in tokens {
         let fingerprint = token.fingerprint.as_ref().map_or("-", |fingerprint| fingerprint.as_str());
         let claims = &token.claims;
         let state = if token.triggers > 0 { Style::new().bold().fg_color(Some(AnsiColor::Red.into())) } else { Style::new() };
         anstream::println!(
-            "{fingerprint:<16}  {state}{:<9}{state:#}  {:<8}  {:<15}  {:<12}  {}",
+            "{fingerprint:<16}  {state}{:<9}{state:#}  {:<7}  {:<kinds$}  {:<environments$}  {}",
             token.state,
             claims.surface,
             claims.kind,
@@ -82,27 +120,28 @@ fn list(tokens: &[TokenSummary], json: bool) {
             for_terminal(&claims.service)
         );
     }
+    let used = tokens.iter().filter(|token| token.triggers > 0).count();
+    anstream::println!("\n{}, {used} of them used; `honeycrate token show FINGERPRINT` tells where one lies", count(tokens.len(), "honeytoken"));
 }
 
 fn print(trace: &Trace) {
-    let claims = &trace.claims;
-    let row = |name: &str, value: &str| anstream::println!("{DIM}{name:>12}{DIM:#}  {}", for_terminal(value));
-    anstream::println!("{BOLD}{} token on the {} surface{BOLD:#}", claims.kind, claims.surface);
-    row("fingerprint", trace.fingerprint.as_str());
-    row("service", &claims.service);
-    row("environment", &claims.environment);
-    row("epoch", &claims.epoch.to_string());
-    row("means", claims.surface.meaning());
+    heading(&trace.claims, &trace.fingerprint);
     if let Some(minted) = &trace.minted {
         row("minted", &format!("{} by {}, leads to {}", minted.time, minted.provider, minted.host));
     }
     for planting in &trace.placements {
-        row("placed", &format!("{} in {} ({})", planting.placement.location, planting.placement.platform, planting.manifest));
+        let Placement { location, platform, .. } = &planting.placement;
+        let place = match (trace.claims.surface, location.split_once(' ')) {
+            (Surface::History, Some((step, name))) => format!("{name}, in step {step} of the history"),
+            _ => location.clone(),
+        };
+        row("placed", &format!("{place}; {platform}, {}", planting.manifest.short()));
     }
     for push in &trace.pushes {
-        row("image", &format!("{}@{}", push.reference, push.digest));
         row("pushed", &format!("{}{}", push.time, context(&push.context)));
-        for (platform, digest) in &push.platforms {
+        row("as", &push.reference);
+        row("digest", push.digest.as_str());
+        for (platform, digest) in push.platforms.iter().filter(|(_, digest)| **digest != push.digest) {
             row(platform, digest.as_str());
         }
     }
@@ -113,6 +152,19 @@ fn print(trace: &Trace) {
     if trace.triggers.is_empty() {
         row("triggered", "never");
     }
+}
+
+fn heading(claims: &Claims, fingerprint: &Fingerprint) {
+    anstream::println!("{BOLD}{} token on the {} surface{BOLD:#}", claims.kind, claims.surface);
+    row("fingerprint", fingerprint.as_str());
+    row("service", &claims.service);
+    row("environment", &claims.environment);
+    row("epoch", &claims.epoch.to_string());
+    row("its use", claims.surface.meaning());
+}
+
+fn row(name: &str, value: &str) {
+    anstream::println!("{DIM}{name:>12}{DIM:#}  {}", for_terminal(value));
 }
 
 fn context(context: &Context) -> String {

@@ -18,6 +18,7 @@ use crate::report::run_report::{
     AppliedException, Coverage, NotScanned, Notice, Outcome, PushedImage, ReportedFinding, ReportedPlacement, RunError, RunReport, Source,
     SourcePlatform, Timings, Tool,
 };
+use crate::report::words::lower_first;
 use crate::scan::finding::Finding;
 use crate::scan::image_scan;
 
@@ -169,10 +170,4 @@ impl Account {
 
 fn milliseconds(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
-/// A rule's sentence as it goes on after "a thief".
-fn lower_first(sentence: &str) -> String {
-    let mut letters = sentence.chars();
-    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }

@@ -88,6 +88,13 @@ pub fn by_severity(report: &RunReport) -> Vec<(Severity, Vec<usize>)> {
     all.filter(|(_, found): &(_, Vec<usize>)| !found.is_empty()).collect()
 }
 
+/// A rule's sentence as it goes on after "a thief".
+#[must_use]
+pub fn lower_first(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
 /// `12.3 MB`.
 #[must_use]
 pub fn size(bytes: u64) -> String {
