@@ -19,7 +19,9 @@ fn shipped() -> (Honeycrate, Registry, Value, Vec<thief::Loot>) {
     let (honeycrate, registry, layout) = (Honeycrate::new(), Registry::plain(Auth::None), tempdir().expect("scratch"));
     let source = write_index(layout.path(), &[Image::shop(), Image::shop().architecture("arm64")]);
     let mut command = honeycrate.ship(&source, &registry, "acme/shop:1");
-    let run = honeycrate.reported(command.env("GITHUB_ACTIONS", "true").env("GITHUB_SHA", COMMIT).env("GITHUB_REPOSITORY", "acme/shop"));
+    let run = honeycrate.reported(
+        command.env("GITHUB_ACTIONS", "true").env("GITHUB_EVENT_NAME", "push").env("GITHUB_SHA", COMMIT).env("GITHUB_REPOSITORY", "acme/shop"),
+    );
     assert_eq!(run.ran.code, 0, "{}", run.ran.all());
     let pulled = tempdir().expect("scratch");
     skopeo::pull(&registry, "acme/shop:1", pulled.path());

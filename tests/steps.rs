@@ -96,7 +96,7 @@ fn a_plan_is_not_shown_in_the_log_of_a_public_project() {
     let mut command = honeycrate.command(&["plant", &source, "--service", "shop", "--decoy", "http://127.0.0.1:9", "--dry-run"]);
     let ran = run(command.env("CI", "true").env("GITLAB_CI", "true").env("CI_PROJECT_VISIBILITY", "public"));
     assert_eq!(ran.code, 0, "{}", ran.all());
-    assert!(ran.out().contains("the plan is not shown here") && !ran.out().contains("buried"), "{}", ran.out());
+    assert!(ran.out().contains("the plan is withheld") && !ran.out().contains("buried"), "{}", ran.out());
 }
 
 #[test]

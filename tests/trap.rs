@@ -26,7 +26,12 @@ fn steal(owner: &Honeycrate, registry: &Registry, name: &str, address: &Address)
     let (built, stolen) = (tempdir().expect("scratch"), tempdir().expect("scratch"));
     let source = Image::shop().write(built.path());
     let mut command = owner.command(&["ship", &source, "--to", &registry.reference(name), "--env", "production", "--service", SERVICE]);
-    command.args(["--decoy", &address.host()]).env("GITHUB_ACTIONS", "true").env("GITHUB_SHA", COMMIT).env("GITHUB_REPOSITORY", "acme/shop");
+    command
+        .args(["--decoy", &address.host()])
+        .env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_EVENT_NAME", "push")
+        .env("GITHUB_SHA", COMMIT)
+        .env("GITHUB_REPOSITORY", "acme/shop");
     owner.access(&mut command, registry);
     let shipped = owner.reported(&mut command);
     assert_eq!(shipped.ran.code, 0, "{}", shipped.ran.all());
