@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use clap::Parser as _;
+use honeycrate::cli::args::Cli;
+
 use crate::common::honeycrate::Honeycrate;
 
 const DOCUMENTS: [&str; 3] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"];
@@ -66,6 +69,37 @@ fn every_quoted_output_is_what_the_program_prints() {
     }
 }
 
+/// The command lines of ours in a text: a line, or what stands between backticks, from the name to a comment, a pipe or a redirection.
+fn commands(text: &str) -> Vec<Vec<String>> {
+    let ends = ["   ", "  #", " | ", " > ", " >> ", " < ", "`"];
+    let begins = |at: usize| text[..at].ends_with(['\n', '`']) || ["| ", "run: ", "  "].iter().any(|before| text[..at].ends_with(before));
+    let starts = text.match_indices("honeycrate ").map(|(at, _)| at).filter(|at| begins(*at));
+    let lines = starts.filter_map(|at| text[at..].lines().next());
+    let line = |line: &str| ends.iter().filter_map(|end| line.find(end)).min().map_or(line, |end| &line[..end]).trim().to_owned();
+    lines.map(line).map(|line| line.split_whitespace().map(|word| word.trim_matches('"').to_owned()).collect()).collect()
+}
+
+/// What a Markdown text quotes: fenced blocks, and spans between backticks.
+fn quoted(text: &str) -> String {
+    let span = |prose: &str| prose.split('`').skip(1).step_by(2).fold(String::new(), |text, span| text + "\n" + span);
+    text.split("```").enumerate().map(|(part, text)| if part % 2 == 1 { format!("\n{text}\n") } else { span(text) }).collect()
+}
+
+#[test]
+fn every_command_that_documents_and_help_show_is_one() {
+    let honeycrate = Honeycrate::stranger();
+    let help = ["ship", "scan", "plant", "decoy"].map(|name| honeycrate.run(&[name, "--help"]).out());
+    let examples = help.iter().filter_map(|help| help.split("Examples:\n").nth(1).map(str::to_owned));
+    let texts: Vec<String> = examples.chain([honeycrate.run(&["token", "trace", "--help"]).out(), quoted(&read("README.md"))]).collect();
+    let all: Vec<Vec<String>> = texts.iter().flat_map(|text| commands(text)).collect();
+    assert!(all.len() > 25, "{all:?}");
+    for command in all {
+        if let Err(error) = Cli::try_parse_from(&command) {
+            panic!("{command:?}: {error}");
+        }
+    }
+}
+
 #[test]
 fn the_readme_runs_the_checks_by_the_command_that_ci_runs() {
     assert!(read("README.md").lines().any(|line| line.trim() == ".ci/run"), "README.md does not name .ci/run as a command");
@@ -76,4 +110,6 @@ fn the_readers_of_documents_find_what_they_look_for() {
     let text = "See `src/oci/mod.rs`, [how](CONTRIBUTING.md#rules), `cargo test` and `src/*`.\n<!-- prints: honeycrate --version -->\n```text\nhoneycrate 1\n```\n";
     assert_eq!(paths(text), ["src/oci/mod.rs", "CONTRIBUTING.md"]);
     assert_eq!(outputs(text), [("honeycrate --version".to_owned(), "honeycrate 1\n".to_owned())]);
+    let text = "- run: honeycrate scan \"a b\" --report x > y\ndocker save | honeycrate scan -\n| `honeycrate demo` |\nsee honeycrate scan\n";
+    assert_eq!(commands(text), [&["honeycrate", "scan", "a", "b", "--report", "x"][..], &["honeycrate", "scan", "-"], &["honeycrate", "demo"]]);
 }

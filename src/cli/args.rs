@@ -11,7 +11,7 @@ use crate::bait::surfaces::Surface;
 #[command(
     name = "honeycrate",
     version,
-    max_term_width = 120,
+    max_term_width = 100,
     arg_required_else_help = true,
     disable_help_subcommand = true,
     after_help = "Start here:\n  honeycrate demo            the whole loop on a sample image, offline, in seconds\n  honeycrate scan IMAGE      what an attacker would find in an image of yours\n  honeycrate init            a configuration file and an owner's key\n\n\
@@ -185,8 +185,8 @@ impl Default for Judging {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  honeycrate ship shop:1.4 --to ghcr.io/acme/shop:1.4 --env production --dry-run\n  \
-                        honeycrate ship shop:1.4 --to ghcr.io/acme/shop:1.4 --env production --decoy decoy.acme.io\n  \
-                        docker save shop:1.4 | honeycrate ship docker-archive:- --to registry.gitlab.com/acme/shop:1.4 --env staging")]
+                        honeycrate ship shop:1.4 --to ghcr.io/acme/shop:1.4 --env production\n  \
+                        docker save x | honeycrate ship docker-archive:- --to ghcr.io/acme/x --env qa")]
 pub struct Ship {
     /// The image as built
     pub image: String,
@@ -205,11 +205,11 @@ pub struct Ship {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  honeycrate scan shop:1.4                            an image in the Docker daemon\n  \
-                        honeycrate scan docker://ghcr.io/acme/shop:1.4      an image in a registry\n  \
-                        honeycrate scan shop.tar --fail-on critical         what docker save wrote\n  \
-                        honeycrate scan .                                   a folder, before anything is built\n  \
-                        docker save shop:1.4 | honeycrate scan docker-archive:- --report report.json")]
+#[command(after_help = "Examples:\n  honeycrate scan shop:1.4                          an image in Docker\n  \
+                        honeycrate scan docker://ghcr.io/acme/shop:1.4    an image in a registry\n  \
+                        honeycrate scan shop.tar                          what docker save wrote\n  \
+                        honeycrate scan .                                 a folder, before a build\n  \
+                        docker save shop | honeycrate scan docker-archive:- --report report.json")]
 pub struct Scan {
     /// An image, a folder, a file, or - for stdin
     pub target: String,
@@ -220,9 +220,9 @@ pub struct Scan {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  honeycrate plant shop:1.4 --env production --service acme/shop --dry-run\n  \
-                        honeycrate plant shop:1.4 --out docker-daemon:shop:1.4-planted --env production --service acme/shop\n  \
-                        honeycrate plant --dockerfile Dockerfile --env production --service acme/shop")]
+#[command(after_help = "Examples:\n  honeycrate plant shop:1.4 --env qa --service acme/shop --dry-run\n  \
+                        honeycrate plant shop:1.4 --out oci:planted --env qa --service acme/shop\n  \
+                        honeycrate plant --dockerfile Dockerfile --env qa --service acme/shop")]
 pub struct Plant {
     /// The image as built
     #[arg(required_unless_present = "dockerfile", conflicts_with = "dockerfile")]
@@ -266,9 +266,8 @@ pub enum Token {
         fingerprint: String,
     },
     /// Where a credential comes from: image, digest, environment, commit
-    #[command(after_help = "Examples:\n  honeycrate token trace - < found.txt          a text in which a credential was found\n  \
-                            pbpaste | honeycrate token trace -            the clipboard\n  \
-                            honeycrate token trace a447b5b20ad62a5d       a fingerprint of an alert or of `token list`")]
+    #[command(after_help = "Examples:\n  honeycrate token trace - < found.txt       a text with a credential in it\n  \
+                            honeycrate token trace a447b5b20ad62a5d    a fingerprint, as in an alert")]
     Trace {
         /// A fingerprint, a credential, or - to read it from stdin, which keeps it out of the process list
         token: String,
@@ -292,10 +291,10 @@ pub enum Ledger {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  honeycrate decoy --cert fullchain.pem --cert-key privkey.pem --postgres 0.0.0.0:5432\n  \
-                        honeycrate decoy --listen 127.0.0.1:8443 --decoy 127.0.0.1:8443      a try on this machine\n\n\
-                        It needs the owner's key and answers whoever comes; it grants nothing. Every use of a honeytoken is recorded in\n\
-                        the ledger, told on stdout, and sent to the alert sinks of the configuration.")]
+#[command(after_help = "Examples:\n  honeycrate decoy --cert chain.pem --cert-key key.pem --postgres 0.0.0.0:5432\n  \
+                        honeycrate decoy --listen 127.0.0.1:8443 --decoy 127.0.0.1:8443\n\n\
+                        It needs the owner's key, and grants nothing to anybody. Each use of a token is\n\
+                        recorded in the ledger, told on stdout and sent to the alert sinks.")]
 pub struct Decoy {
     /// Address for HTTPS (and HTTP on the same port)
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:443")]

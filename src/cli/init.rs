@@ -70,6 +70,17 @@ fn template(service: Option<&str>, decoy: Option<&str>) -> String {
          #     to: [ghcr.io/acme/shop:latest]\n\
          #     surfaces: [file, env, buried, history]\n\
          \n\
+         # Who hears of a used honeytoken, besides the terminal of `honeycrate decoy` and `honeycrate watch`.\n\
+         # alerts:\n\
+         #   - kind: json-lines\n\
+         #     path: /var/log/honeycrate-alerts.jsonl\n\
+         #   - kind: webhook\n\
+         #     url: https://hooks.acme.io/honeycrate\n\
+         \n\
+         # The memory, outside every git work tree. Default: ~/.local/state/honeycrate/ledger.sqlite\n\
+         # ledger:\n\
+         #   path: /var/lib/honeycrate/ledger.sqlite\n\
+         \n\
          # Findings that may pass for a while. All three of reason, owner and expires are needed.\n\
          # exceptions:\n\
          #   - rule: private-key\n\
@@ -96,16 +107,38 @@ fn suggested(url: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alert::sinks;
+    use crate::bait::kinds::KINDS;
+    use crate::config::file::Vocabulary;
+    use crate::config::resolve::{Overrides, Settings, resolve};
+    use crate::config::vars::Variables;
 
     #[test]
     fn the_template_is_a_valid_configuration() {
         for (service, decoy) in [(None, None), (Some("ghcr.io/acme/shop"), Some("decoy.acme.io"))] {
             let folder = tempfile::tempdir().expect("scratch");
             std::fs::write(folder.path().join("honeycrate.yaml"), template(service, decoy)).expect("write");
-            let variables = crate::config::vars::Variables::default();
-            let settings = crate::config::resolve::resolve(Default::default(), &variables, folder.path(), &Default::default()).expect("valid");
+            let settings = read(folder.path());
             assert_eq!((settings.service.as_deref(), settings.decoy_host.as_deref()), (service, decoy));
         }
+    }
+
+    #[test]
+    fn every_example_of_the_template_is_valid_where_its_comment_mark_is_taken_away() {
+        let folder = tempfile::tempdir().expect("scratch");
+        // Sentences begin with a capital, examples with a key or a dash.
+        let lines = template(None, None);
+        let bare = lines.lines().skip(1).map(|line| line.strip_prefix("# ").filter(|text| !text.starts_with(char::is_uppercase)).unwrap_or(line));
+        std::fs::write(folder.path().join("honeycrate.yaml"), bare.collect::<Vec<_>>().join("\n")).expect("write");
+        let settings = read(folder.path());
+        assert_eq!((settings.alerts.len(), settings.exceptions.len(), settings.environments.len()), (2, 1, 1));
+        assert_eq!(settings.ledger().expect("outside"), Path::new("/var/lib/honeycrate/ledger.sqlite"));
+    }
+
+    fn read(folder: &Path) -> Settings {
+        let kinds = KINDS.iter().map(|kind| (kind.id(), kind.surfaces().to_vec())).collect();
+        let vocabulary = Vocabulary { kinds, sinks: sinks::KINDS.iter().map(|(id, _)| *id).collect() };
+        resolve(Overrides::default(), &Variables::default(), folder, &vocabulary).expect("valid")
     }
 
     #[test]

@@ -31,9 +31,9 @@ impl Progress for Terminal {
             return;
         }
         let (length, template) = if bytes > 0 {
-            (Some(bytes), "{prefix:>11} {bar:32.cyan/dim} {bytes}/{total_bytes} {bytes_per_sec} {eta}")
+            (Some(bytes), "{prefix:>11} {bar:20.cyan/dim} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta}")
         } else {
-            (None, "{prefix:>11} {spinner} {bytes}")
+            (None, "{prefix:>11} {spinner} {decimal_bytes}")
         };
         let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr());
         bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
