@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use tempfile::tempdir;
 
-use crate::common::command::{must, program, run};
+use crate::common::command::{must, program, run, run_with_input};
 use crate::common::decoy::{Address, Decoy};
 use crate::common::honeycrate::{Honeycrate, SERVICE, list};
 use crate::common::images::Image;
@@ -158,4 +158,23 @@ fn a_token_is_traced_to_the_images_that_carry_it() {
         assert!(trace.contains(&registry.reference("acme/shop:1")), "{trace}");
         assert!(trace.contains(report["pushed"][0]["digest"].as_str().expect("a digest")), "{trace}");
     }
+}
+
+#[test]
+fn a_token_that_the_ledger_has_lost_still_tells_what_it_is() {
+    let (owner, registry, address) = (Honeycrate::new(), Registry::plain(Auth::None), Address::new());
+    let (_, loot) = steal(&owner, &registry, "acme/shop:1", &address);
+    let stolen = loot.iter().find(|loot| loot.surface == "buried").expect("a bait");
+    std::fs::rename(owner.ledger_path(), owner.home().join("lost.sqlite")).expect("the home is writable");
+    let trace = |owner: &Honeycrate| run_with_input(&mut owner.command(&["token", "trace", "-"]), stolen.secret.as_bytes());
+    let ran = trace(&owner);
+    for told in ["on the buried surface", "no record of it", "there is no ledger"] {
+        assert!(ran.code == 0 && ran.all().contains(told), "{told}: {}", ran.all());
+    }
+    assert!(!ran.all().contains(&stolen.secret), "{}", ran.all());
+    std::fs::rename(owner.home().join("lost.sqlite"), owner.ledger_path()).expect("the home is writable");
+    let stranger = Honeycrate::new();
+    std::fs::copy(owner.ledger_path(), stranger.ledger_path()).expect("the home is writable");
+    let ran = trace(&stranger);
+    assert!(ran.code == 2 && ran.err().contains("no honeytoken of yours"), "{}", ran.all());
 }

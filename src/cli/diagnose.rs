@@ -49,6 +49,11 @@ impl Failure {
         Self::new(Exit::Bug, what, "this is a bug in honeycrate; please report it with the command that you ran")
     }
 
+    /// Says it and no more: the command goes on without what failed.
+    pub fn warn(&self) {
+        anstream::eprintln!("warning: {}", harmless(&self.what));
+    }
+
     /// Prints to stderr. Text that came from an image or a registry cannot steer the terminal.
     pub fn print(&self) {
         let error = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));

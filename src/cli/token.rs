@@ -32,13 +32,12 @@ const DIM: Style = Style::new().dimmed();
 /// When the ledger cannot be read, or knows nothing of what was asked.
 pub fn token(command: &Token, global: &Global) -> Result<Exit, Failure> {
     let setup = Setup::new(global)?;
-    let store = setup.ledger_to_read()?;
     match command {
-        Token::List { json } => list(&tokens(&store)?, *json),
+        Token::List { json } => list(&tokens(&setup.ledger_to_read()?)?, *json),
         Token::Show { fingerprint } => {
             let fingerprint: Fingerprint =
                 fingerprint.parse().map_err(|why: &str| Failure::usage(format!("`{fingerprint}`: {why}"), "see `honeycrate token list`"))?;
-            print(&trace(&store, &fingerprint)?.ok_or_else(|| unknown(&setup))?);
+            print(&trace(&setup.ledger_to_read()?, &fingerprint)?.ok_or_else(|| unknown(&setup))?);
         }
         Token::Trace { token } => {
             let mut text = Zeroizing::new(token.clone());
@@ -50,9 +49,14 @@ pub fn token(command: &Token, global: &Global) -> Result<Exit, Failure> {
             let ring = setup.keys()?;
             // Whatever was found in whatever text: a token opens itself, so the ledger is asked by fingerprint.
             let opened = own::find(&ring, &text);
-            let found = match &opened {
-                Some(opened) => trace(&store, &opened.fingerprint)?,
-                None => find(&store, &ring, text.trim())?,
+            let found = match (&opened, setup.ledger_to_read()) {
+                (Some(opened), Ok(store)) => trace(&store, &opened.fingerprint)?,
+                (None, store) => find(&store?, &ring, text.trim())?,
+                // The token speaks for itself where there is no ledger.
+                (Some(_), Err(error)) => {
+                    error.warn();
+                    None
+                }
             };
             match (found, opened) {
                 (Some(trace), _) => print(&trace),
@@ -76,7 +80,7 @@ fn only_the_token(setup: &Setup, ring: KeyRing, text: &str) -> Result<(), Failur
     let recognise = recogniser(ring, setup.settings.ledger()?.to_owned(), &services, &environments);
     if let Some(Recognised { claims, fingerprint }) = recognise(text) {
         heading(&claims, &fingerprint);
-        row("images", "this ledger has no record of it: the token was planted with another ledger");
+        row("images", "the ledger has no record of it: it was planted with another one");
     }
     Ok(())
 }
