@@ -217,6 +217,14 @@ fn a_report_that_could_not_be_written_is_refused_before_anything_leaves() {
 }
 
 #[test]
+fn a_folder_that_is_not_there_is_named_and_no_temporary_file() {
+    let (honeycrate, layout) = (Honeycrate::new(), tempdir().expect("scratch"));
+    let ran = honeycrate.run(&["push", &shop(layout.path()), "oci-archive:/nowhere/shop.tar"]);
+    assert_told(&ran, REGISTRY, &["there is no folder /nowhere"]);
+    assert!(!ran.all().contains(".tmp"), "{}", ran.all());
+}
+
+#[test]
 fn a_path_that_is_not_there_is_not_looked_for_in_the_docker_daemon() {
     let honeycrate = Honeycrate::stranger();
     for path in ["/nowhere/shop", "./shop", "shop.tar"] {

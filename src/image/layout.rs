@@ -195,6 +195,10 @@ pub(crate) fn write_atomically(path: &Path, write: impl FnOnce(&mut dyn Write) -
         return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "there is something else than a file")));
     }
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !parent.is_dir() {
+        // Said of the folder: the temporary file in it is nobody's concern.
+        return Err(failed(io::Error::new(io::ErrorKind::NotFound, format!("there is no folder {}", parent.display()))));
+    }
     let mut file = tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(parent).map_err(failed)?;
     write(file.as_file_mut())?;
     file.persist(path).map_err(|error| failed(error.error))?;

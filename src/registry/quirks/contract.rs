@@ -29,7 +29,7 @@ impl Quirk {
         realms: &[],
         credential_keys: &[],
         chunk: 4 << 20,
-        push_hint: "log in with a user that may push to this repository (docker login), or give the registry user and password",
+        push_hint: "log in with a user that may push to this repository (docker login), or give --username with --password-stdin",
         observed: "nothing",
     };
 

@@ -90,6 +90,10 @@ fn verdict(page: &mut Page<'_>, report: &RunReport) -> io::Result<()> {
             writeln!(page.out, "  help:  {}", escape::prose(hint))?;
         }
     }
+    // A scan alone names no service and has nothing to push.
+    if report.verdict.outcome == Outcome::Denied && report.service.is_some() {
+        writeln!(page.out, "  nothing was planted or pushed")?;
+    }
     Ok(())
 }
 
@@ -266,6 +270,7 @@ mod tests {
             rendered(&sample(), false),
             "\
 ✘ denied  docker-daemon:shop:1.4: 1 finding is high or worse
+  nothing was planted or pushed
 
 CRITICAL (1)
   ✘ GitHub personal access token  github-token
