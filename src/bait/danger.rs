@@ -303,6 +303,12 @@ pub(in crate::bait) mod tests {
             "POSTGRES_PASSWORD",
             "VAULT_TOKEN",
             "LD_PRELOAD",
+            "OPENSSL_CONF",
+            "TNS_ADMIN",
+            "GUNICORN_CMD_ARGS",
+            "SERVER_PORT",
+            "PWD",
+            "STRIPE_API_KEY",
         ] {
             let refusal = refuse_env(name, &config).expect(name);
             assert!(matches!(refusal, Refusal::AutoReadName { .. }) && !refusal.hint().is_empty(), "{refusal}");
@@ -361,6 +367,9 @@ pub(in crate::bait) mod tests {
         assert!(matches!(refused("app", ""), Some(Refusal::ExistingPath { .. })));
         assert!(matches!(refused("app/main.py/x", ""), Some(Refusal::NotADirectory { .. })));
         assert!(matches!(refused("etc/cron.d/job", ""), Some(Refusal::IncludeDirectory { .. })));
+        assert!(matches!(refused("app/db/migrations/001.sql", ""), Some(Refusal::IncludeDirectory { .. })));
+        assert!(matches!(refused("app/config/local.json", ""), Some(Refusal::AutoReadPath { .. })));
+        assert!(matches!(refused("opt/app/WEB-INF/x", ""), Some(Refusal::AutoReadPath { .. })));
         assert!(matches!(refused("app/public/x.txt", ""), Some(Refusal::WebRoot { .. })));
         assert!(matches!(refused("usr/share/nginx/html/x", ""), Some(Refusal::WebRoot { .. })));
         assert!(matches!(refused("app/node_modules/x/y", ""), Some(Refusal::Library { .. })));
