@@ -259,3 +259,56 @@ impl Trap {
         self.running.shutdown().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bait::claims::Claims;
+    use crate::bait::honeytoken::Honeytoken;
+    use crate::ledger::contract::Store as _;
+    use crate::ledger::record::Event;
+    use crate::ledger::sqlite::SqliteStore;
+    use crate::net::client::install_crypto;
+    use crate::provider::contract::Provider;
+    use crate::provider::error::ProviderError;
+    use futures_util::future::BoxFuture;
+
+    struct Broken;
+
+    impl Provider for Broken {
+        fn id(&self) -> &'static str {
+            "broken"
+        }
+
+        fn kinds(&self) -> Vec<&'static str> {
+            Vec::new()
+        }
+
+        fn ready(&self) -> Result<(), ProviderError> {
+            Ok(())
+        }
+
+        fn mint<'a>(&'a self, claims: &'a Claims, _: i64) -> BoxFuture<'a, Result<Honeytoken, ProviderError>> {
+            panic!("a case that nobody thought of, with {claims:?}")
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_journey_that_panics_is_in_the_ledger_and_in_the_report() {
+        install_crypto();
+        let stage = tempfile::tempdir().expect("scratch");
+        let (built, shipped, ledger) = (stage.path().join("built"), stage.path().join("shipped"), stage.path().join("ledger.sqlite"));
+        write_sample(&built, None).expect("written");
+        let session = session(stage.path(), KeyRing::new([7; 32])).expect("a session");
+        let host = "decoy.example.org".parse().expect("a host");
+        let planting = Planting { request: request(&host), provider: Arc::new(Broken), ledger: ledger.clone() };
+        let journey = Journey { source: layout(&built), destinations: vec![layout(&shipped)], planting: Some(planting), dry_run: false };
+        let arrival = ship(&session, &journey).await;
+        let told = arrival.report.error.expect("told");
+        assert_eq!((told.exit_code, told.message.contains("claims")), (70, false), "{}", told.message);
+        let records = SqliteStore::open(&ledger).and_then(|store| store.records(1)).expect("readable");
+        assert!(matches!(&records[..], [intended, failed]
+            if matches!(intended.event, Event::Intended { .. }) && matches!(&failed.event, Event::Failed { stage, .. } if stage == "bug")));
+        assert!(!shipped.exists());
+    }
+}

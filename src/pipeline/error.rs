@@ -30,6 +30,9 @@ pub enum PipelineError {
     Provider(#[from] ProviderError),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// Something panicked. Its text is not repeated: it may quote what was being read.
+    #[error("honeycrate met a case that it does not know")]
+    Bug,
 }
 
 impl PipelineError {
@@ -45,6 +48,7 @@ impl PipelineError {
             Self::Destination(error) => error.hint(),
             Self::Provider(error) => error.hint(),
             Self::Ledger(error) => error.hint().map(Into::into),
+            Self::Bug => Some("this is a bug in honeycrate; please report it with the command that you ran".to_owned()),
         }
     }
 
@@ -58,6 +62,7 @@ impl PipelineError {
             Self::Destination(_) => 5,
             Self::Provider(_) => 6,
             Self::Ledger(_) => 7,
+            Self::Bug => 70,
         }
     }
 
@@ -72,6 +77,7 @@ impl PipelineError {
             Self::Destination(_) => "destination",
             Self::Provider(_) => "provider",
             Self::Ledger(_) => "ledger",
+            Self::Bug => "bug",
         }
     }
 }

@@ -30,7 +30,7 @@ pub async fn read_back(session: &Session, location: &Location, delivered: &Deliv
         Location::Registry(reference) => Location::Registry(reference.at(&delivered.digest)),
         other => other.clone(),
     };
-    let arrived = source::open(&at_digest, &session.access).await?.image;
+    let arrived = source::open(&at_digest, &session.access).await.map_err(|error| failed(error.to_string()))?.image;
     for (expected, added) in planted.image.images().zip(&planted.added_layers) {
         // The config holds all layers' diffIDs, so equal configs are equal images however their layers are packed.
         let digest = &expected.manifest.config.digest;

@@ -2,7 +2,10 @@
 //! is the same journey with fewer stages.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+
+use futures_util::FutureExt as _;
 
 use crate::bait::plan::{ImagePlan, PlanRequest};
 use crate::destination::contract::{Delivered, Delivery};
@@ -59,7 +62,7 @@ pub struct Arrival {
 pub async fn ship(session: &Session, journey: &Journey) -> Arrival {
     let mut account = Account::open(session, &journey.source.to_string(), journey.planting.as_ref().map(Planting::names));
     let mut plans = Vec::new();
-    let error = travel(session, journey, &mut account, &mut plans).await.err();
+    let error = unharmed(travel(session, journey, &mut account, &mut plans)).await.err();
     let report = account.close(error.as_ref());
     Arrival { report, plans, error }
 }
@@ -95,7 +98,7 @@ async fn travel(session: &Session, journey: &Journey, account: &mut Account, pla
         return Ok(());
     }
     let mut run = Run::begin(&planting.ledger)?;
-    let result = plant_and_deliver(session, journey, planting, plans, &inspected, &mut run, account).await;
+    let result = unharmed(plant_and_deliver(session, journey, planting, plans, &inspected, &mut run, account)).await;
     if let Err(error) = &result {
         // The reason may quote a registry; the ledger's own failure is the one thing that it cannot take.
         if !matches!(error, PipelineError::Ledger(_)) {
@@ -103,6 +106,11 @@ async fn travel(session: &Session, journey: &Journey, account: &mut Account, pla
         }
     }
     result
+}
+
+/// Work that may panic: then it ends by an error, so that the ledger and the report tell of it.
+async fn unharmed<T>(work: impl Future<Output = Result<T, PipelineError>>) -> Result<T, PipelineError> {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or(Err(PipelineError::Bug))
 }
 
 async fn plant_and_deliver(
