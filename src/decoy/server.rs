@@ -21,7 +21,7 @@ use crate::decoy::observer::{Clock, Counts, Observer, Recogniser};
 use crate::decoy::session;
 use crate::decoy::stop::Stop;
 
-/// Connections at once.
+/// Connections at once; then the oldest of the address with the most goes.
 const TOTAL: usize = 1024;
 /// Connections at once from one address (IPv6: from one /64).
 const EACH: usize = 64;
@@ -131,8 +131,10 @@ where
                     Some(pass) => {
                         let conversation = converse(stream, peer.ip());
                         connections.spawn(async move {
-                            let _ = timeout(LONGEST, conversation).await;
-                            drop(pass);
+                            tokio::select! {
+                                _ = timeout(LONGEST, conversation) => {}
+                                () = pass.withdrawn() => {}
+                            }
                         });
                     }
                     None => site.observer.refuse(),
