@@ -1,6 +1,6 @@
 //! A registry's answer, read up to a limit.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -17,6 +17,37 @@ use crate::registry::error::{RegistryError, Said};
 
 /// Error and token answers are read up to this many bytes.
 pub const MAX_SMALL: u64 = 64 << 10;
+
+/// How long an answer may come as slowly as it likes.
+const GRACE: Duration = Duration::from_secs(60);
+/// After that, bytes in each second since its beginning.
+const SLOWEST: u64 = 16 << 10;
+
+/// How fast an answer comes. One byte a minute keeps a connection alive, and would keep us for ever.
+pub struct Pace {
+    began: Instant,
+}
+
+impl Pace {
+    #[must_use]
+    pub fn start() -> Self {
+        Self { began: Instant::now() }
+    }
+
+    /// # Errors
+    /// When no more than `bytes` have come from `host` by now, and that is too little.
+    pub fn check(&self, bytes: u64, host: &str) -> Result<(), NetError> {
+        let elapsed = self.began.elapsed();
+        if keeps_pace(bytes, elapsed) {
+            return Ok(());
+        }
+        Err(NetError::Timeout { host: host.to_owned(), why: format!("{bytes} bytes in {} seconds", elapsed.as_secs()) })
+    }
+}
+
+fn keeps_pace(bytes: u64, elapsed: Duration) -> bool {
+    elapsed < GRACE || bytes >= elapsed.as_secs().saturating_mul(SLOWEST)
+}
 
 /// A whole answer.
 #[derive(Debug, Clone)]
@@ -38,8 +69,10 @@ impl Answer {
         let host = authority(&url);
         let mut body = Vec::new();
         let mut stream = response.bytes_stream();
+        let pace = Pace::start();
         while let Some(piece) = stream.next().await {
             body.extend_from_slice(&piece.map_err(|cause| NetError::of(&cause, &host))?);
+            pace.check(body.len() as u64, &host)?;
             if body.len() as u64 > limit {
                 return Err(RegistryError::TooLarge { what: format!("the answer to {what}"), limit });
             }
@@ -87,4 +120,16 @@ impl Answer {
 #[must_use]
 pub fn challenge_of(headers: &HeaderMap) -> Option<Challenge> {
     strongest(headers.get_all(http::header::WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_may_be_slow_for_a_minute_and_not_for_ever() {
+        let seconds = Duration::from_secs;
+        assert!(keeps_pace(1, seconds(59)) && !keeps_pace(60, seconds(60)));
+        assert!(keeps_pace(1 << 20, seconds(64)) && !keeps_pace(1 << 20, seconds(65)));
+    }
 }

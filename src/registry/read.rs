@@ -14,7 +14,7 @@ use crate::oci::digest::{Digest, Hasher};
 use crate::oci::manifest::{Document, MAX_DOCUMENT};
 use crate::oci::media_type::ACCEPTED_MANIFESTS;
 use crate::oci::reference::Reference;
-use crate::registry::answer::Answer;
+use crate::registry::answer::{Answer, Pace};
 use crate::registry::attempts::Attempts;
 use crate::registry::client::Registry;
 use crate::registry::error::RegistryError;
@@ -121,9 +121,11 @@ impl Registry {
         let host = authority(response.url());
         let (mut hasher, mut size) = (Hasher::for_digest(&descriptor.digest), 0);
         let mut stream = response.bytes_stream();
+        let pace = Pace::start();
         while let Some(piece) = stream.next().await {
             let piece = piece.map_err(|cause| NetError::of(&cause, &host))?;
             size += piece.len() as u64;
+            pace.check(size, &host)?;
             if size > descriptor.size {
                 break;
             }
