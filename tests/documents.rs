@@ -10,7 +10,7 @@ use crate::common::honeycrate::Honeycrate;
 const DOCUMENTS: [&str; 3] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"];
 
 /// A folder or file name at the root marks a quoted word as a path of ours.
-const ROOTS: [&str; 9] = ["src/", "tests/", "bench/", "rules/", "dist/", "docs/", "templates/", ".ci/", ".github/"];
+const ROOTS: [&str; 10] = ["src/", "schema/", "tests/", "bench/", "rules/", "dist/", "docs/", "templates/", ".ci/", ".github/"];
 
 fn read(document: &str) -> String {
     std::fs::read_to_string(root().join(document)).unwrap_or_else(|error| panic!("{document}: {error}"))

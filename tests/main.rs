@@ -16,6 +16,7 @@ mod pushing;
 mod read_back;
 mod scanners;
 mod scanning;
+mod schema;
 mod ship;
 mod sources;
 mod static_binary;

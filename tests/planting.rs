@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use base64::Engine as _;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
@@ -167,11 +168,11 @@ fn a_key_is_taken_from_the_variable_and_from_a_file() {
         command.args(TARGET);
         command
     };
-    let bare = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let bare = base64::engine::general_purpose::STANDARD.encode((0..32).collect::<Vec<u8>>());
     must(plant("variable").env("HONEYCRATE_KEY", printed.trim()));
     must(plant("flag").arg("--key-file").arg(&file));
     must(plant("file-variable").env("HONEYCRATE_KEY_FILE", &file));
-    must(plant("bare").env("HONEYCRATE_KEY", bare));
+    must(plant("bare").env("HONEYCRATE_KEY", &bare));
     let index = |name: &str| std::fs::read_to_string(honeycrate.home().join(name).join("index.json")).expect("a layout");
     assert_eq!((index("variable"), index("flag")), (index("file-variable"), index("file-variable")));
     assert_ne!(index("bare"), index("variable"));

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use tempfile::tempdir;
 
@@ -26,8 +28,10 @@ fn scanner(name: &str, home: &Path) -> std::process::Command {
 /// Plants every kind on every surface that it can lie on, and puts what a thief has to search into a folder of the kind's own:
 /// the file as it lies in the image, the variables and the history as the config has them.
 fn search_room(room: &Path) {
-    let (honeycrate, built) = (Honeycrate::new(), tempdir().expect("scratch"));
+    let (honeycrate, built) = (Honeycrate::stranger(), tempdir().expect("scratch"));
     let source = Image::shop().write(built.path());
+    // One key for every run, so that the scanners' thresholds are met today as yesterday.
+    let key = STANDARD.encode((0..32).collect::<Vec<u8>>());
     for kind in KINDS {
         for surface in kind.surfaces() {
             let config = format!("environments:\n  production:\n    surfaces: [{surface}]\n    kinds: {{ {surface}: {} }}\n", kind.id());
@@ -35,7 +39,7 @@ fn search_room(room: &Path) {
             let layout = tempdir().expect("scratch");
             let target = format!("oci:{}:latest", layout.path().display());
             let arguments = ["plant", &source, "--out", &target, "--env", "production", "--service", "acme/shop", "--decoy", "decoy.acme.io"];
-            must(&mut honeycrate.command(&arguments));
+            must(honeycrate.command(&arguments).env("HONEYCRATE_KEY", &key));
             let folder = room.join(kind.id());
             std::fs::create_dir_all(&folder).expect("the room is writable");
             match surface {
