@@ -174,7 +174,7 @@ mod tests {
             ("authorization", &format!("AWS {key}:c2ln"), vec![&key]),
             ("authorization", "Digest username=\"deploy\", realm=\"x\"", vec!["deploy"]),
             ("authorization", "Basic !!!", vec![]),
-            ("x-vault-token", "hvs.12345678", vec!["hvs.12345678"]),
+            ("x-vault-token", "hvs.1234", vec!["hvs.1234"]),
             ("private-token", "12345678", vec!["12345678"]),
             ("accept", "12345678", vec![]),
         ] {

