@@ -80,7 +80,11 @@ fn tokens_are_listed_shown_and_traced_by_fingerprint_value_and_stdin() {
         assert!(by_value.out().contains(&format!("on the {} surface", loot.surface)) && !by_value.all().contains(&loot.secret));
     }
     let unknown = run(&mut honeycrate.command(&["token", "trace", "nobody-knows-this"]));
-    assert!(unknown.code == 2 && unknown.err().contains("no honeytoken of yours") && !unknown.err().contains("nobody-knows-this"), "{}", unknown.all());
+    assert!(
+        unknown.code == 2 && unknown.err().contains("no honeytoken of yours") && !unknown.err().contains("nobody-knows-this"),
+        "{}",
+        unknown.all()
+    );
 }
 
 #[test]

@@ -98,7 +98,10 @@ fn reports_are_as_the_schema_says() {
 
     let mut reports = Vec::new();
     let mut ship = honeycrate.ship(&clean, &registry, "acme/shop:1");
-    ship.env("GITHUB_ACTIONS", "true").env("GITHUB_SHA", "4f2a91c6d0b7e35a8c19f2d4b6e80a7c5d3e1f90").env("GITHUB_REPOSITORY", "acme/shop");
+    ship.env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_EVENT_NAME", "push")
+        .env("GITHUB_SHA", "4f2a91c6d0b7e35a8c19f2d4b6e80a7c5d3e1f90")
+        .env("GITHUB_REPOSITORY", "acme/shop");
     reports.push(("passed", honeycrate.reported(&mut ship).report));
     std::fs::write(honeycrate.home().join("honeycrate.yaml"), exception).expect("the home is writable");
     reports.push(("denied", honeycrate.reported(&mut honeycrate.ship(&leaky, &registry, "acme/leaky:1")).report));
