@@ -330,3 +330,24 @@ fn a_dockerfile_with_bait_builds_and_its_container_has_it() {
         assert_eq!(std::fs::read_to_string(&file).expect("the recipe"), recipe);
     }
 }
+
+#[test]
+fn a_plan_for_a_dockerfile_names_the_variable_and_changes_nothing() {
+    let honeycrate = Honeycrate::new();
+    let file = honeycrate.home().join("Dockerfile");
+    let recipe = "FROM scratch\nENV SHOP_PORT=8080\nCMD [\"/shop\"]\n";
+    std::fs::write(&file, recipe).expect("the home is writable");
+    let path = file.display().to_string();
+    let arguments = ["plant", "--dockerfile", &path, "--env", "production", "--service", "shop", "--decoy", "http://127.0.0.1:9"];
+    let planned = honeycrate.run(&[&arguments[..], &["--dry-run"]].concat());
+    assert_eq!(planned.code, 0, "{}", planned.all());
+    assert_eq!(std::fs::read_to_string(&file).expect("readable"), recipe);
+    assert!(!honeycrate.ledger_path().exists());
+
+    let planted = honeycrate.run(&arguments);
+    assert_eq!(planted.code, 0, "{}", planted.all());
+    let text = std::fs::read_to_string(&file).expect("readable");
+    let added: Vec<&str> = text.lines().filter(|line| !recipe.lines().any(|old| old == *line)).collect();
+    let name = added.first().and_then(|line| line.strip_prefix("ENV ")).and_then(|line| line.split('=').next()).expect("an instruction");
+    assert!(planned.out().contains(name), "`{name}` is not in {}", planned.out());
+}

@@ -14,7 +14,7 @@ use crate::cli::setup::Setup;
 use crate::cli::target::{Target, destination, source, target};
 use crate::config::resolve::Overrides;
 use crate::oci::location::Location;
-use crate::pipeline::dockerfile::plant as plant_recipe;
+use crate::pipeline::dockerfile::{added_names, plan as plan_recipe, plant as plant_recipe};
 use crate::pipeline::error::PipelineError;
 use crate::pipeline::files::inspect_files;
 use crate::pipeline::ship::{Arrival, Journey, Planting, ship as travel};
@@ -248,10 +248,20 @@ async fn dockerfile(setup: &Setup, path: &Path, dry_run: bool) -> Result<Exit, F
         |cause: std::io::Error| Failure::new(Exit::Source, format!("cannot read {}: {cause}", path.display()), "give the path of a Dockerfile");
     let text = std::fs::read_to_string(path).map_err(failed)?;
     let planting = planting(setup, &[])?;
-    if dry_run {
-        return Err(Failure::usage("--dry-run is for images", "a Dockerfile is changed in place: look at it with git diff"));
-    }
     let ring = setup.keys()?;
+    if dry_run {
+        let names = plan_recipe(&ring, &planting, &text)?;
+        let environment = line(&planting.request.environment);
+        if names.is_empty() {
+            anstream::println!("{} carries the honeytoken for {environment} already", path.display());
+        } else if setup.disclosure() == Disclosure::Placements {
+            anstream::println!("plan for {}: ENV {}, the honeytoken for {environment}", path.display(), line(&names.join(", ")));
+        } else {
+            anstream::println!("the plan is withheld, because this output may be read by others: run it where only you can read it");
+        }
+        anstream::println!("nothing was minted, planted or recorded: this was a dry run");
+        return Ok(Exit::Passed);
+    }
     let planted = plant_recipe(&ring, &planting, &path.display().to_string(), &text).await?;
     if planted == text {
         anstream::println!("{} carries this honeytoken already and is unchanged", path.display());
@@ -263,9 +273,8 @@ async fn dockerfile(setup: &Setup, path: &Path, dry_run: bool) -> Result<Exit, F
     let permissions = File::open(path).and_then(|file| file.metadata()).map_err(unwritable)?.permissions();
     file.as_file().set_permissions(permissions).map_err(unwritable)?;
     file.persist(path).map_err(|error| unwritable(error.error))?;
-    let added = planted.lines().find(|line| !text.lines().any(|old| old == *line)).unwrap_or_default();
-    let name = added.trim().trim_start_matches("ENV ").split('=').next().unwrap_or_default();
-    anstream::println!("planted the honeytoken {} for {} in {}", line(name), line(&planting.request.environment), path.display());
+    let names = added_names(&text, &planted).join(", ");
+    anstream::println!("planted the honeytoken {} for {} in {}", line(&names), line(&planting.request.environment), path.display());
     anstream::println!("next: build the image, then honeycrate ship IMAGE --to REFERENCE --env NAME --surfaces file,buried,history");
     Ok(Exit::Passed)
 }
