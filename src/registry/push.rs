@@ -180,14 +180,19 @@ impl Push<'_> {
                     })
                 });
             }
-            // Registries with several servers may not see at once what was put a moment ago.
-            if !matches!(&*answer.said().code, "MANIFEST_BLOB_UNKNOWN" | "BLOB_UNKNOWN") {
-                return Err(self.registry.refusal(&call, &answer).await);
-            }
+            let blobs_are_missing = match &*answer.said().code {
+                // Registries with several servers may not see at once what was put a moment ago.
+                "MANIFEST_BLOB_UNKNOWN" | "BLOB_UNKNOWN" => true,
+                // The digest is of these very bytes. docker-registry 2.8.2 says so while another job puts the same manifest.
+                "DIGEST_INVALID" => false,
+                _ => return Err(self.registry.refusal(&call, &answer).await),
+            };
             if !attempts.again(answer.asked_wait()).await {
                 return Err(self.registry.worn_out(&what, attempts.made(), &answer));
             }
-            self.deliver_all(false).await?;
+            if blobs_are_missing {
+                self.deliver_all(false).await?;
+            }
         }
     }
 }
@@ -239,6 +244,21 @@ mod tests {
         let outcome = push(&registry(server), &parse(format!("{host}/a/b:1")), image, &options, Arc::clone(&observer) as Arc<dyn PushObserver>).await;
         let seen = observer.0.lock().expect("no panic").clone();
         (outcome, seen)
+    }
+
+    #[tokio::test]
+    async fn a_manifest_that_another_job_puts_at_the_same_time_is_put_again() {
+        let (mut server, image) = (Scripted::bind().await, image(LAYER));
+        let digest = image.digest();
+        let mut script = script(&image, vec![]);
+        // The layer is there already.
+        script[1] = line(&format!("HEAD /v2/a/b/blobs/{}", blobs(&image)[0].digest), 200, &[&format!("content-length: {}", LAYER.len())], "");
+        let put = format!("PUT /v2/a/b/manifests/{digest}");
+        let invalid = r#"{"errors":[{"code":"DIGEST_INVALID","message":"provided digest did not match uploaded content"}]}"#;
+        script.insert(3, line(&put, 400, &["Retry-After: 0"], invalid));
+        server.play(script);
+        let (outcome, _) = run(&server, &image, None).await;
+        assert_eq!(outcome.expect("pushed").digest, digest);
     }
 
     #[tokio::test]
