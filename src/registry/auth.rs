@@ -11,7 +11,7 @@ use crate::net::client::HttpClient;
 use crate::registry::challenge::Challenge;
 use crate::registry::credential::Search;
 use crate::registry::credentials::Credentials;
-use crate::registry::error::RegistryError;
+use crate::registry::error::{RegistryError, Said};
 use crate::registry::quirks::contract::Quirk;
 use crate::registry::scope::Scope;
 use crate::registry::token::TokenServer;
@@ -95,6 +95,16 @@ impl Authenticator {
             return Ok(None);
         }
         self.obtain(&mut state, base, scope, wanted).await
+    }
+
+    /// What the registry said, without the credential that it was shown.
+    pub async fn told(&self, repository: &str, said: Said) -> Said {
+        let state = self.state.lock().await;
+        let found = state.searches.get(repository).and_then(|search| search.found.as_ref());
+        match found {
+            Some(found) => found.credential.hidden_in(said),
+            None => said,
+        }
     }
 
     /// Where the credential for a repository came from, for messages.

@@ -132,7 +132,8 @@ impl Registry {
 
     /// What an answer that is no success means.
     pub async fn refusal(&self, call: &Call, answer: &Answer) -> RegistryError {
-        let (registry, what, said) = (self.host().to_owned(), call.what.clone(), answer.said());
+        let (registry, what) = (self.host().to_owned(), call.what.clone());
+        let said = self.auth().told(&call.scope.repository, answer.said()).await;
         match answer.status {
             401 | 403 => RegistryError::Unauthorized {
                 registry,

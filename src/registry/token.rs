@@ -86,6 +86,7 @@ impl TokenServer<'_> {
             Some(answer) => answer,
             None => self.ask(&with_query(&realm, bearer, &words), None, shown.map(|found| found.credential.to_basic()), trusted).await?,
         };
+        let said = |answer: &Answer| shown.map_or_else(|| answer.said(), |found| found.credential.hidden_in(answer.said()));
         if matches!(answer.status, 401 | 403) {
             if found.is_some() && !trusted {
                 let why =
@@ -97,7 +98,7 @@ impl TokenServer<'_> {
                 what: format!("a token for {}", scope.repository),
                 status: answer.status,
                 source_of: shown.map_or("no credential".into(), |found| format!("the credential from {}", found.source).into()),
-                said: answer.said(),
+                said: said(&answer),
                 hint: self.quirk.push_hint,
             });
         }
@@ -106,7 +107,7 @@ impl TokenServer<'_> {
                 registry: self.registry.to_owned(),
                 what: what.to_owned(),
                 status: answer.status,
-                said: answer.said(),
+                said: said(&answer),
             });
         }
         let bought: TokenAnswer = serde_json::from_slice(&answer.body).map_err(|_| unusable("it is not a token".to_owned()))?;
