@@ -88,10 +88,10 @@ pub fn by_severity(report: &RunReport) -> Vec<(Severity, Vec<usize>)> {
     all.filter(|(_, found): &(_, Vec<usize>)| !found.is_empty()).collect()
 }
 
-/// A rule's sentence as it goes on after "a thief".
+/// A rule's sentence as it goes on after "a thief", without its full stop.
 #[must_use]
 pub fn lower_first(sentence: &str) -> String {
-    let mut letters = sentence.chars();
+    let mut letters = sentence.trim_end_matches('.').chars();
     letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
 
@@ -136,6 +136,12 @@ pub fn coverage(report: &RunReport) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sentence_goes_on_in_another() {
+        assert_eq!(lower_first("Acts as its owner."), "acts as its owner");
+        assert_eq!(lower_first(""), "");
+    }
 
     #[test]
     fn sizes_and_durations_are_short() {
