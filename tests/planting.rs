@@ -11,7 +11,7 @@ use crate::common::buildah::Buildah;
 use crate::common::command::{must, program, run};
 use crate::common::daemon::{IMAGE, daemon};
 use crate::common::honeycrate::{Honeycrate, list};
-use crate::common::images::Image;
+use crate::common::images::{CREATED, Image};
 use crate::common::{debian, skopeo, thief};
 
 const TARGET: [&str; 6] = ["--env", "production", "--service", "acme/shop", "--decoy", "decoy.acme.io"];
@@ -350,4 +350,21 @@ fn a_plan_for_a_dockerfile_names_the_variable_and_changes_nothing() {
     let added: Vec<&str> = text.lines().filter(|line| !recipe.lines().any(|old| old == *line)).collect();
     let name = added.first().and_then(|line| line.strip_prefix("ENV ")).and_then(|line| line.split('=').next()).expect("an instruction");
     assert!(planned.out().contains(name), "`{name}` is not in {}", planned.out());
+}
+
+#[test]
+fn a_file_without_neighbours_is_as_old_as_the_build() {
+    let (honeycrate, built, out) = (Honeycrate::new(), tempdir().expect("scratch"), tempdir().expect("scratch"));
+    let source = Image::shop().write(built.path());
+    std::fs::write(honeycrate.home().join("honeycrate.yaml"), "plant:\n  file: { path: /srv/backup/registry.json }\n").expect("the home is writable");
+    let target = format!("oci:{}:latest", out.path().join("planted").display());
+    must(&mut honeycrate.command(&["plant", &source, "--out", &target, "--env", "production", "--service", "shop", "--decoy", "http://127.0.0.1:9"]));
+    let blobs = std::fs::read_dir(out.path().join("planted/blobs/sha256")).expect("a layout");
+    let listed: Vec<String> = blobs
+        .map(|blob| {
+            run(program("tar", out.path()).env("TZ", "UTC").args(["--full-time", "-tzvf"]).arg(blob.expect("readable").path())).out().to_owned()
+        })
+        .collect();
+    let line = listed.iter().flat_map(|text| text.lines()).find(|line| line.ends_with("srv/backup/registry.json")).expect("the bait is there");
+    assert!(line.contains(&CREATED.replace('T', " ").replace('Z', "")), "{line}");
 }

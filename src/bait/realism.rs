@@ -8,6 +8,7 @@ use crate::bait::danger::refuse_name;
 use crate::bait::kinds::contract::Area;
 use crate::image::entry::{EntryKind, split};
 use crate::image::file_tree::{FileTree, ancestors, join};
+use crate::image::listing::Node;
 use crate::oci::config::ImageConfig;
 
 /// A file's attributes.
@@ -48,8 +49,8 @@ pub fn directory(area: Area, config: &ImageConfig, tree: &FileTree) -> String {
 }
 
 /// The attributes of a new file at `path`: its neighbours' owner and group, and their group's right to read. It is as old as the
-/// newest neighbour where that comes from this build, else as old as the image (`created`): a file from the base image's time would
-/// not hold a credential of today.
+/// newest neighbour where that comes from this build, else as old as the newest file of the build, or the image (`created`): a file
+/// from the base image's time would not hold a credential of today.
 #[must_use]
 pub fn attributes(path: &[u8], tree: &FileTree, created: i64) -> Attributes {
     let nearest = ancestors(path).collect::<Vec<_>>().into_iter().rev().find(|directory| tree.exists(directory)).unwrap_or_default();
@@ -57,12 +58,20 @@ pub fn attributes(path: &[u8], tree: &FileTree, created: i64) -> Attributes {
     let files = siblings.iter().filter_map(|name| tree.get(&join(nearest, name))).map(|(node, _)| node).filter(|node| node.kind == EntryKind::File);
     let newest = files.max_by_key(|node| node.mtime);
     let Some(node) = newest.or_else(|| tree.get(nearest).map(|(node, _)| node)) else {
-        return Attributes { mode: 0o600, uid: 0, gid: 0, mtime: created };
+        return Attributes { mode: 0o600, uid: 0, gid: 0, mtime: built(tree, created) };
     };
     // Builders that fix all times write 0 or 1.
     let of_this_build = |mtime: i64| mtime <= 1 || created <= 1 || mtime.abs_diff(created) < SAME_BUILD;
-    let mtime = newest.map(|node| node.mtime).filter(|mtime| of_this_build(*mtime)).unwrap_or(created);
+    let mtime = newest.map(|node| node.mtime).filter(|mtime| of_this_build(*mtime)).unwrap_or_else(|| built(tree, created));
     Attributes { mode: 0o600 | u32::from(node.mode & 0o040), uid: node.uid, gid: node.gid, mtime }
+}
+
+/// When the build wrote its newest file: builders note the image's own time a moment later.
+fn built(tree: &FileTree, created: i64) -> i64 {
+    let is_seen = |path: &[u8], node: &Node| node.kind == EntryKind::File && !split(path).1.starts_with(b".wh.");
+    let entries = tree.layers().iter().flat_map(|layer| layer.iter());
+    let times = entries.filter(|(path, node)| is_seen(path, node)).map(|(_, node)| node.mtime);
+    times.filter(|mtime| *mtime <= created && mtime.abs_diff(created) < SAME_BUILD).max().unwrap_or(created)
 }
 
 /// A source file may be this much older than the build that copies it.

@@ -29,7 +29,7 @@ pub async fn plant(ring: &KeyRing, planting: &Planting, file: &str, text: &str) 
     if planted != text {
         run.minted(&token, planting.provider.id(), ring)?;
         let placement = Placement::new(&token, "Dockerfile", file);
-        run.planted(&placement, &Digest::of(planted.as_bytes()))?;
+        run.planted(&[(placement, Digest::of(planted.as_bytes()))])?;
     }
     Ok(planted)
 }

@@ -59,12 +59,13 @@ impl Run {
         })
     }
 
-    /// Before the manifest that holds the bait is pushed.
+    /// Before the manifests that hold the bait are pushed: all of it in one go.
     ///
     /// # Errors
-    /// When the record is not durable; then the manifest may not leave.
-    pub fn planted(&mut self, placement: &Placement, manifest: &Digest) -> Result<(), LedgerError> {
-        self.append(Event::Planted { placement: placement.clone(), manifest: manifest.clone() })
+    /// When the records are not durable; then no manifest may leave.
+    pub fn planted(&mut self, placements: &[(Placement, Digest)]) -> Result<(), LedgerError> {
+        let event = |(placement, manifest): &(Placement, Digest)| Event::Planted { placement: placement.clone(), manifest: manifest.clone() };
+        self.store.append_all(&self.id, &clock::timestamp(), placements.iter().map(event).collect()).map(|_| ())
     }
 
     /// After the image arrived and was read back.

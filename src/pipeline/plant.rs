@@ -45,6 +45,8 @@ pub struct Planted {
 /// # Errors
 /// When a surface finds no place, or an explicit choice is refused.
 pub fn plan(request: &PlanRequest, ring: &KeyRing, inspected: &Inspected) -> Result<Vec<ImagePlan>, PipelineError> {
+    // A file without neighbours is as old as the build.
+    let request = &PlanRequest { created: built(&inspected.opened.image), ..request.clone() };
     let images = inspected.opened.image.images();
     images.map(|image| Ok(plan_image(request, ring.newest(), &image.config, &inspected.tree(image))?)).collect()
 }
@@ -105,9 +107,7 @@ pub async fn plant(
         changed.push(appended);
     }
     let planted = image.with_images(changed).map_err(PipelineError::Planting)?;
-    for (placement, manifest) in &placements {
-        run.planted(placement, manifest)?;
-    }
+    run.planted(&placements)?;
     Ok(Planted { image: planted, placements, added_layers })
 }
 

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::common::tar::Archive;
 
-const CREATED: &str = "2025-10-09T08:53:20Z";
+pub(crate) const CREATED: &str = "2025-10-09T08:53:20Z";
 
 /// An image, layer by layer.
 #[derive(Clone)]
