@@ -16,6 +16,7 @@ pub mod destination;
 pub mod ledger;
 pub mod policy;
 pub mod provider;
+pub mod reader;
 pub mod source;
 
 pub mod alert;

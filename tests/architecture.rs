@@ -8,7 +8,7 @@ const FLOORS: [&[&str]; 8] = [
     &["oci", "secret"],
     &["image", "net"],
     &["scan", "registry", "bait", "forge"],
-    &["policy", "source", "destination", "ledger", "provider", "decoy"],
+    &["policy", "source", "destination", "reader", "ledger", "provider", "decoy"],
     &["report", "alert"],
     &["pipeline", "config"],
     &["demo"],

@@ -111,6 +111,11 @@ impl LayerListing {
         self.rows.iter().map(|row| (slice(&self.text, row.path), row.node))
     }
 
+    /// All entries with their link targets, sorted by path.
+    pub fn rows(&self) -> impl Iterator<Item = (&[u8], &[u8], Node)> {
+        self.rows.iter().map(|row| (slice(&self.text, row.path), slice(&self.text, row.link), row.node))
+    }
+
     /// The names directly below a directory, in order, also where only deeper paths are listed.
     pub fn children<'a>(&'a self, directory: &[u8]) -> impl Iterator<Item = &'a [u8]> {
         let mut prefix = directory.to_vec();

@@ -16,6 +16,7 @@ pub mod layer_writer;
 pub mod layout;
 pub mod limits;
 pub mod listing;
+pub mod listing_record;
 pub mod stored;
 pub mod tar;
 pub mod tar_extension;

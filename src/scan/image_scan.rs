@@ -1,34 +1,27 @@
 //! Scans a whole image: each layer once, in parallel, then says of every secret where it lies and who can still see it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, BufRead, BufReader, Read};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use crate::image::blobs::Blobs;
-use crate::image::entry::Entry;
 use crate::image::error::ImageError;
 use crate::image::file_tree::{Fate, FileTree};
-use crate::image::layer::{LayerSummary, LayerVisitor, read_layer};
 use crate::image::limits::Limits;
 use crate::image::listing::LayerListing;
 use crate::image::stored::{Image, Root, StoredImage};
 use crate::oci::descriptor::Descriptor;
-use crate::oci::digest::{Digest, Hasher, HashingReader};
+use crate::oci::digest::Digest;
 use crate::oci::manifest::Manifest;
 use crate::oci::media_type::is_foreign_layer;
+use crate::scan::blob_scan::{BlobScan, BlobScanner, DirectScanner, LayerScan, MAX_SIGHTINGS, PlacedSighting, is_own_bait};
 use crate::scan::config_scan::{ConfigHit, scan_annotations, scan_config};
-use crate::scan::content::{ContentHit, ContentScanner};
 use crate::scan::finding::{Finding, FoundIn, LayerPlace, State};
 use crate::scan::places::{Place, Places, Sighting};
 use crate::scan::redact::redact_text;
 use crate::scan::rule_set::RuleSet;
 use crate::secret::fingerprint::Fingerprint;
 use crate::secret::value::Secret;
-
-/// Secrets of one layer that are kept; more than that is told as incomplete coverage.
-const MAX_SIGHTINGS: usize = 50_000;
 
 /// How to scan.
 #[derive(Debug, Clone)]
@@ -42,11 +35,14 @@ pub struct ScanOptions {
 
 /// Is told how far a scan has come, from several threads.
 pub trait ScanObserver: Sync {
+    /// Configs, histories and annotations are scanned, before any layer; they hold so many secrets.
+    fn documents_done(&self, _secrets: usize) {}
     /// Layer `index` of `total`, with `size` stored bytes, is being read.
     fn layer_started(&self, _index: usize, _total: usize, _size: u64) {}
     /// So many more stored bytes have been read.
     fn progress(&self, _compressed: u64) {}
-    fn layer_done(&self, _index: usize, _total: usize) {}
+    /// A layer was read to its end and is what its descriptor and the config say.
+    fn layer_done(&self, _layer: &Descriptor, _scan: &LayerScan) {}
 }
 
 /// An observer that looks away.
@@ -78,7 +74,7 @@ pub struct ImageScan {
     pub listings: BTreeMap<Digest, Arc<LayerListing>>,
 }
 
-/// Scans every platform's layers, config and history, and the artifacts beside them.
+/// Scans every platform's layers, config and history, and the artifacts beside them, on threads of this process.
 ///
 /// # Errors
 /// When a blob is missing, damaged, ambiguous or beyond the limits: an image that cannot be read in full has not been scanned.
@@ -89,91 +85,50 @@ pub fn scan_stored(
     options: &ScanOptions,
     observer: &dyn ScanObserver,
 ) -> Result<ImageScan, ImageError> {
-    let mut coverage = Coverage::default();
-    let jobs = jobs(stored, &mut coverage);
-    let own = OwnBait { is_own, seen: Mutex::default() };
-    let shared = Shared { blobs: &*stored.blobs, rules, own: &own, options, observer };
-    let mut layers = BTreeMap::new();
-    for (job, scanned) in jobs.iter().zip(shared.scan_layers(&jobs)?) {
-        let what = job.layer.digest.short();
-        coverage.layers += 1;
-        coverage.files += scanned.files;
-        coverage.bytes += scanned.bytes;
-        coverage.anomalies.extend(scanned.anomalies.iter().map(|odd| format!("layer {what}: {odd}")));
-        if scanned.overflow {
-            coverage.not_scanned.push(format!("layer {what}: it holds more than {MAX_SIGHTINGS} secrets; the rest are not listed"));
-        }
-        layers.insert(job.layer.digest.clone(), scanned);
-    }
+    let scanner = DirectScanner { rules, is_own, now: options.now, limits: &options.limits };
+    scan_stored_with(&scanner, stored, rules, is_own, options, observer)
+}
 
-    let mut places = Places::default();
+/// The same, where `scanner` scans the blobs.
+///
+/// # Errors
+/// As for [`scan_stored`].
+pub fn scan_stored_with(
+    scanner: &dyn BlobScanner,
+    stored: &StoredImage,
+    rules: &RuleSet,
+    is_own: &(dyn Fn(&Secret) -> bool + Sync),
+    options: &ScanOptions,
+    observer: &dyn ScanObserver,
+) -> Result<ImageScan, ImageError> {
+    let mut gathered =
+        Gathered { rules, is_own, now: options.now, places: Places::default(), own_bait: BTreeSet::new(), coverage: Coverage::default() };
+    observer.documents_done(gathered.documents(stored));
+    let jobs = jobs(stored, &mut gathered.coverage);
+    let mut layers = BTreeMap::new();
+    for (job, scan) in jobs.iter().zip(scan_layers(&jobs, scanner, stored, options, observer)?) {
+        gathered.layer(job.layer, &scan);
+        layers.insert(job.layer.digest.clone(), scan);
+    }
     let is_one_of_several = matches!(stored.root, Root::Index { .. });
     for image in stored.images() {
         let platform = is_one_of_several.then(|| image.config.platform.to_string());
-        place_image(image, platform.as_deref(), &layers, &shared, &mut places);
+        gathered.place_layers(image, platform.as_deref(), &layers);
     }
-    if let Root::Index { index, children } = &stored.root {
-        let lines = children.iter().map(|child| &child.descriptor.annotations);
-        for annotations in lines.chain([&index.annotations]) {
-            shared.place_config(scan_annotations(annotations, rules, options.now), None, &mut places);
-        }
+    let mut seen = BTreeSet::new();
+    for blob in stored.artifacts().flat_map(blobs_of).filter(|blob| seen.insert(&blob.digest)) {
+        gathered.artifact(blob, scanner.scan_blob(&*stored.blobs, blob)?);
     }
-    shared.scan_artifacts(stored, &mut coverage, &mut places)?;
+    let Gathered { places, own_bait, mut coverage, .. } = gathered;
     coverage.anomalies.sort();
     let listings = layers.into_iter().map(|(digest, layer)| (digest, layer.listing)).collect();
-    let own_bait = own.count();
-    Ok(ImageScan { findings: places.into_findings(), own_bait, coverage, listings })
+    Ok(ImageScan { findings: places.into_findings(), own_bait: own_bait.len(), coverage, listings })
 }
 
 /// A layer to read.
 struct Job<'a> {
     layer: &'a Descriptor,
     diff_id: &'a Digest,
-}
-
-/// What one layer came to.
-struct ScannedLayer {
-    listing: Arc<LayerListing>,
-    sightings: Vec<LayerSighting>,
-    files: u64,
-    bytes: u64,
-    anomalies: Vec<String>,
-    overflow: bool,
-}
-
-struct LayerSighting {
-    path: Vec<u8>,
-    /// Bytes that are no file: no container ever sees them.
-    stray: bool,
-    sighting: Sighting,
-}
-
-struct OwnBait<'a> {
-    is_own: &'a (dyn Fn(&Secret) -> bool + Sync),
-    seen: Mutex<BTreeSet<Fingerprint>>,
-}
-
-struct Shared<'a> {
-    blobs: &'a dyn Blobs,
-    rules: &'a RuleSet,
-    own: &'a OwnBait<'a>,
-    options: &'a ScanOptions,
-    observer: &'a dyn ScanObserver,
-}
-
-impl OwnBait<'_> {
-    /// Whether a hit is our own bait. The holder's name may tell where the secret does not.
-    fn takes(&self, hit: &ContentHit<'_>) -> bool {
-        let is_own = (self.is_own)(&hit.secret) || hit.id.as_ref().is_some_and(self.is_own);
-        if is_own {
-            self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(hit.fingerprint.clone());
-        }
-        is_own
-    }
-
-    fn count(&self) -> usize {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).len()
-    }
 }
 
 /// Every distinct layer, the largest first, so that no thread is left alone with it at the end.
@@ -200,176 +155,153 @@ fn jobs<'a>(stored: &'a StoredImage, coverage: &mut Coverage) -> Vec<Job<'a>> {
     jobs
 }
 
-impl Shared<'_> {
-    /// Scans all layers; results are in the order of the jobs.
-    fn scan_layers(&self, jobs: &[Job<'_>]) -> Result<Vec<ScannedLayer>, ImageError> {
-        let next = AtomicUsize::new(0);
-        let failed = AtomicBool::new(false);
-        let work = || {
-            let mut done = Vec::new();
-            while !failed.load(Ordering::Relaxed) {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                let Some(job) = jobs.get(index) else { break };
-                self.observer.layer_started(index, jobs.len(), job.layer.size);
-                let result = self.scan_layer(job);
-                failed.fetch_or(result.is_err(), Ordering::Relaxed);
-                done.push((index, result));
-                self.observer.layer_done(index, jobs.len());
+/// Scans all layers; results are in the order of the jobs.
+fn scan_layers(
+    jobs: &[Job<'_>],
+    scanner: &dyn BlobScanner,
+    stored: &StoredImage,
+    options: &ScanOptions,
+    observer: &dyn ScanObserver,
+) -> Result<Vec<LayerScan>, ImageError> {
+    let next = AtomicUsize::new(0);
+    let failed = AtomicBool::new(false);
+    let work = || {
+        let mut done = Vec::new();
+        while !failed.load(Ordering::Relaxed) {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(job) = jobs.get(index) else { break };
+            observer.layer_started(index, jobs.len(), job.layer.size);
+            let result = scanner.scan_layer(&*stored.blobs, job.layer, job.diff_id, &|bytes| observer.progress(bytes));
+            match &result {
+                Ok(scan) => observer.layer_done(job.layer, scan),
+                Err(_) => failed.store(true, Ordering::Relaxed),
             }
-            done
+            done.push((index, result));
+        }
+        done
+    };
+    let threads = options.threads.clamp(1, jobs.len().max(1));
+    let mut results: Vec<(usize, Result<LayerScan, ImageError>)> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    });
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// What the parts of an image have come to so far.
+struct Gathered<'a> {
+    rules: &'a RuleSet,
+    is_own: &'a (dyn Fn(&Secret) -> bool + Sync),
+    now: i64,
+    places: Places,
+    own_bait: BTreeSet<Fingerprint>,
+    coverage: Coverage,
+}
+
+impl Gathered<'_> {
+    /// Scans all that is text: configs, histories, annotations. Returns how many secrets are in it.
+    fn documents(&mut self, stored: &StoredImage) -> usize {
+        let mut secrets = 0;
+        let is_one_of_several = matches!(stored.root, Root::Index { .. });
+        for image in stored.images() {
+            let platform = is_one_of_several.then(|| image.config.platform.to_string());
+            secrets += self.document(scan_config(image, self.rules, self.now), platform.as_deref());
+        }
+        let manifests = stored.artifacts().map(|manifest| &manifest.annotations);
+        let index = match &stored.root {
+            Root::Index { index, children } => children.iter().map(|child| &child.descriptor.annotations).chain([&index.annotations]).collect(),
+            Root::Image(_) => Vec::new(),
         };
-        let threads = self.options.threads.clamp(1, jobs.len().max(1));
-        let mut results: Vec<(usize, Result<ScannedLayer, ImageError>)> = thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-            workers.into_iter().flat_map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
-        });
-        results.sort_by_key(|(index, _)| *index);
-        results.into_iter().map(|(_, result)| result).collect()
+        for annotations in manifests.chain(index) {
+            secrets += self.document(scan_annotations(annotations, self.rules, self.now), None);
+        }
+        secrets
     }
 
-    fn scan_layer(&self, job: &Job<'_>) -> Result<ScannedLayer, ImageError> {
-        let scanner = ContentScanner::new(self.rules, self.options.now);
-        let mut visitor = Visitor { scanner, shared: self, sightings: Vec::new(), files: 0, overflow: false };
-        let LayerSummary { listing, uncompressed_size, anomalies, .. } =
-            read_layer(self.blobs, job.layer, job.diff_id, &self.options.limits, &mut visitor)?;
-        let Visitor { sightings, files, overflow, .. } = visitor;
-        Ok(ScannedLayer { listing: Arc::new(listing), sightings, files, bytes: uncompressed_size, anomalies, overflow })
-    }
-
-    /// Notes the places of what stands in documents. A name may be a secret itself, or hold one.
-    fn place_config(&self, hits: Vec<ConfigHit<'_>>, platform: Option<&str>, places: &mut Places) {
+    /// Notes the places of what stands in a document. A name may be a secret itself, or hold one.
+    fn document(&mut self, hits: Vec<ConfigHit<'_>>, platform: Option<&str>) -> usize {
+        let mut secrets = 0;
         for ConfigHit { surface, name, hit } in hits {
-            if !self.own.takes(&hit) {
-                let platform = platform.map(str::to_owned);
-                let path = name.map(|name| redact_text(&name, self.rules, self.options.now));
-                places.add(&Sighting::of(&hit), Place { surface, path, layer: None, state: State::Live, platform });
+            if is_own_bait(&hit, self.is_own) {
+                self.own_bait.insert(hit.fingerprint.clone());
+                continue;
             }
-        }
-    }
-
-    /// Attestations and the like: their blobs are scanned as they are.
-    fn scan_artifacts(&self, stored: &StoredImage, coverage: &mut Coverage, places: &mut Places) -> Result<(), ImageError> {
-        let mut seen = BTreeSet::new();
-        let mut scanner = ContentScanner::new(self.rules, self.options.now);
-        for manifest in stored.artifacts() {
-            self.place_config(scan_annotations(&manifest.annotations, self.rules, self.options.now), None, places);
-            for blob in blobs_of(manifest).filter(|blob| seen.insert(blob.digest.clone())) {
-                let mut sightings = Vec::new();
-                coverage.bytes += scan_blob(self.blobs, blob, &mut scanner, &mut |hit| {
-                    if !self.own.takes(&hit) && sightings.len() < MAX_SIGHTINGS {
-                        sightings.push(Sighting::of(&hit));
-                    }
-                })?;
-                for sighting in sightings {
-                    let kind = blob.annotations.get("in-toto.io/predicate-type").map(|kind| redact_text(kind, self.rules, self.options.now));
-                    let path = Some(kind.unwrap_or_else(|| blob.digest.to_string()));
-                    places.add(&sighting, Place { surface: FoundIn::Artifact, path, layer: None, state: State::Live, platform: None });
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-struct Visitor<'a> {
-    scanner: ContentScanner<'a>,
-    shared: &'a Shared<'a>,
-    sightings: Vec<LayerSighting>,
-    files: u64,
-    overflow: bool,
-}
-
-impl Visitor<'_> {
-    fn scan(&mut self, path: &[u8], stray: bool, data: &mut dyn BufRead) -> io::Result<()> {
-        let (own, sightings, overflow) = (self.shared.own, &mut self.sightings, &mut self.overflow);
-        self.scanner.scan(path, data, &mut |hit| {
-            if own.takes(&hit) {
-                return;
-            }
-            if sightings.len() < MAX_SIGHTINGS {
-                sightings.push(LayerSighting { path: path.to_vec(), stray, sighting: Sighting::of(&hit) });
-            } else {
-                *overflow = true;
-            }
-        })?;
-        Ok(())
-    }
-}
-
-impl LayerVisitor for Visitor<'_> {
-    fn file(&mut self, entry: &Entry, data: &mut dyn BufRead) -> io::Result<()> {
-        self.files += 1;
-        self.scan(&entry.path, false, data)
-    }
-
-    fn stray(&mut self, what: &'static str, data: &mut dyn BufRead) -> io::Result<()> {
-        self.scan(what.as_bytes(), true, data)
-    }
-
-    fn progress(&mut self, compressed: u64) {
-        self.shared.observer.progress(compressed);
-    }
-}
-
-/// Notes the places of one image's secrets.
-fn place_image(image: &Image, platform: Option<&str>, layers: &BTreeMap<Digest, ScannedLayer>, shared: &Shared<'_>, places: &mut Places) {
-    let listing = |layer: &Descriptor| layers.get(&layer.digest).map(|layer| Arc::clone(&layer.listing)).unwrap_or_default();
-    let tree = FileTree::new(image.manifest.layers.iter().map(listing).collect());
-    for (index, (layer, diff_id)) in image.manifest.layers.iter().zip(&image.config.diff_ids).enumerate() {
-        let Some(scanned) = layers.get(&layer.digest).filter(|scanned| !scanned.sightings.is_empty()) else { continue };
-        let step = image.config.history_of_layer(index).and_then(|step| image.config.history[step].created_by.as_deref());
-        let instruction = step.map(|step| redact_text(step, shared.rules, shared.options.now));
-        for LayerSighting { path, stray, sighting } in &scanned.sightings {
-            let state = match tree.fate(index, path) {
-                _ if *stray => State::Deleted,
-                Fate::Live => State::Live,
-                Fate::Deleted { .. } => State::Deleted,
-                Fate::Overwritten { .. } => State::Overwritten,
-            };
-            let path = redact_text(&String::from_utf8_lossy(path), shared.rules, shared.options.now);
-            let path = Some(if *stray { format!("({path})") } else { path });
-            let layer = LayerPlace { index, digest: layer.digest.clone(), diff_id: diff_id.clone(), instruction: instruction.clone() };
+            secrets += 1;
             let platform = platform.map(str::to_owned);
-            places.add(sighting, Place { surface: FoundIn::File, path, layer: Some(layer), state, platform });
+            let path = name.map(|name| redact_text(&name, self.rules, self.now));
+            self.places.add(&Sighting::of(&hit), Place { surface, path, layer: None, state: State::Live, platform });
+        }
+        secrets
+    }
+
+    fn layer(&mut self, layer: &Descriptor, scan: &LayerScan) {
+        let what = layer.digest.short();
+        self.own_bait.extend(scan.seen.own_bait.iter().cloned());
+        self.coverage.layers += 1;
+        self.coverage.files += scan.files;
+        self.coverage.bytes += scan.bytes;
+        self.coverage.anomalies.extend(scan.anomalies.iter().map(|odd| format!("layer {what}: {odd}")));
+        self.not_all(scan.seen.overflow, &format!("layer {what}"));
+    }
+
+    fn not_all(&mut self, overflow: bool, what: &str) {
+        if overflow {
+            self.coverage.not_scanned.push(format!("{what}: it holds more than {MAX_SIGHTINGS} secrets; the rest are not listed"));
         }
     }
-    shared.place_config(scan_config(image, shared.rules, shared.options.now), platform, places);
+
+    /// Notes the places of the secrets in one image's layers.
+    fn place_layers(&mut self, image: &Image, platform: Option<&str>, layers: &BTreeMap<Digest, LayerScan>) {
+        let listing = |layer: &Descriptor| layers.get(&layer.digest).map(|layer| Arc::clone(&layer.listing)).unwrap_or_default();
+        let tree = FileTree::new(image.manifest.layers.iter().map(listing).collect());
+        for (index, (layer, diff_id)) in image.manifest.layers.iter().zip(&image.config.diff_ids).enumerate() {
+            let Some(scan) = layers.get(&layer.digest).filter(|scan| !scan.seen.sightings.is_empty()) else { continue };
+            let step = image.config.history_of_layer(index).and_then(|step| image.config.history[step].created_by.as_deref());
+            let instruction = step.map(|step| redact_text(step, self.rules, self.now));
+            for PlacedSighting { path, stray, sighting } in &scan.seen.sightings {
+                let state = match tree.fate(index, path) {
+                    _ if *stray => State::Deleted,
+                    Fate::Live => State::Live,
+                    Fate::Deleted { .. } => State::Deleted,
+                    Fate::Overwritten { .. } => State::Overwritten,
+                };
+                let path = redact_text(&String::from_utf8_lossy(path), self.rules, self.now);
+                let path = Some(if *stray { format!("({path})") } else { path });
+                let layer = LayerPlace { index, digest: layer.digest.clone(), diff_id: diff_id.clone(), instruction: instruction.clone() };
+                let platform = platform.map(str::to_owned);
+                self.places.add(sighting, Place { surface: FoundIn::File, path, layer: Some(layer), state, platform });
+            }
+        }
+    }
+
+    /// An attestation or the like, scanned as it is.
+    fn artifact(&mut self, blob: &Descriptor, scan: BlobScan) {
+        self.coverage.bytes += scan.bytes;
+        self.own_bait.extend(scan.seen.own_bait);
+        self.not_all(scan.seen.overflow, &format!("blob {}", blob.digest.short()));
+        let kind = blob.annotations.get("in-toto.io/predicate-type").map(|kind| redact_text(kind, self.rules, self.now));
+        let path = kind.unwrap_or_else(|| blob.digest.to_string());
+        for placed in scan.seen.sightings {
+            let place = Place { surface: FoundIn::Artifact, path: Some(path.clone()), layer: None, state: State::Live, platform: None };
+            self.places.add(&placed.sighting, place);
+        }
+    }
 }
 
 fn blobs_of(manifest: &Manifest) -> impl Iterator<Item = &Descriptor> {
     [&manifest.config].into_iter().chain(&manifest.layers)
 }
 
-/// Scans one blob as plain bytes and checks that it is what its descriptor says.
-fn scan_blob<'r>(
-    blobs: &dyn Blobs,
-    blob: &Descriptor,
-    scanner: &mut ContentScanner<'r>,
-    hits: &mut dyn FnMut(ContentHit<'r>),
-) -> Result<u64, ImageError> {
-    let what = || format!("blob {}", blob.digest.short());
-    let reader = HashingReader::new(blobs.open(blob)?.take(blob.size.saturating_add(1)), Hasher::for_digest(&blob.digest));
-    let mut reader = BufReader::with_capacity(64 << 10, reader);
-    scanner.scan(b"", &mut reader, hits).map_err(|cause| ImageError::Read { what: what(), cause })?;
-    let (digest, size) = reader.into_inner().finish();
-    if digest != blob.digest || size != blob.size {
-        return Err(ImageError::Mismatch {
-            what: what(),
-            expected: format!("should be {} bytes long", blob.size),
-            actual: format!("{size}, {digest}"),
-        });
-    }
-    Ok(size)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::blobs::Blobs;
     use crate::image::entry::EntryKind;
     use crate::image::layer_writer::{NewEntry, write_layer};
     use crate::oci::manifest::Index;
     use crate::oci::media_type;
-    use std::io::Cursor;
+    use std::io::{Cursor, Read};
 
     #[derive(Default)]
     struct Memory(BTreeMap<Digest, Arc<[u8]>>);

@@ -1,5 +1,6 @@
 //! Finds leaked secrets in every layer, config and history.
 
+pub mod blob_scan;
 pub mod checks;
 pub mod checksum;
 pub mod config_scan;
@@ -9,6 +10,7 @@ pub mod file_scan;
 pub mod finding;
 pub mod image_scan;
 pub mod known;
+pub mod layer_record;
 pub mod matcher;
 pub mod path_class;
 pub mod placeholder;

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::scan::content::ContentHit;
 use crate::scan::finding::{Confidence, Finding, FoundIn, LayerPlace, Severity, State};
 use crate::secret::fingerprint::Fingerprint;
 
 /// A secret without its value: what is kept of a [`ContentHit`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sighting {
     pub rule: String,
     pub severity: Severity,
