@@ -252,7 +252,7 @@ pub(in crate::bait) mod tests {
     use super::*;
     use crate::bait::kinds::KINDS;
     use crate::image::entry::{Entry, EntryKind};
-    use crate::image::listing::ListingBuilder;
+    use crate::image::listing_builder::ListingBuilder;
 
     pub(in crate::bait) fn config(members: &str) -> ImageConfig {
         let text = format!(r#"{{"os":"linux","architecture":"amd64","config":{{{members}}},"rootfs":{{"type":"layers","diff_ids":[]}}}}"#);

@@ -146,7 +146,7 @@ mod tests {
     use crate::bait::surfaces::Surface;
     use crate::image::file_tree::Fate;
     use crate::image::layer_writer::{write_layer, write_tar};
-    use crate::image::listing::ListingBuilder;
+    use crate::image::listing_builder::ListingBuilder;
     use crate::secret::fingerprint::Fingerprint;
     use crate::secret::key_ring::KeyRing;
 

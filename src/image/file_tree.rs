@@ -52,7 +52,7 @@ impl FileTree {
 
     /// The target of the symlink that a container sees at a path.
     #[must_use]
-    pub fn link(&self, path: &[u8]) -> Option<&[u8]> {
+    pub fn link(&self, path: &[u8]) -> Option<Vec<u8>> {
         let (node, layer) = self.get(path)?;
         if node.kind == EntryKind::Symlink { self.layers[layer].link(path) } else { None }
     }
@@ -60,7 +60,7 @@ impl FileTree {
     /// Whether any layer holds this path, also if a later one deletes it.
     #[must_use]
     pub fn ever_existed(&self, path: &[u8]) -> bool {
-        self.layers.iter().any(|layer| layer.get(path).is_some() || layer.children(path).next().is_some())
+        self.layers.iter().any(|layer| layer.get(path).is_some() || layer.any_child(path, |_| true))
     }
 
     /// What became of a path that layer `layer` holds.
@@ -80,15 +80,15 @@ impl FileTree {
     /// The names that a container sees directly below a directory, whiteouts left out.
     #[must_use]
     pub fn children(&self, directory: &[u8]) -> Vec<Vec<u8>> {
-        let names: BTreeSet<&[u8]> = self.layers.iter().flat_map(|layer| layer.children(directory)).collect();
-        names.into_iter().filter(|name| !name.starts_with(b".wh.")).filter(|name| self.exists(&join(directory, name))).map(<[u8]>::to_vec).collect()
+        let names: BTreeSet<Vec<u8>> = self.layers.iter().flat_map(|layer| layer.children(directory)).collect();
+        names.into_iter().filter(|name| !name.starts_with(b".wh.")).filter(|name| self.exists(&join(directory, name))).collect()
     }
 
     /// Whether a container sees something at this path, also a directory that no layer lists by itself.
     #[must_use]
     pub fn exists(&self, path: &[u8]) -> bool {
         for layer in self.layers.iter().rev() {
-            if layer.get(path).is_some() || layer.children(path).any(|name| !name.starts_with(b".wh.")) {
+            if layer.get(path).is_some() || layer.any_child(path, |name| !name.starts_with(b".wh.")) {
                 return true;
             }
             if hides(layer, path) {
@@ -144,7 +144,7 @@ fn hides(layer: &LayerListing, path: &[u8]) -> bool {
 mod tests {
     use super::*;
     use crate::image::entry::Entry;
-    use crate::image::listing::ListingBuilder;
+    use crate::image::listing_builder::ListingBuilder;
 
     fn layer(entries: &[(&str, EntryKind)]) -> Arc<LayerListing> {
         let mut builder = ListingBuilder::default();

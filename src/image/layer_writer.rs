@@ -220,7 +220,7 @@ mod tests {
                 let node = summary.listing.get(&new.path).unwrap();
                 assert_eq!((node.kind, u32::from(node.mode), node.uid, node.gid, node.mtime), (new.kind, new.mode, new.uid, new.gid, new.mtime));
                 if matches!(new.kind, EntryKind::Symlink | EntryKind::Hardlink) {
-                    assert_eq!(summary.listing.link(&new.path), Some(&new.content[..]));
+                    assert_eq!(summary.listing.link(&new.path).as_deref(), Some(&new.content[..]));
                 }
             }
             let files: Vec<_> = entries.iter().filter(|new| new.kind == EntryKind::File).collect();

@@ -1,14 +1,26 @@
-//! What one layer contains: every entry's header, sorted by path, in little memory.
+//! What one layer contains: every entry's header, sorted by path, in some twenty bytes each.
 
-use crate::image::entry::{Entry, EntryKind};
+use std::cmp::Ordering;
+
+use crate::image::entry::EntryKind;
+use crate::image::varint::Input;
+
+/// Entries that share the beginnings of their paths. A look-up reads half a block on average.
+pub(in crate::image) const BLOCK: usize = 32;
+
+pub(in crate::image) const KINDS: [EntryKind; 5] =
+    [EntryKind::File, EntryKind::Directory, EntryKind::Symlink, EntryKind::Hardlink, EntryKind::Special];
 
 /// The entries of one layer. Whiteouts are in it under their own names. Where a path occurs twice, the later one counts.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct LayerListing {
-    /// All paths and link targets, one after another.
-    text: Vec<u8>,
-    /// Sorted by path.
-    rows: Vec<Row>,
+    /// Rows, one after another: bytes of path shared with the row before, the rest of the path, the head's number from 1 (0: the head
+    /// follows), seconds since the row before, size, link. A block begins anew: nothing is shared, and seconds are since 1970.
+    pub(in crate::image) rows: Vec<u8>,
+    /// Where blocks begin.
+    pub(in crate::image) blocks: Vec<u32>,
+    pub(in crate::image) heads: Vec<Head>,
+    pub(in crate::image) count: usize,
 }
 
 /// One entry's header, without its path and link target.
@@ -22,142 +34,175 @@ pub struct Node {
     pub size: u64,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Row {
-    path: (u32, u32),
-    link: (u32, u32),
-    node: Node,
+/// The part of a header that many entries have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::image) struct Head {
+    pub kind: EntryKind,
+    pub mode: u16,
+    pub uid: u64,
+    pub gid: u64,
 }
 
-/// Collects a listing in the order of the tar.
-#[derive(Debug, Default)]
-pub struct ListingBuilder(LayerListing);
+/// Walks a listing from one of its blocks on.
+pub struct Rows<'a> {
+    listing: &'a LayerListing,
+    input: Input<'a>,
+    /// Rows read since the beginning of the listing.
+    at: usize,
+    path: Vec<u8>,
+    mtime: i64,
+}
 
-impl ListingBuilder {
-    /// Remembers one entry. `false` when 4 GiB of paths are reached and it cannot.
-    #[must_use]
-    pub fn push(&mut self, entry: &Entry) -> bool {
-        let text = &mut self.0.text;
-        let mut keep = |bytes: &[u8]| {
-            let start = u32::try_from(text.len()).ok()?;
-            let length = u32::try_from(bytes.len()).ok()?;
-            start.checked_add(length)?;
-            text.extend_from_slice(bytes);
-            Some((start, length))
-        };
-        let (Some(path), Some(link)) = (keep(&entry.path), keep(&entry.link)) else { return false };
-        let mode = u16::try_from(entry.mode & 0o7777).unwrap_or_default();
-        let node = Node { kind: entry.kind, mode, uid: entry.uid, gid: entry.gid, mtime: entry.mtime, size: entry.size };
-        self.0.rows.push(Row { path, link, node });
-        true
-    }
-
-    /// Bytes that the paths and link targets take.
-    #[must_use]
-    pub fn text_bytes(&self) -> usize {
-        self.0.text.len()
-    }
-
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.rows.len()
-    }
-
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.rows.is_empty()
-    }
-
-    #[must_use]
-    pub fn finish(self) -> LayerListing {
-        let LayerListing { text, mut rows } = self.0;
-        rows.sort_by(|a, b| slice(&text, a.path).cmp(slice(&text, b.path)));
-        // Of equal paths the last in tar order wins; the sort is stable.
-        rows.dedup_by(|later, kept| {
-            let same = slice(&text, later.path) == slice(&text, kept.path);
-            if same {
-                *kept = *later;
-            }
-            same
-        });
-        LayerListing { text, rows }
-    }
+/// One row, lent until the next is read.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Row<'a> {
+    pub path: &'a [u8],
+    /// As in [`crate::image::entry::Entry::link`].
+    pub link: &'a [u8],
+    pub node: Node,
 }
 
 impl LayerListing {
+    /// Entries.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.count
     }
 
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.count == 0
     }
 
     #[must_use]
     pub fn get(&self, path: &[u8]) -> Option<Node> {
-        self.row(path).map(|row| row.node)
+        self.find(path, |row| row.node)
     }
 
-    /// The target of a link, as [`Entry::link`] gives it.
+    /// The target of a link, as [`crate::image::entry::Entry::link`] gives it.
     #[must_use]
-    pub fn link(&self, path: &[u8]) -> Option<&[u8]> {
-        self.row(path).map(|row| slice(&self.text, row.link))
+    pub fn link(&self, path: &[u8]) -> Option<Vec<u8>> {
+        self.find(path, |row| row.link.to_vec())
     }
 
     /// All entries, sorted by path.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], Node)> {
-        self.rows.iter().map(|row| (slice(&self.text, row.path), row.node))
+    #[must_use]
+    pub fn rows(&self) -> Rows<'_> {
+        self.rows_from(0)
     }
 
-    /// All entries with their link targets, sorted by path.
-    pub fn rows(&self) -> impl Iterator<Item = (&[u8], &[u8], Node)> {
-        self.rows.iter().map(|row| (slice(&self.text, row.path), slice(&self.text, row.link), row.node))
+    /// The names directly below a directory, also where only deeper paths are listed. A name may come twice: what is below it sorts
+    /// behind longer names.
+    #[must_use]
+    pub fn children(&self, directory: &[u8]) -> Vec<Vec<u8>> {
+        let mut names = Vec::new();
+        self.any_child(directory, |name| {
+            names.push(name.to_vec());
+            false
+        });
+        names
     }
 
-    /// The names directly below a directory, in order, also where only deeper paths are listed.
-    pub fn children<'a>(&'a self, directory: &[u8]) -> impl Iterator<Item = &'a [u8]> {
-        let mut prefix = directory.to_vec();
-        if !prefix.is_empty() {
-            prefix.push(b'/');
-        }
-        let mut at = self.lower_bound(&prefix);
-        let mut last: Option<&'a [u8]> = None;
-        std::iter::from_fn(move || {
-            loop {
-                let path = slice(&self.text, self.rows.get(at)?.path);
-                let rest = path.strip_prefix(prefix.as_slice())?;
-                let name = match memchr::memchr(b'/', rest) {
-                    Some(slash) => {
-                        // Skip the whole subtree: `0` is the byte after `/`.
-                        let past = [&prefix, &rest[..slash], b"0"].concat();
-                        at = self.lower_bound(&past);
-                        &rest[..slash]
-                    }
-                    None => {
-                        at += 1;
-                        rest
-                    }
-                };
-                if !name.is_empty() && last != Some(name) {
-                    last = Some(name);
-                    return Some(name);
+    /// Whether `is_it` is true of a name directly below a directory; it is asked until then.
+    pub fn any_child(&self, directory: &[u8], mut is_it: impl FnMut(&[u8]) -> bool) -> bool {
+        let prefix = if directory.is_empty() { Vec::new() } else { [directory, b"/"].concat() };
+        let mut from = prefix.clone();
+        let mut rows = self.rows_from(self.block_of(&from));
+        while let Some(row) = rows.next() {
+            // The root itself has an empty path.
+            if row.path < from.as_slice() || row.path.is_empty() {
+                continue;
+            }
+            let Some(rest) = row.path.strip_prefix(prefix.as_slice()) else { return false };
+            let slash = memchr::memchr(b'/', rest);
+            let name = &rest[..slash.unwrap_or(rest.len())];
+            if is_it(name) {
+                return true;
+            }
+            if slash.is_some() {
+                // Skip the whole subtree: 0 is the byte after the slash.
+                from = [&prefix, name, b"0"].concat();
+                let block = self.block_of(&from);
+                if block * BLOCK > rows.at {
+                    rows = self.rows_from(block);
                 }
             }
-        })
+        }
+        false
     }
 
-    fn row(&self, path: &[u8]) -> Option<&Row> {
-        let at = self.rows.binary_search_by(|row| slice(&self.text, row.path).cmp(path)).ok()?;
-        self.rows.get(at)
+    fn find<T>(&self, path: &[u8], take: impl FnOnce(Row<'_>) -> T) -> Option<T> {
+        let mut rows = self.rows_from(self.block_of(path));
+        while let Some(row) = rows.next() {
+            match row.path.cmp(path) {
+                Ordering::Less => {}
+                Ordering::Equal => return Some(take(row)),
+                Ordering::Greater => return None,
+            }
+        }
+        None
     }
 
-    fn lower_bound(&self, path: &[u8]) -> usize {
-        self.rows.partition_point(|row| slice(&self.text, row.path) < path)
+    /// The last block that begins at or before `path`.
+    fn block_of(&self, path: &[u8]) -> usize {
+        let first = |offset: u32| {
+            let mut input = Input(self.rows.get(offset as usize..).unwrap_or_default());
+            input.number();
+            input.bytes().unwrap_or_default()
+        };
+        self.blocks.partition_point(|offset| first(*offset) <= path).saturating_sub(1)
+    }
+
+    fn rows_from(&self, block: usize) -> Rows<'_> {
+        let offset = self.blocks.get(block).map_or(self.rows.len(), |offset| *offset as usize);
+        let input = Input(self.rows.get(offset..).unwrap_or_default());
+        Rows { listing: self, input, at: block * BLOCK, path: Vec::new(), mtime: 0 }
     }
 }
 
-fn slice(text: &[u8], (start, length): (u32, u32)) -> &[u8] {
-    &text[start as usize..start as usize + length as usize]
+impl Rows<'_> {
+    /// The next row, if there is one. (No iterator: the path is put together in place.)
+    #[expect(clippy::should_implement_trait, reason = "a row is lent from the walker itself")]
+    pub fn next(&mut self) -> Option<Row<'_>> {
+        if self.input.0.is_empty() {
+            return None;
+        }
+        if self.at.is_multiple_of(BLOCK) {
+            self.path.clear();
+            self.mtime = 0;
+        }
+        self.at += 1;
+        let shared = self.input.size()?;
+        if shared > self.path.len() {
+            return None;
+        }
+        self.path.truncate(shared);
+        self.path.extend_from_slice(self.input.bytes()?);
+        let Head { kind, mode, uid, gid } = match self.input.size()? {
+            0 => read_head(&mut self.input)?,
+            number => *self.listing.heads.get(number - 1)?,
+        };
+        self.mtime = self.mtime.wrapping_add(self.input.signed()?);
+        let size = self.input.number()?;
+        let link = self.input.bytes()?;
+        Some(Row { path: &self.path, link, node: Node { kind, mode, uid, gid, mtime: self.mtime, size } })
+    }
+
+    /// Where the next row begins.
+    pub(in crate::image) fn offset(&self) -> usize {
+        self.listing.rows.len() - self.input.0.len()
+    }
+
+    /// Whether every byte of the listing was understood.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.input.0.is_empty()
+    }
+}
+
+/// Reads a head that is written out: kind, mode, uid, gid.
+pub(in crate::image) fn read_head(input: &mut Input<'_>) -> Option<Head> {
+    let kind = *KINDS.get(usize::from(input.byte()?))?;
+    let mode = u16::try_from(input.number()?).ok().filter(|mode| *mode <= 0o7777)?;
+    Some(Head { kind, mode, uid: input.number()?, gid: input.number()? })
 }

@@ -16,6 +16,7 @@ pub mod layer_writer;
 pub mod layout;
 pub mod limits;
 pub mod listing;
+pub mod listing_builder;
 pub mod listing_record;
 pub mod stored;
 pub mod tar;
@@ -23,3 +24,4 @@ pub mod tar_extension;
 pub mod tar_header;
 #[cfg(test)]
 mod testing;
+pub mod varint;
