@@ -31,6 +31,9 @@ pub enum RegistryError {
     RateLimited { registry: String, what: String, tries: u32, said: Said },
     #[error("{what} failed {tries} times at {registry}; last: {why}")]
     Exhausted { registry: String, what: String, tries: u32, why: String },
+    /// Something went wrong before, and was told then.
+    #[error("the push to {destination} had been given up")]
+    GivenUp { destination: String },
     #[error(transparent)]
     Document(#[from] OciError),
     #[error(transparent)]
@@ -66,7 +69,7 @@ impl RegistryError {
             Self::Document(error) => error.hint(),
             Self::Image(error) => error.hint(),
             Self::Exhausted { .. } => Some("try again later; the registry's status page may say more"),
-            Self::TooLarge { .. } | Self::Answer { .. } | Self::Protocol { .. } | Self::Scratch { .. } => None,
+            Self::TooLarge { .. } | Self::Answer { .. } | Self::Protocol { .. } | Self::GivenUp { .. } | Self::Scratch { .. } => None,
         }
     }
 

@@ -14,6 +14,7 @@ pub mod credentials;
 pub mod docker_config;
 pub mod error;
 pub mod exchange;
+pub mod feed;
 pub mod pull;
 pub mod push;
 pub mod quirks;
@@ -21,6 +22,7 @@ pub mod read;
 pub mod realm;
 pub mod registries;
 pub mod scope;
+pub mod sessions;
 pub mod token;
 pub mod upload;
 

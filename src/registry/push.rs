@@ -1,11 +1,14 @@
 //! An image on its way into a registry: blobs first, then manifests by digest, and the tag last of all.
 
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use http::Method;
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, watch};
 
+use crate::image::blobs::Blobs;
 use crate::image::stored::StoredImage;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::digest::Digest;
@@ -18,8 +21,10 @@ use crate::registry::confirm::confirm;
 use crate::registry::contents::{blobs, documents};
 use crate::registry::error::RegistryError;
 use crate::registry::exchange::Call;
+use crate::registry::feed::Feed;
 use crate::registry::read::Presence;
 use crate::registry::scope::Scope;
+use crate::registry::sessions::{PATIENCE, Sessions};
 use crate::registry::upload::{BlobUpload, location};
 
 #[derive(Debug, Clone)]
@@ -74,38 +79,31 @@ pub async fn push(
     options: &PushOptions,
     observer: Arc<dyn PushObserver>,
 ) -> Result<Pushed, RegistryError> {
-    let digest = image.digest();
-    if destination.digest.as_ref().is_some_and(|wanted| *wanted != digest) {
-        return Err(OciError::Reference { text: destination.to_string(), why: "the image that is pushed there has another digest" }.into());
-    }
-    let reference = Reference { tag: destination.tag_or_latest().map(str::to_owned), digest: None, ..destination.clone() };
-    let mount_from = options.mount_from.as_ref().filter(|from| from.registry == destination.registry && from.repository != destination.repository);
-    let push = Push {
-        registry,
-        image,
-        scope: Scope::push(&destination.repository),
-        mount_from: mount_from.map(|from| from.repository.clone()),
-        observer,
-        parallel: options.parallel.max(1),
-    };
-    push.deliver_all(true).await?;
-    for (descriptor, bytes) in documents(image) {
-        push.put(descriptor.digest.as_str(), &descriptor, bytes).await?;
-    }
-    if let Some(tag) = &reference.tag {
-        push.put(tag, &image.descriptor(), image.document().to_vec().into()).await?;
-    }
-    confirm(registry, &reference, image, push.parallel).await?;
-    Ok(Pushed { reference: Reference { digest: Some(digest.clone()), ..reference }, digest })
+    Pushing::begin(registry, destination, options.clone(), observer).await?.finish(image).await
 }
 
-struct Push<'a> {
-    registry: &'a Registry,
-    image: &'a StoredImage,
+/// One image on its way into one repository, blob by blob as they become ready. Clones share the way.
+///
+/// It ends by [`Pushing::finish`] or [`Pushing::abandon`]; one that is dropped closes its upload sessions behind itself. After a failure
+/// it sends nothing more, and whatever it is asked fails with [`RegistryError::GivenUp`].
+#[derive(Clone)]
+pub struct Pushing(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    /// As the destination was named; without its digest the place of the tag.
+    destination: Reference,
     scope: Scope,
     mount_from: Option<String>,
     observer: Arc<dyn PushObserver>,
     parallel: usize,
+    permits: Arc<Semaphore>,
+    /// One cell per blob, so that each is delivered once.
+    arrivals: Mutex<HashMap<Digest, Arc<OnceCell<BlobArrival>>>>,
+    /// Blobs that were asked for early and are not there.
+    absent: Mutex<HashSet<Digest>>,
+    sessions: Sessions,
+    given_up: watch::Sender<bool>,
 }
 
 /// What became of the wish to mount a blob.
@@ -116,44 +114,176 @@ enum Mount {
     Refused,
 }
 
-impl Push<'_> {
-    async fn deliver_all(&self, tell: bool) -> Result<(), RegistryError> {
-        let work = blobs(self.image).into_iter().map(|blob| async move {
-            let how = self.deliver(&blob).await?;
-            if tell {
-                self.observer.blob(&blob, how);
-            }
-            Ok(())
-        });
-        futures_util::stream::iter(work).buffer_unordered(self.parallel).try_collect().await
+impl Pushing {
+    /// Checks the destination and greets its registry. Nothing is written yet.
+    ///
+    /// # Errors
+    /// When the registry cannot be reached.
+    pub async fn begin(
+        registry: &Registry,
+        destination: &Reference,
+        options: PushOptions,
+        observer: Arc<dyn PushObserver>,
+    ) -> Result<Self, RegistryError> {
+        registry.base().await?;
+        let neighbour = |from: &Reference| from.registry == destination.registry && from.repository != destination.repository;
+        let parallel = options.parallel.max(1);
+        Ok(Self(Arc::new(Inner {
+            registry: registry.clone(),
+            destination: destination.clone(),
+            scope: Scope::push(&destination.repository),
+            mount_from: options.mount_from.filter(neighbour).map(|from| from.repository),
+            observer,
+            parallel,
+            permits: Arc::new(Semaphore::new(parallel)),
+            arrivals: Mutex::default(),
+            absent: Mutex::default(),
+            sessions: Sessions::default(),
+            given_up: watch::Sender::new(false),
+        })))
     }
 
-    async fn deliver(&self, blob: &Descriptor) -> Result<BlobArrival, RegistryError> {
-        // A registry that cannot say gets the blob; one that does not let us ask will not let us push.
-        match self.registry.presence(blob, self.scope.clone()).await {
-            Ok(Presence::Present(size)) if size.is_none_or(|size| size == blob.size) => return Ok(BlobArrival::Present),
-            Ok(_) | Err(RegistryError::Protocol { .. } | RegistryError::Exhausted { .. }) => {}
-            Err(error) => return Err(error),
+    #[must_use]
+    pub fn destination(&self) -> &Reference {
+        &self.0.destination
+    }
+
+    /// Whether both lead into the same repository.
+    #[must_use]
+    pub fn shares_repository(&self, other: &Self) -> bool {
+        let (one, two) = (&self.0.destination, &other.0.destination);
+        one.registry == two.registry && one.repository == two.repository
+    }
+
+    /// Asks for many blobs at once, so that those which are there need neither be read nor prepared. Gives the ones that are missing.
+    ///
+    /// # Errors
+    /// When the registry cannot be asked or does not let us ask.
+    pub async fn missing(&self, blobs: &[Descriptor]) -> Result<Vec<Descriptor>, RegistryError> {
+        let asked = blobs.iter().map(|blob| async move {
+            let there = self.is_there(blob).await?;
+            if !there {
+                locked(&self.0.absent).insert(blob.digest.clone());
+            } else if self.cell(blob).set(BlobArrival::Present).is_ok() {
+                self.0.observer.blob(blob, BlobArrival::Present);
+            }
+            Ok((!there).then(|| blob.clone()))
+        });
+        let asked = futures_util::stream::iter(asked).buffered(ASKED_AT_ONCE * self.0.parallel).try_collect::<Vec<_>>();
+        Ok(self.unless_given_up(asked).await?.into_iter().flatten().collect())
+    }
+
+    /// Brings one blob to where it belongs. Several calls may run at once, up to the number that travel in parallel; the same digest
+    /// twice is one delivery.
+    ///
+    /// # Errors
+    /// When the registry refuses, cannot be reached, or the blob cannot be read. Nothing more is sent after that.
+    pub async fn deliver(&self, blobs: &Arc<dyn Blobs>, blob: &Descriptor) -> Result<BlobArrival, RegistryError> {
+        let permit = self.permit().await?;
+        self.deliver_from(blobs, blob, None, permit).await
+    }
+
+    /// Brings what is still missing, then the manifests by digest, then the tag, and reads everything back.
+    ///
+    /// # Errors
+    /// When the image is another one than the destination names, the registry refuses, cannot be reached, or does not hold afterwards
+    /// what was sent. Nothing names the image then that did not before, but where only the reading back failed.
+    pub async fn finish(&self, image: &StoredImage) -> Result<Pushed, RegistryError> {
+        let outcome = self.unless_given_up(self.complete(image)).await;
+        match outcome {
+            Ok(_) => self.close_sessions().await,
+            Err(_) => self.abandon().await,
+        }
+        outcome
+    }
+
+    /// Gives up: uploads stop, and their sessions are closed as far as the registry lets us within a few seconds.
+    pub async fn abandon(&self) {
+        self.0.given_up.send_replace(true);
+        // Uploads that are still held by somebody let go of their permits as soon as they are polled.
+        let all = u32::try_from(self.0.parallel).unwrap_or(u32::MAX);
+        let _ = tokio::time::timeout(PATIENCE, self.0.permits.acquire_many(all)).await;
+        self.close_sessions().await;
+    }
+
+    /// The right to let one more blob travel.
+    pub(crate) async fn permit(&self) -> Result<OwnedSemaphorePermit, RegistryError> {
+        let permit = Arc::clone(&self.0.permits).acquire_owned();
+        self.unless_given_up(async { permit.await.map_err(|_| self.given_up()) }).await
+    }
+
+    /// Delivers a blob, with the bytes that come by `feed` as far as they do.
+    pub(crate) async fn deliver_from(
+        &self,
+        blobs: &Arc<dyn Blobs>,
+        blob: &Descriptor,
+        feed: Option<Feed>,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<BlobArrival, RegistryError> {
+        let cell = self.cell(blob);
+        let delivery = cell.get_or_try_init(|| async {
+            let how = self.bring(blobs, blob, feed).await?;
+            self.0.observer.blob(blob, how);
+            Ok(how)
+        });
+        let outcome = self.unless_given_up(delivery).await.copied();
+        drop(permit);
+        if outcome.is_err() {
+            self.0.given_up.send_replace(true);
+        }
+        outcome
+    }
+
+    async fn complete(&self, image: &StoredImage) -> Result<Pushed, RegistryError> {
+        let (destination, digest) = (&self.0.destination, image.digest());
+        if destination.digest.as_ref().is_some_and(|wanted| *wanted != digest) {
+            return Err(OciError::Reference { text: destination.to_string(), why: "the image that is pushed there has another digest" }.into());
+        }
+        let reference = Reference { tag: destination.tag_or_latest().map(str::to_owned), digest: None, ..destination.clone() };
+        let work = blobs(image).into_iter().map(|blob| async move { self.deliver(&image.blobs, &blob).await });
+        futures_util::stream::iter(work).buffer_unordered(self.0.parallel).try_collect::<Vec<_>>().await?;
+        for (descriptor, bytes) in documents(image) {
+            self.put(image, descriptor.digest.as_str(), &descriptor, bytes).await?;
+        }
+        if let Some(tag) = &reference.tag {
+            self.put(image, tag, &image.descriptor(), image.document().to_vec().into()).await?;
+        }
+        confirm(&self.0.registry, &reference, image, self.0.parallel).await?;
+        Ok(Pushed { reference: Reference { digest: Some(digest.clone()), ..reference }, digest })
+    }
+
+    async fn bring(&self, blobs: &Arc<dyn Blobs>, blob: &Descriptor, feed: Option<Feed>) -> Result<BlobArrival, RegistryError> {
+        if !locked(&self.0.absent).remove(&blob.digest) && self.is_there(blob).await? {
+            return Ok(BlobArrival::Present);
         }
         let session = match self.mount(blob).await {
             Mount::Done => return Ok(BlobArrival::Mounted),
             Mount::Session(session) => Some(session),
             Mount::Refused => None,
         };
-        let observer = Arc::clone(&self.observer);
+        let observer = Arc::clone(&self.0.observer);
         let progress = Arc::new(move |bytes| observer.progress(bytes));
-        let upload = BlobUpload { registry: self.registry, blobs: &self.image.blobs, descriptor: blob, scope: &self.scope, progress };
-        upload.run(session).await?;
+        let Inner { registry, scope, sessions, .. } = &*self.0;
+        BlobUpload { registry, blobs, descriptor: blob, scope, sessions, progress }.run(session, feed).await?;
         Ok(BlobArrival::Uploaded)
+    }
+
+    async fn is_there(&self, blob: &Descriptor) -> Result<bool, RegistryError> {
+        // A registry that cannot say gets the blob; one that does not let us ask will not let us push.
+        match self.0.registry.presence(blob, self.0.scope.clone()).await {
+            Ok(Presence::Present(size)) => Ok(size.is_none_or(|size| size == blob.size)),
+            Ok(Presence::Absent) | Err(RegistryError::Protocol { .. } | RegistryError::Exhausted { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// A mount that does not work for whatever reason costs nothing but an upload.
     async fn mount(&self, blob: &Descriptor) -> Mount {
-        let Some(from) = &self.mount_from else { return Mount::Refused };
-        let Ok(mut url) = self.registry.url(&self.scope.repository, &["blobs", "uploads", ""]).await else { return Mount::Refused };
+        let Inner { registry, scope, mount_from: Some(from), .. } = &*self.0 else { return Mount::Refused };
+        let Ok(mut url) = registry.url(&scope.repository, &["blobs", "uploads", ""]).await else { return Mount::Refused };
         url.query_pairs_mut().append_pair("mount", blob.digest.as_str()).append_pair("from", from);
-        let call = Call::new(&format!("the mount of blob {}", blob.digest), Method::POST, url, self.scope.clone().mounting(from));
-        match self.registry.ask(&call, MAX_SMALL).await {
+        let call = Call::new(&format!("the mount of blob {}", blob.digest), Method::POST, url, scope.clone().mounting(from));
+        match registry.ask(&call, MAX_SMALL).await {
             Ok(answer) if answer.status == 201 => Mount::Done,
             Ok(answer) if answer.status == 202 => location(&answer).ok().flatten().map_or(Mount::Refused, Mount::Session),
             _ => Mount::Refused,
@@ -161,19 +291,20 @@ impl Push<'_> {
     }
 
     /// Puts one manifest under a tag or its digest.
-    async fn put(&self, name: &str, descriptor: &Descriptor, bytes: Bytes) -> Result<(), RegistryError> {
-        let url = self.registry.url(&self.scope.repository, &["manifests", name]).await?;
+    async fn put(&self, image: &StoredImage, name: &str, descriptor: &Descriptor, bytes: Bytes) -> Result<(), RegistryError> {
+        let Inner { registry, scope, .. } = &*self.0;
+        let url = registry.url(&scope.repository, &["manifests", name]).await?;
         let what = format!("the push of manifest {name}");
-        let call = Call::new(&what, Method::PUT, url, self.scope.clone()).carrying(&descriptor.media_type, bytes);
-        let mut attempts = Attempts::new(self.registry.http().settings().retry);
+        let call = Call::new(&what, Method::PUT, url, scope.clone()).carrying(&descriptor.media_type, bytes);
+        let mut attempts = Attempts::new(registry.http().settings().retry);
         loop {
-            let answer = self.registry.ask(&call, MAX_SMALL).await?;
+            let answer = registry.ask(&call, MAX_SMALL).await?;
             if answer.is_success() {
                 let told = answer.told_digest(descriptor.digest.algorithm()).filter(|told| *told != descriptor.digest);
                 return told.map_or(Ok(()), |told| {
                     let expected = format!("should have digest {}", descriptor.digest);
                     Err(RegistryError::Mismatch {
-                        registry: self.registry.host().to_owned(),
+                        registry: registry.host().to_owned(),
                         what: format!("manifest {name}"),
                         expected,
                         actual: told.to_string(),
@@ -185,16 +316,55 @@ impl Push<'_> {
                 "MANIFEST_BLOB_UNKNOWN" | "BLOB_UNKNOWN" => true,
                 // The digest is of these very bytes. docker-registry 2.8.2 says so while another job puts the same manifest.
                 "DIGEST_INVALID" => false,
-                _ => return Err(self.registry.refusal(&call, &answer).await),
+                _ => return Err(registry.refusal(&call, &answer).await),
             };
             if !attempts.again(answer.asked_wait()).await {
-                return Err(self.registry.worn_out(&what, attempts.made(), &answer));
+                return Err(registry.worn_out(&what, attempts.made(), &answer));
             }
             if blobs_are_missing {
-                self.deliver_all(false).await?;
+                let work = blobs(image).into_iter().map(|blob| async move { self.bring(&image.blobs, &blob, None).await });
+                futures_util::stream::iter(work).buffer_unordered(self.0.parallel).try_collect::<Vec<_>>().await?;
             }
         }
     }
+
+    fn cell(&self, blob: &Descriptor) -> Arc<OnceCell<BlobArrival>> {
+        Arc::clone(locked(&self.0.arrivals).entry(blob.digest.clone()).or_default())
+    }
+
+    async fn unless_given_up<T>(&self, work: impl Future<Output = Result<T, RegistryError>>) -> Result<T, RegistryError> {
+        let mut given_up = self.0.given_up.subscribe();
+        tokio::select! {
+            biased;
+            _ = given_up.wait_for(|given_up| *given_up) => Err(self.given_up()),
+            outcome = work => outcome,
+        }
+    }
+
+    fn given_up(&self) -> RegistryError {
+        RegistryError::GivenUp { destination: self.0.destination.to_string() }
+    }
+
+    async fn close_sessions(&self) {
+        self.0.sessions.close(&self.0.registry, &self.0.scope).await;
+    }
+}
+
+/// Questions are small: so many more of them travel at once than blobs.
+const ASKED_AT_ONCE: usize = 4;
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let open = self.sessions.take();
+        if let (false, Ok(runtime)) = (open.is_empty(), tokio::runtime::Handle::try_current()) {
+            let (registry, scope) = (self.registry.clone(), self.scope.clone());
+            runtime.spawn(async move { open.close(&registry, &scope).await });
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -202,7 +372,7 @@ mod tests {
     use super::*;
     use crate::registry::scripted::{Line, Scripted, image, line, registry};
 
-    struct Counting(std::sync::Mutex<Vec<(u64, BlobArrival)>>);
+    struct Counting(Mutex<Vec<(u64, BlobArrival)>>);
 
     impl PushObserver for Counting {
         fn blob(&self, descriptor: &Descriptor, how: BlobArrival) {
@@ -240,7 +410,7 @@ mod tests {
         let host = format!("localhost:{}", server.address.port());
         let parse = |text: String| text.parse::<Reference>().expect("a reference");
         let options = PushOptions { mount_from: mount_from.map(|from| parse(format!("{host}/{from}"))), parallel: 1 };
-        let observer = Arc::new(Counting(std::sync::Mutex::default()));
+        let observer = Arc::new(Counting(Mutex::default()));
         let outcome = push(&registry(server), &parse(format!("{host}/a/b:1")), image, &options, Arc::clone(&observer) as Arc<dyn PushObserver>).await;
         let seen = observer.0.lock().expect("no panic").clone();
         (outcome, seen)
@@ -380,6 +550,59 @@ mod tests {
         server.play(lines);
         let error = run(&server, &image, None).await.0.expect_err("another job was faster");
         assert!(matches!(error, RegistryError::Mismatch { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn blobs_leave_as_they_become_ready_and_each_once() {
+        let (mut server, image) = (Scripted::bind().await, image(LAYER));
+        let (layer, config) = (blobs(&image)[0].clone(), blobs(&image)[1].clone());
+        server.play(script(&image, vec![line("POST /v2/a/b/blobs/uploads/", 202, &["Location: /up"], ""), line("PUT /up", 201, &[], "")]));
+        let pushing = begin(&server, 4).await;
+        assert_eq!(server.lines(), ["GET /v2/"], "nothing is written before something is delivered");
+        let missing = pushing.missing(&[layer.clone(), config]).await.expect("asked");
+        assert!(missing.len() == 1 && missing[0].digest == layer.digest);
+        let (one, two) = tokio::join!(pushing.deliver(&image.blobs, &layer), pushing.deliver(&image.blobs, &layer));
+        assert_eq!([one.expect("delivered"), two.expect("delivered")], [BlobArrival::Uploaded; 2]);
+        assert!(!server.lines().iter().any(|line| line.contains("manifests")), "nothing names the image yet");
+        pushing.finish(&image).await.expect("pushed");
+        assert_eq!(server.lines().iter().filter(|line| line.starts_with("POST")).count(), 1);
+        assert_eq!(server.lines().iter().filter(|line| line.starts_with("HEAD")).count(), 4, "before and after, each blob once");
+    }
+
+    #[tokio::test]
+    async fn what_is_given_up_closes_its_sessions_and_sends_nothing_more() {
+        let (mut server, image) = (Scripted::bind().await, image(LAYER));
+        let session = "Location: /v2/a/b/blobs/uploads/7?_state=x";
+        server
+            .play(script(&image, vec![line("POST /v2/a/b/blobs/uploads/", 202, &[session], ""), line("PUT /v2/a/b/blobs/uploads/7", 400, &[], "")]));
+        let pushing = begin(&server, 4).await;
+        let error = pushing.deliver(&image.blobs, &blobs(&image)[0]).await.expect_err("refused");
+        assert!(matches!(error, RegistryError::Protocol { status: 400, .. }), "{error}");
+        let error = pushing.finish(&image).await.expect_err("given up");
+        assert!(matches!(error, RegistryError::GivenUp { .. }), "{error}");
+        let lines: Vec<String> = server.heard().into_iter().map(|heard| heard.line).collect();
+        assert_eq!(lines.last().map(String::as_str), Some("DELETE /v2/a/b/blobs/uploads/7?_state=x"));
+        assert!(!lines.iter().any(|line| line.contains("manifests")), "{lines:?}");
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_no_upload_is_never_deleted() {
+        for session in ["/v2/a/b/manifests/1", "/api/projects/1", "/v2/c/blobs/uploads/1"] {
+            let (mut server, image) = (Scripted::bind().await, image(LAYER));
+            let location = format!("Location: {session}");
+            server.play(script(
+                &image,
+                vec![line("POST /v2/a/b/blobs/uploads/", 202, &[&location], ""), line(&format!("PUT {session}"), 400, &[], "")],
+            ));
+            run(&server, &image, None).await.0.expect_err("refused");
+            assert!(server.lines().iter().all(|line| !line.starts_with("DELETE")), "{:?}", server.lines());
+        }
+    }
+
+    async fn begin(server: &Scripted, parallel: usize) -> Pushing {
+        let reference = format!("localhost:{}/a/b:1", server.address.port()).parse().expect("a reference");
+        let options = PushOptions { parallel, ..PushOptions::default() };
+        Pushing::begin(&registry(server), &reference, options, Arc::new(Counting(Mutex::default()))).await.expect("it is there")
     }
 
     #[tokio::test]

@@ -1,32 +1,27 @@
 //! One blob on its way into a registry.
 
-use std::io::Read as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::Method;
 use reqwest::Body;
-use tokio::sync::mpsc::{Receiver, Sender, channel};
 use url::Url;
 
 use crate::image::blobs::Blobs;
-use crate::image::error::ImageError;
 use crate::net::error::NetError;
 use crate::net::redirect::next_hop;
 use crate::oci::descriptor::Descriptor;
-use crate::oci::digest::{Hasher, HashingReader};
 use crate::registry::answer::{Answer, MAX_SMALL, challenge_of};
 use crate::registry::attempts::Attempts;
 use crate::registry::auth::Proof;
 use crate::registry::client::Registry;
 use crate::registry::error::RegistryError;
 use crate::registry::exchange::{Call, wants_better};
+use crate::registry::feed::Feed;
 use crate::registry::scope::Scope;
+use crate::registry::sessions::Sessions;
 
-/// Bytes that travel at once from the reading thread to the network; a few of them wait in between.
-const PIECE: usize = 256 << 10;
-const WAITING: usize = 2;
 /// A registry may think about a whole blob for so many times its allowed silence: it hashes and moves it.
 const THINKING: u32 = 5;
 
@@ -36,6 +31,8 @@ pub struct BlobUpload<'a> {
     pub blobs: &'a Arc<dyn Blobs>,
     pub descriptor: &'a Descriptor,
     pub scope: &'a Scope,
+    /// Where sessions that fail are left for closing.
+    pub sessions: &'a Sessions,
     /// Called with the number of bytes that went out; bytes that go out twice are told twice.
     pub progress: Arc<dyn Fn(u64) + Send + Sync>,
 }
@@ -49,20 +46,14 @@ enum Manner {
     Pieces,
 }
 
-/// The bytes of a blob, as they come from the reading thread, and what stopped it.
-struct Source {
-    pieces: Receiver<Bytes>,
-    failure: Arc<Mutex<Option<ImageError>>>,
-}
-
 impl BlobUpload<'_> {
-    /// Uploads the blob, beginning with `session` where a refused mount has opened one.
+    /// Uploads the blob, beginning with `session` where a refused mount has opened one, and with the bytes of `feed` if there is one.
     ///
     /// Whatever interrupts it, it begins again at the first byte, which is why the blob must be readable more than once.
     ///
     /// # Errors
     /// When the registry refuses, cannot be reached after repetitions, or the blob cannot be read.
-    pub async fn run(&self, mut session: Option<Url>) -> Result<(), RegistryError> {
+    pub async fn run(&self, mut session: Option<Url>, mut feed: Option<Feed>) -> Result<(), RegistryError> {
         let call = self.call(Method::PUT, self.registry.base().await?);
         let mut attempts = Attempts::new(self.registry.http().settings().retry);
         let (mut renewed, mut manner) = (false, Manner::Whole);
@@ -71,10 +62,12 @@ impl BlobUpload<'_> {
                 Some(location) => location,
                 None => self.begin().await?,
             };
+            self.sessions.opened(&location);
             let proof = self.registry.proof_for(&location, self.scope).await?;
+            let feed = feed.take().unwrap_or_else(|| Feed::open(self.blobs, self.descriptor));
             let outcome = match manner {
-                Manner::Whole => self.whole(location, proof.as_ref()).await,
-                Manner::Pieces => self.in_pieces(location, proof.as_ref()).await,
+                Manner::Whole => self.whole(&location, feed, proof.as_ref()).await,
+                Manner::Pieces => self.in_pieces(location.clone(), feed, proof.as_ref()).await,
             };
             let answer = match outcome {
                 Ok(answer) => answer,
@@ -87,6 +80,7 @@ impl BlobUpload<'_> {
                 Err(error) => return Err(error),
             };
             if answer.is_success() {
+                self.sessions.ended(&location);
                 return self.check(&answer);
             }
             if proof.is_some() && !renewed && wants_better(answer.status, &answer.headers) {
@@ -124,22 +118,27 @@ impl BlobUpload<'_> {
         })
     }
 
-    async fn whole(&self, location: Url, proof: Option<&Proof>) -> Result<Answer, RegistryError> {
+    async fn whole(&self, location: &Url, mut feed: Feed, proof: Option<&Proof>) -> Result<Answer, RegistryError> {
         let size = self.descriptor.size;
-        let url = closing(&location, self.descriptor);
+        let url = closing(location, self.descriptor);
         let call = self.call(Method::PUT, url).with("content-length", &size.to_string()).with("content-type", "application/octet-stream");
-        let mut source = self.source();
         // The request begins with the first piece at hand: opening a blob may take its source a while.
-        let mut first = source.pieces.recv().await;
-        source.check()?;
+        let mut first = feed.next().await;
+        if first.is_none() {
+            feed.failure().check()?;
+            // A shared reading left this upload behind.
+            feed = Feed::open(self.blobs, self.descriptor);
+            first = feed.next().await;
+            feed.failure().check()?;
+        }
+        let failure = feed.failure();
         let (sent, progress) = (Arc::new(AtomicU64::new(0)), Arc::clone(&self.progress));
-        let (counted, failure, mut pieces) = (Arc::clone(&sent), Arc::clone(&source.failure), source.pieces);
+        let counted = Arc::clone(&sent);
         let body = futures_util::stream::poll_fn(move |context| {
             let piece = match first.take() {
                 Some(piece) => Some(piece),
-                None => std::task::ready!(pieces.poll_recv(context)),
+                None => std::task::ready!(feed.poll_next(context)),
             };
-            let stopped = piece.is_none() && failed(&failure).is_some();
             std::task::Poll::Ready(match piece {
                 Some(piece) => {
                     counted.fetch_add(piece.len() as u64, Ordering::Relaxed);
@@ -147,20 +146,17 @@ impl BlobUpload<'_> {
                     Some(Ok(piece))
                 }
                 // The length is announced, so an early end must be an error.
-                None if stopped => Some(Err(std::io::Error::other("the blob cannot be read further"))),
+                None if counted.load(Ordering::Relaxed) < size => Some(Err(std::io::Error::other("the blob cannot be read further"))),
                 None => None,
             })
         });
         let request = self.registry.send_once(&call, Body::wrap_stream(body), proof);
         let outcome = self.watched(request, &sent).await;
-        match failed(&source.failure).take() {
-            Some(error) => Err(error.into()),
-            None => outcome,
-        }
+        failure.check()?;
+        outcome
     }
 
-    async fn in_pieces(&self, mut location: Url, proof: Option<&Proof>) -> Result<Answer, RegistryError> {
-        let mut source = self.source();
+    async fn in_pieces(&self, mut location: Url, mut feed: Feed, proof: Option<&Proof>) -> Result<Answer, RegistryError> {
         let limit = self.registry.quirk().chunk;
         let mut start = 0_u64;
         let mut rest = Bytes::new();
@@ -168,12 +164,12 @@ impl BlobUpload<'_> {
             let mut piece = Vec::with_capacity(limit);
             while piece.len() < limit {
                 if rest.is_empty() {
-                    let Some(next) = source.pieces.recv().await else { break };
+                    let Some(next) = feed.next().await else { break };
                     rest = next;
                 }
                 piece.extend_from_slice(&rest.split_to(rest.len().min(limit - piece.len())));
             }
-            source.check()?;
+            feed.failure().check()?;
             if piece.is_empty() {
                 break;
             }
@@ -184,12 +180,20 @@ impl BlobUpload<'_> {
             if !answer.is_success() {
                 return Ok(answer);
             }
-            location = self::location(&answer)?.unwrap_or(location);
+            if let Some(next) = self::location(&answer)? {
+                self.sessions.ended(&location);
+                self.sessions.opened(&next);
+                location = next;
+            }
             start += length;
             (self.progress)(length);
         }
         let call = self.call(Method::PUT, closing(&location, self.descriptor)).with("content-length", "0");
-        self.watched(self.registry.send_once(&call, Body::default(), proof), &AtomicU64::new(start)).await
+        let answer = self.watched(self.registry.send_once(&call, Body::default(), proof), &AtomicU64::new(start)).await?;
+        if answer.is_success() {
+            self.sessions.ended(&location);
+        }
+        Ok(answer)
     }
 
     /// Ends a request that makes no progress.
@@ -226,34 +230,11 @@ impl BlobUpload<'_> {
     fn call(&self, method: Method, url: Url) -> Call {
         Call::new(&format!("the upload of blob {}", self.descriptor.digest), method, url, self.scope.clone())
     }
-
-    /// Starts a thread that reads the blob; it ends when the blob or its receiver does.
-    fn source(&self) -> Source {
-        let (sender, pieces) = channel(WAITING);
-        let failure = Arc::default();
-        let (blobs, descriptor, kept) = (Arc::clone(self.blobs), self.descriptor.clone(), Arc::clone(&failure));
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = read(&*blobs, &descriptor, &sender) {
-                *failed(&kept) = Some(error);
-            }
-        });
-        Source { pieces, failure }
-    }
-}
-
-impl Source {
-    fn check(&self) -> Result<(), ImageError> {
-        failed(&self.failure).take().map_or(Ok(()), Err)
-    }
 }
 
 /// Where an answer wants the next request of its session.
 pub(crate) fn location(answer: &Answer) -> Result<Option<Url>, NetError> {
     answer.header("location").map(|location| next_hop(&answer.url, location)).transpose()
-}
-
-fn failed(failure: &Mutex<Option<ImageError>>) -> std::sync::MutexGuard<'_, Option<ImageError>> {
-    failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// The address of the closing request: the location with all that its query holds, and the digest.
@@ -262,37 +243,6 @@ fn closing(location: &Url, descriptor: &Descriptor) -> Url {
     let query = url.query().filter(|query| !query.is_empty()).map_or_else(String::new, |query| format!("{query}&"));
     url.set_query(Some(&format!("{query}digest={}", descriptor.digest)));
     url
-}
-
-/// Sends a blob's bytes on. The last piece stays here until size and digest are known to be right.
-fn read(blobs: &dyn Blobs, descriptor: &Descriptor, sender: &Sender<Bytes>) -> Result<(), ImageError> {
-    let what = || format!("blob {}", descriptor.digest);
-    let mut reader = HashingReader::new(blobs.open(descriptor)?, Hasher::for_digest(&descriptor.digest));
-    let mut held: Option<Bytes> = None;
-    loop {
-        let mut piece = Vec::with_capacity(PIECE);
-        reader.by_ref().take(PIECE as u64).read_to_end(&mut piece).map_err(|cause| ImageError::Read { what: what(), cause })?;
-        if reader.count() > descriptor.size {
-            let expected = format!("should be {} bytes long", descriptor.size);
-            return Err(ImageError::Mismatch { what: what(), expected, actual: "more".to_owned() });
-        }
-        if piece.is_empty() {
-            break;
-        }
-        if let Some(piece) = held.replace(piece.into())
-            && sender.blocking_send(piece).is_err()
-        {
-            return Ok(());
-        }
-    }
-    let (digest, size) = reader.finish();
-    if size != descriptor.size || digest != descriptor.digest {
-        let expected = format!("should be {} bytes long", descriptor.size);
-        return Err(ImageError::Mismatch { what: what(), expected, actual: format!("{size} bytes with digest {digest}") });
-    }
-    // Nobody may be listening any more; then the request has failed for a reason of its own.
-    let _ = held.map(|piece| sender.blocking_send(piece));
-    Ok(())
 }
 
 #[cfg(test)]
@@ -316,9 +266,10 @@ mod tests {
         let registry = Registry::new(http.expect("settings without files"), &host, Credentials::default(), Vec::new());
         let image = image(b"a layer");
         let (descriptor, scope) = (blobs(&image)[0].clone(), Scope::push("a"));
-        let upload = BlobUpload { registry: &registry, blobs: &image.blobs, descriptor: &descriptor, scope: &scope, progress: Arc::new(|_| {}) };
+        let (sessions, progress) = (Sessions::default(), Arc::new(|_| {}));
+        let upload = BlobUpload { registry: &registry, blobs: &image.blobs, descriptor: &descriptor, scope: &scope, sessions: &sessions, progress };
         let session = format!("http://{}/session", deaf.local_addr().expect("bound")).parse().expect("an address");
-        let error = upload.run(Some(session)).await.expect_err("nobody answers");
+        let error = upload.run(Some(session), None).await.expect_err("nobody answers");
         assert!(matches!(error, RegistryError::Unreachable(NetError::Timeout { .. })), "{error}");
     }
 
