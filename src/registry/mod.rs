@@ -23,6 +23,7 @@ pub mod realm;
 pub mod registries;
 pub mod scope;
 pub mod sessions;
+pub mod together;
 pub mod token;
 pub mod upload;
 
