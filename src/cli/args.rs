@@ -124,6 +124,9 @@ pub struct Registries {
     /// Send credentials to this token server although it is not the registry's own
     #[arg(long, value_name = "HOST")]
     pub allow_realm: Vec<String>,
+    /// When layers leave: as-scanned (each as soon as its own scan has passed) or after-verdict [default: as-scanned]
+    #[arg(long, value_name = "WHEN")]
+    pub upload: Option<String>,
 }
 
 /// What is planted and for whom.

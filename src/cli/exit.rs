@@ -19,7 +19,7 @@ impl Exit {
     /// All codes with their numbers and meanings: the table that `explain` and the documents read.
     pub const TABLE: [(Self, u8, &'static str); 10] = [
         (Self::Passed, 0, "passed: nothing that the policy denies, and everything asked for was done"),
-        (Self::Denied, 1, "denied by policy: nothing was uploaded"),
+        (Self::Denied, 1, "denied by policy: the image was not pushed"),
         (Self::Usage, 2, "the command line or the configuration is wrong"),
         (Self::Source, 3, "the source image cannot be read, is damaged or hostile"),
         (Self::Planting, 4, "planting was refused or failed, or the bait could not be read back from the pushed image"),

@@ -16,7 +16,7 @@ use crate::cli::scratch::Scratch;
 use crate::cli::terminal::Terminal;
 use crate::cli::work_tree;
 use crate::config::error::ConfigError;
-use crate::config::file::Vocabulary;
+use crate::config::file::{Upload, Vocabulary};
 use crate::config::key;
 use crate::config::resolve::{Overrides, Settings, resolve};
 use crate::config::vars::{self, Variables};
@@ -120,6 +120,7 @@ impl Setup {
             keys: self.keys_if_any()?,
             context: self.context(),
             progress: Arc::new(Terminal::new(self.quiet)),
+            hold: self.settings.registry.upload == Upload::AfterVerdict,
             threads: std::thread::available_parallelism().map_or(2, usize::from).min(8),
         };
         Ok((session, scratch))

@@ -113,6 +113,9 @@ fn setup(global: &Global, planting: Option<&PlantingFlags>, judging: &Judging, r
     }
     let fail_on = judging.fail_on.as_deref().map(str::parse).transpose();
     let fail_on = fail_on.map_err(|why: String| Failure::usage(format!("--fail-on: {why}"), "none lets every finding pass"))?;
+    let upload = registries.upload.as_deref().map(str::parse).transpose();
+    let upload =
+        upload.map_err(|why: String| Failure::usage(format!("--upload: {why}"), "after-verdict sends nothing before the whole image has passed"))?;
     let none = PlantingFlags::default();
     let planting = planting.unwrap_or(&none);
     let overrides = Overrides {
@@ -124,6 +127,7 @@ fn setup(global: &Global, planting: Option<&PlantingFlags>, judging: &Judging, r
         rules: judging.rules.clone(),
         plain_http: registries.plain_http.clone(),
         ca_file: registries.ca_file.clone(),
+        upload,
         ..Overrides::default()
     };
     Setup::with(global, overrides)

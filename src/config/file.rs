@@ -55,6 +55,29 @@ pub struct RegistryEntry {
     pub ca_file: Option<String>,
     /// Hosts of token services that may be on another domain than their registry.
     pub allow_realm: Vec<String>,
+    pub upload: Option<Upload>,
+}
+
+/// When layers leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Upload {
+    /// Each as soon as its own scan has passed, while the next is scanned.
+    #[default]
+    AsScanned,
+    /// None before the whole image has passed.
+    AfterVerdict,
+}
+
+impl FromStr for Upload {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "as-scanned" => Ok(Self::AsScanned),
+            "after-verdict" => Ok(Self::AfterVerdict),
+            _ => Err(format!("`{text}` is not one of as-scanned, after-verdict")),
+        }
+    }
 }
 
 /// A receiver of alerts.

@@ -210,7 +210,7 @@ impl Reader<'_> {
     }
 
     fn registry(&mut self, cursor: Cursor<'_>) -> Option<RegistryEntry> {
-        let fields = self.walk.fields(cursor, "`registry`", &["plain-http", "ca-file", "allow-realm"])?;
+        let fields = self.walk.fields(cursor, "`registry`", &["plain-http", "ca-file", "allow-realm", "upload"])?;
         let hosts = |reader: &mut Self, key: &str| -> Vec<String> {
             let items = fields.get(key).map(|cursor| reader.walk.items(cursor, &format!("`{key}`"))).unwrap_or_default();
             let host = |cursor| reader.checked(cursor, &format!("`{key}`"), is_host, "host[:port]");
@@ -220,6 +220,7 @@ impl Reader<'_> {
             plain_http: hosts(self, "plain-http"),
             ca_file: fields.get("ca-file").and_then(|cursor| self.walk.text(cursor, "`ca-file`")).map(str::to_owned),
             allow_realm: hosts(self, "allow-realm"),
+            upload: fields.get("upload").and_then(|cursor| self.walk.parsed(cursor, "`upload`")),
         })
     }
 

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use crate::bait::surfaces::Surface;
 use crate::config::error::{ConfigError, Place, Problem};
-use crate::config::file::{AlertEntry, ConfigFile, DisclosureChoice, Environment, Vocabulary};
+use crate::config::file::{AlertEntry, ConfigFile, DisclosureChoice, Environment, Upload, Vocabulary};
 use crate::config::reader::{self, MAX_BYTES};
 use crate::config::vars::{self, Variable, Variables};
 use crate::config::walk::nearest;
@@ -36,6 +36,7 @@ pub struct Overrides {
     pub plain_http: Vec<String>,
     pub ca_file: Option<PathBuf>,
     pub disclosure: Option<DisclosureChoice>,
+    pub upload: Option<Upload>,
 }
 
 /// Every setting, resolved. Paths are absolute, or relative to the working directory where that is.
@@ -77,6 +78,7 @@ pub struct RegistrySettings {
     pub ca_file: Option<PathBuf>,
     /// Hosts of token services that may be on another domain than their registry.
     pub allow_realm: Vec<String>,
+    pub upload: Upload,
 }
 
 /// What one run does for its environment.
@@ -157,6 +159,7 @@ pub fn resolve(overrides: Overrides, variables: &Variables, directory: &Path, vo
             plain_http: file.registry.plain_http.into_iter().chain(plain_http).chain(overrides.plain_http).collect(),
             ca_file: overrides.ca_file.map(here).or(ca_file).or(file.registry.ca_file.map(|path| beside.join(path))),
             allow_realm: file.registry.allow_realm,
+            upload: overrides.upload.or(file.registry.upload).unwrap_or_default(),
         },
         alerts,
         disclosure: overrides.disclosure.or(disclosure).or(file.disclosure).unwrap_or_default(),

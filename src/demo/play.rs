@@ -174,6 +174,7 @@ fn session(stage: &Path, ring: KeyRing) -> Result<Session, String> {
         keys: Some(ring),
         context: Context { commit: Some("4f2a91c07d3be5a86f10".to_owned()), repository: Some("acme/shop".to_owned()), job: None },
         progress: Arc::new(Silent),
+        hold: false,
         threads: 2,
     })
 }

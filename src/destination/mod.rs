@@ -9,6 +9,7 @@ pub mod docker_daemon;
 pub mod oci_archive;
 pub mod oci_layout;
 pub mod registry;
+pub mod shipment;
 
 /// All destinations.
 pub const DESTINATIONS: [&dyn Destination; 5] =

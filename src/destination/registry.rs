@@ -1,12 +1,15 @@
 //! A registry reference: pushed by digest, named by tag last of all, read back.
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 
 use crate::destination::contract::{Delivered, Delivery, Destination, DestinationError};
 use crate::oci::location::Location;
 use crate::oci::reference::Reference;
 use crate::registry::access::Access;
-use crate::registry::push::{PushOptions, push};
+use crate::registry::error::RegistryError;
+use crate::registry::push::{PushObserver, PushOptions, Pushed, Pushing};
 
 pub struct RegistryDestination;
 
@@ -22,13 +25,34 @@ impl Destination for RegistryDestination {
     fn deliver<'a>(&'a self, delivery: &'a Delivery<'a>, access: &'a Access) -> Option<BoxFuture<'a, Result<Delivered, DestinationError>>> {
         let Location::Registry(reference) = delivery.location else { return None };
         Some(Box::pin(async move {
-            let failed = |cause| DestinationError::Registry { location: reference.to_string(), cause: Box::new(cause) };
-            let registry = access.registries.of(&reference.registry);
-            let options = PushOptions { mount_from: delivery.origin.cloned(), ..PushOptions::default() };
-            let pushed = push(&registry, reference, delivery.image, &options, delivery.observer.clone()).await.map_err(failed)?;
-            // The digest stands beside it.
-            let reference = Reference { digest: None, ..pushed.reference };
-            Ok(Delivered { reference: reference.to_string(), digest: pushed.digest })
+            let way = set_out(reference, delivery.origin, access, Arc::clone(&delivery.observer)).await?;
+            way.finish(delivery.image).await.map(arrived).map_err(failed(reference))
         }))
     }
+}
+
+/// Greets a registry on the way to one of its repositories. Nothing is written yet.
+///
+/// # Errors
+/// When it cannot be reached.
+pub async fn set_out(
+    reference: &Reference,
+    origin: Option<&Reference>,
+    access: &Access,
+    observer: Arc<dyn PushObserver>,
+) -> Result<Pushing, DestinationError> {
+    let registry = access.registries.of(&reference.registry);
+    let options = PushOptions { mount_from: origin.cloned(), ..PushOptions::default() };
+    Pushing::begin(&registry, reference, options, observer).await.map_err(failed(reference))
+}
+
+/// What was pushed, as people would type it: the digest stands beside it.
+#[must_use]
+pub fn arrived(pushed: Pushed) -> Delivered {
+    Delivered { reference: Reference { digest: None, ..pushed.reference }.to_string(), digest: pushed.digest }
+}
+
+/// Names the reference in an error of its registry.
+pub fn failed(reference: &Reference) -> impl FnOnce(RegistryError) -> DestinationError + '_ {
+    move |cause| DestinationError::Registry { location: reference.to_string(), cause: Box::new(cause) }
 }

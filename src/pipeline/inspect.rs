@@ -13,10 +13,10 @@ use crate::oci::location::Location;
 use crate::pipeline::account::Account;
 use crate::pipeline::clock;
 use crate::pipeline::error::PipelineError;
-use crate::pipeline::progress::{Stage, Watching};
+use crate::pipeline::progress::Stage;
 use crate::pipeline::session::Session;
 use crate::policy::gate::{Verdict, judge};
-use crate::scan::image_scan::{ImageScan, ScanOptions, scan_stored};
+use crate::scan::image_scan::{ImageScan, ScanObserver, ScanOptions, scan_stored};
 use crate::secret::value::Secret;
 use crate::source::{self, contract::Opened};
 
@@ -42,28 +42,42 @@ pub fn tree_of(image: &Image, listings: &BTreeMap<Digest, Arc<LayerListing>>) ->
     FileTree::new(image.manifest.layers.iter().map(|layer| listings.get(&layer.digest).cloned().unwrap_or_default()).collect())
 }
 
-/// Opens, scans and judges the image at `location`.
+/// Opens the image at `location`: its documents are read and checked.
 ///
 /// # Errors
-/// When it cannot be read whole. A denied image is no error: see [`Inspected::verdict`].
-pub async fn inspect(session: &Session, location: &Location, account: &mut Account) -> Result<Inspected, PipelineError> {
+/// When it is not there, or is no image.
+pub async fn open(session: &Session, location: &Location, account: &mut Account) -> Result<Opened, PipelineError> {
     account.watch(Stage::Reading);
     session.progress.begin(Stage::Reading, 0);
     let opened = source::open(location, &session.access).await?;
     session.progress.end();
+    Ok(opened)
+}
+
+/// Scans and judges an open image, and tells `observer` of each part.
+///
+/// # Errors
+/// When it cannot be read whole. A denied image is no error: see [`Inspected::verdict`].
+pub fn inspect(
+    session: &Session,
+    location: &Location,
+    opened: Opened,
+    account: &mut Account,
+    observer: &dyn ScanObserver,
+) -> Result<Inspected, PipelineError> {
     account.watch(Stage::Scanning);
-    let scan = scan(session, location, &opened.image)?;
+    let scan = scan(session, location, &opened.image, observer)?;
     let incomplete = !scan.coverage.not_scanned.is_empty();
     let verdict = judge(&scan.findings, incomplete, &session.policy, clock::now().date());
     Ok(Inspected { location: location.clone(), opened, scan, verdict })
 }
 
-fn scan(session: &Session, location: &Location, image: &StoredImage) -> Result<ImageScan, PipelineError> {
+fn scan(session: &Session, location: &Location, image: &StoredImage, observer: &dyn ScanObserver) -> Result<ImageScan, PipelineError> {
     let bytes = image.images().flat_map(|image| &image.manifest.layers).map(|layer| layer.size).sum();
     session.progress.begin(Stage::Scanning, bytes);
     let options = ScanOptions { now: clock::now().unix_timestamp(), threads: session.threads, limits: Limits::default() };
     let own = is_own(session);
-    let result = tokio::task::block_in_place(|| scan_stored(image, &session.rules, &own, &options, &Watching(&*session.progress)));
+    let result = tokio::task::block_in_place(|| scan_stored(image, &session.rules, &own, &options, observer));
     session.progress.end();
     result.map_err(|cause| PipelineError::Image { location: location.to_string(), cause })
 }

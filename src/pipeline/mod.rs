@@ -5,6 +5,7 @@ pub mod clock;
 pub mod dockerfile;
 pub mod error;
 pub mod files;
+pub mod head_start;
 pub mod inspect;
 pub mod memory;
 pub mod plant;

@@ -1,5 +1,8 @@
 //! What a person can watch while a journey takes its time.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
 use crate::oci::descriptor::Descriptor;
 use crate::registry::push::{BlobArrival, PushObserver};
 use crate::scan::image_scan::ScanObserver;
@@ -57,17 +60,43 @@ impl ScanObserver for Watching<'_> {
     }
 }
 
-/// The same for what must own its watcher.
-pub struct WatchingPush(pub std::sync::Arc<dyn Progress>);
+/// The same for what must own its watcher. What leaves before the stage of pushing begins is told when it does.
+pub struct WatchingPush {
+    progress: Arc<dyn Progress>,
+    shown: AtomicBool,
+    /// Bytes that nobody was told of.
+    held: AtomicU64,
+}
+
+impl WatchingPush {
+    #[must_use]
+    pub fn new(progress: Arc<dyn Progress>) -> Self {
+        Self { progress, shown: AtomicBool::new(false), held: AtomicU64::new(0) }
+    }
+
+    /// The stage of pushing has begun.
+    pub fn show(&self) {
+        self.shown.store(true, Ordering::SeqCst);
+        self.progress.advance(self.held.swap(0, Ordering::SeqCst));
+    }
+
+    fn advance(&self, bytes: u64) {
+        if self.shown.load(Ordering::SeqCst) {
+            self.progress.advance(bytes);
+        } else {
+            self.held.fetch_add(bytes, Ordering::SeqCst);
+        }
+    }
+}
 
 impl PushObserver for WatchingPush {
     fn blob(&self, descriptor: &Descriptor, how: BlobArrival) {
         if how != BlobArrival::Uploaded {
-            self.0.advance(descriptor.size);
+            self.advance(descriptor.size);
         }
     }
 
     fn progress(&self, bytes: u64) {
-        self.0.advance(bytes);
+        self.advance(bytes);
     }
 }

@@ -21,6 +21,8 @@ pub struct Session {
     /// What the CI job or the work tree says of the build.
     pub context: Context,
     pub progress: Arc<dyn Progress>,
+    /// Nothing is sent before the whole image has passed; else each layer leaves when its own scan has.
+    pub hold: bool,
     /// Layers that are read at once.
     pub threads: usize,
 }

@@ -8,23 +8,26 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 
 use crate::bait::plan::{ImagePlan, PlanRequest};
-use crate::destination::contract::{Delivered, Delivery};
-use crate::destination::deliver;
+use crate::destination::contract::{Delivered, DestinationError};
 use crate::image::family::in_oci_family;
 use crate::image::stored::StoredImage;
+use crate::oci::descriptor::Descriptor;
 use crate::oci::digest::Digest;
 use crate::oci::location::Location;
-use crate::oci::reference::Reference;
+use crate::oci::media_type::is_foreign_layer;
 use crate::pipeline::account::Account;
 use crate::pipeline::error::PipelineError;
-use crate::pipeline::inspect::{Inspected, inspect};
+use crate::pipeline::head_start::HeadStart;
+use crate::pipeline::inspect::{Inspected, inspect, open};
 use crate::pipeline::memory::Run;
 use crate::pipeline::plant::{Planted, missing_key, pack, plan, plant};
-use crate::pipeline::progress::{Stage, WatchingPush};
+use crate::pipeline::progress::{Stage, Watching};
 use crate::pipeline::read_back::read_back;
 use crate::pipeline::session::Session;
 use crate::provider::contract::Provider;
 use crate::report::run_report::{Outcome, RunReport};
+use crate::scan::image_scan::ScanObserver;
+use crate::source::contract::Opened;
 
 /// What a command asks for.
 pub struct Journey {
@@ -71,23 +74,30 @@ async fn travel(session: &Session, journey: &Journey, account: &mut Account, pla
     if let Some(planting) = &journey.planting {
         planting.provider.ready()?;
     }
-    let inspected = inspect(session, &journey.source, account).await?;
-    account.read(&journey.source, &inspected.opened.image);
+    let opened = open(session, &journey.source, account).await?;
+    account.read(&journey.source, &opened.image);
+    let head_start = (!journey.dry_run && !journey.destinations.is_empty()).then(|| set_out(session, journey, &opened));
+    let watching = Watching(&*session.progress);
+    let observer: &dyn ScanObserver = head_start.as_ref().map_or(&watching, |head_start| head_start);
+    let inspected = inspect(session, &journey.source, opened, account, observer)?;
     let scan = &inspected.scan;
     account.judged(session, &scan.findings, scan.own_bait, &scan.coverage, &inspected.verdict);
     if account.outcome() == Outcome::Denied {
+        if let Some(head_start) = &head_start {
+            head_start.denied().await;
+        }
         return Ok(());
     }
     let Some(planting) = &journey.planting else {
-        if journey.destinations.is_empty() {
-            return Ok(());
-        }
-        let image = packed(session, journey, &inspected)?;
+        let Some(head_start) = head_start else { return Ok(()) };
+        let passed = Passed { session, journey, inspected, head_start };
+        let image = passed.packed()?;
         account.watch(Stage::Pushing);
-        for destination in &journey.destinations {
-            account.pushed(hand_over(session, destination, &image, inspected.opened.origin.as_ref()).await?);
-        }
-        return Ok(());
+        return each(passed.hand_over(&image).await, async |_, delivered| {
+            account.pushed(delivered);
+            Ok(())
+        })
+        .await;
     };
 
     account.watch(Stage::Planting);
@@ -97,8 +107,10 @@ async fn travel(session: &Session, journey: &Journey, account: &mut Account, pla
     if journey.dry_run {
         return Ok(());
     }
+    let Some(head_start) = head_start else { return Ok(()) };
+    let passed = Passed { session, journey, inspected, head_start };
     let mut run = Run::begin(&planting.ledger)?;
-    let result = unharmed(plant_and_deliver(session, journey, planting, plans, &inspected, &mut run, account)).await;
+    let result = unharmed(passed.plant_and_deliver(planting, plans, &mut run, account)).await;
     if let Err(error) = &result {
         // The reason may quote a registry; the ledger's own failure is the one thing that it cannot take.
         if !matches!(error, PipelineError::Ledger(_)) {
@@ -113,45 +125,77 @@ async fn unharmed<T>(work: impl Future<Output = Result<T, PipelineError>>) -> Re
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or(Err(PipelineError::Bug))
 }
 
-async fn plant_and_deliver(
-    session: &Session,
-    journey: &Journey,
-    planting: &Planting,
-    plans: &[ImagePlan],
-    inspected: &Inspected,
-    run: &mut Run,
-    account: &mut Account,
-) -> Result<(), PipelineError> {
-    let image = packed(session, journey, inspected)?;
-    let planted = plant(session, run, &*planting.provider, plans, inspected, &image).await?;
-    account.planted(planted.placements.iter().map(|(placement, _)| placement));
-    account.watch(Stage::Pushing);
-    for destination in &journey.destinations {
-        let delivered = hand_over(session, destination, &planted.image, inspected.opened.origin.as_ref()).await?;
-        read_back(session, destination, &delivered, &planted).await?;
-        run.pushed(&delivered.reference, &delivered.digest, platforms(&planted), &session.context)?;
-        account.pushed(delivered);
+/// A journey whose image has passed.
+struct Passed<'a> {
+    session: &'a Session,
+    journey: &'a Journey,
+    inspected: Inspected,
+    head_start: HeadStart,
+}
+
+impl Passed<'_> {
+    async fn plant_and_deliver(&self, planting: &Planting, plans: &[ImagePlan], run: &mut Run, account: &mut Account) -> Result<(), PipelineError> {
+        let Self { session, journey, inspected, .. } = self;
+        let image = self.packed()?;
+        let planted = plant(session, run, &*planting.provider, plans, inspected, &image).await?;
+        account.planted(planted.placements.iter().map(|(placement, _)| placement));
+        account.watch(Stage::Pushing);
+        each(self.hand_over(&planted.image).await, async |at, delivered| {
+            let Some(destination) = journey.destinations.get(at) else { return Err(PipelineError::Bug) };
+            read_back(session, destination, &delivered, &planted).await?;
+            run.pushed(&delivered.reference, &delivered.digest, platforms(&planted), &session.context)?;
+            account.pushed(delivered);
+            Ok(())
+        })
+        .await
     }
-    Ok(())
+
+    /// The image as it leaves: layers packed, unless all destinations are Docker's own, which unpack them again; and in the family that
+    /// layouts are made of, if one of them is a layout. One run makes one image.
+    fn packed(&self) -> Result<StoredImage, PipelineError> {
+        let Self { session, journey, inspected, .. } = self;
+        let unpacks = |destination: &Location| matches!(destination, Location::DockerDaemon(_) | Location::DockerArchive { .. });
+        let docker_only = journey.destinations.iter().all(unpacks);
+        let image = if docker_only { inspected.opened.image.clone() } else { pack(session, &inspected.opened.image, &session.access.scratch)? };
+        let is_layout = |destination: &Location| matches!(destination, Location::OciLayout { .. } | Location::OciArchive { .. });
+        let to_layout = journey.destinations.iter().any(is_layout);
+        if to_layout { in_oci_family(&image).map_err(PipelineError::Planting) } else { Ok(image) }
+    }
+
+    /// Brings the image to all destinations; the outcomes are in their order.
+    async fn hand_over(&self, image: &StoredImage) -> Vec<Result<Delivered, DestinationError>> {
+        let bytes = image.blobs_to_store().iter().map(|blob| blob.size).sum();
+        let shipment = self.head_start.passed(bytes).await;
+        let delivered = shipment.finish(image).await;
+        self.session.progress.end();
+        delivered
+    }
 }
 
-/// The image as it leaves: layers packed, unless all destinations are Docker's own, which unpack them again; and in the family that
-/// layouts are made of, if one of them is a layout. One run makes one image.
-fn packed(session: &Session, journey: &Journey, inspected: &Inspected) -> Result<StoredImage, PipelineError> {
-    let docker_only =
-        journey.destinations.iter().all(|destination| matches!(destination, Location::DockerDaemon(_) | Location::DockerArchive { .. }));
-    let to_layout = journey.destinations.iter().any(|destination| matches!(destination, Location::OciLayout { .. } | Location::OciArchive { .. }));
-    let image = if docker_only { inspected.opened.image.clone() } else { pack(session, &inspected.opened.image, &session.access.scratch)? };
-    if to_layout { in_oci_family(&image).map_err(PipelineError::Planting) } else { Ok(image) }
+/// Goes on with every delivery that arrived, whatever became of the others; the first failure is the journey's.
+async fn each(
+    deliveries: Vec<Result<Delivered, DestinationError>>,
+    mut go_on: impl AsyncFnMut(usize, Delivered) -> Result<(), PipelineError>,
+) -> Result<(), PipelineError> {
+    let mut first_failure = Ok(());
+    for (at, delivery) in deliveries.into_iter().enumerate() {
+        let outcome = match delivery {
+            Ok(delivered) => go_on(at, delivered).await,
+            Err(error) => Err(error.into()),
+        };
+        first_failure = first_failure.and(outcome);
+    }
+    first_failure
 }
 
-async fn hand_over(session: &Session, location: &Location, image: &StoredImage, origin: Option<&Reference>) -> Result<Delivered, PipelineError> {
-    let bytes = image.blobs_to_store().iter().map(|blob| blob.size).sum();
-    session.progress.begin(Stage::Pushing, bytes);
-    let observer = Arc::new(WatchingPush(Arc::clone(&session.progress)));
-    let delivered = deliver(&Delivery { location, image, origin, observer }, &session.access).await;
-    session.progress.end();
-    Ok(delivered?)
+/// Greets the destinations while the image is scanned. Layers that are already as they will be pushed may leave one by one, unless the
+/// owner wants the verdict first.
+fn set_out(session: &Session, journey: &Journey, opened: &Opened) -> HeadStart {
+    let layers = opened.image.images().flat_map(|image| &image.manifest.layers).filter(|layer| !is_foreign_layer(&layer.media_type));
+    let layers: BTreeMap<&Digest, &Descriptor> = layers.map(|layer| (&layer.digest, layer)).collect();
+    let blobs = (!opened.image.unpacked && !session.hold).then(|| Arc::clone(&opened.image.blobs));
+    let (route, layers) = ((&*journey.destinations, opened.origin.as_ref()), (layers.into_values().cloned().collect(), blobs));
+    HeadStart::begin(&session.access, &session.policy, &session.progress, route, layers)
 }
 
 fn platforms(planted: &Planted) -> BTreeMap<String, Digest> {

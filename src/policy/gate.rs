@@ -56,7 +56,7 @@ pub fn judge(findings: &[Finding], coverage_incomplete: bool, policy: &Policy, t
     for (number, finding) in findings.iter().enumerate() {
         if let Some(exception) = policy.exceptions.iter().position(|exception| counts(exception) && exception.accepts(finding)) {
             verdict.excepted.push((number, exception));
-        } else if policy.denies(finding) {
+        } else if policy.would_deny(finding.severity, finding.confidence) {
             verdict.blocking.push(number);
         }
     }
@@ -85,8 +85,10 @@ pub fn judge(findings: &[Finding], coverage_incomplete: bool, policy: &Policy, t
 }
 
 impl Policy {
-    fn denies(&self, finding: &Finding) -> bool {
-        matches!(self.fail_on, FailOn::Severity(least) if finding.severity >= least) && finding.confidence >= self.min_confidence
+    /// Whether such a finding would deny, were there no exception for it.
+    #[must_use]
+    pub fn would_deny(&self, severity: Severity, confidence: Confidence) -> bool {
+        matches!(self.fail_on, FailOn::Severity(least) if severity >= least) && confidence >= self.min_confidence
     }
 }
 

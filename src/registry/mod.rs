@@ -28,4 +28,4 @@ pub mod token;
 pub mod upload;
 
 #[cfg(test)]
-mod scripted;
+pub(crate) mod scripted;

@@ -160,14 +160,14 @@ impl Pushing {
     /// # Errors
     /// When the registry cannot be asked or does not let us ask.
     pub async fn missing(&self, blobs: &[Descriptor]) -> Result<Vec<Descriptor>, RegistryError> {
-        let asked = blobs.iter().map(|blob| async move {
-            let there = self.is_there(blob).await?;
+        let asked = blobs.iter().cloned().map(|blob| async move {
+            let there = self.is_there(&blob).await?;
             if !there {
                 locked(&self.0.absent).insert(blob.digest.clone());
-            } else if self.cell(blob).set(BlobArrival::Present).is_ok() {
-                self.0.observer.blob(blob, BlobArrival::Present);
+            } else if self.cell(&blob).set(BlobArrival::Present).is_ok() {
+                self.0.observer.blob(&blob, BlobArrival::Present);
             }
-            Ok((!there).then(|| blob.clone()))
+            Ok((!there).then_some(blob))
         });
         let asked = futures_util::stream::iter(asked).buffered(ASKED_AT_ONCE * self.0.parallel).try_collect::<Vec<_>>();
         Ok(self.unless_given_up(asked).await?.into_iter().flatten().collect())

@@ -16,7 +16,7 @@ use crate::oci::manifest::Manifest;
 use crate::oci::media_type::is_foreign_layer;
 use crate::scan::blob_scan::{BlobScan, BlobScanner, DirectScanner, LayerScan, MAX_SIGHTINGS, PlacedSighting, is_own_bait};
 use crate::scan::config_scan::{ConfigHit, scan_annotations, scan_config};
-use crate::scan::finding::{Finding, FoundIn, LayerPlace, State};
+use crate::scan::finding::{Confidence, Finding, FoundIn, LayerPlace, Severity, State};
 use crate::scan::places::{Place, Places, Sighting};
 use crate::scan::redact::redact_text;
 use crate::scan::rule_set::RuleSet;
@@ -35,8 +35,8 @@ pub struct ScanOptions {
 
 /// Is told how far a scan has come, from several threads.
 pub trait ScanObserver: Sync {
-    /// Configs, histories and annotations are scanned, before any layer; they hold so many secrets.
-    fn documents_done(&self, _secrets: usize) {}
+    /// Configs, histories and annotations are scanned, before any layer; these secrets are in them.
+    fn documents_done(&self, _secrets: &[(Severity, Confidence)]) {}
     /// Layer `index` of `total`, with `size` stored bytes, is being read.
     fn layer_started(&self, _index: usize, _total: usize, _size: u64) {}
     /// So many more stored bytes have been read.
@@ -103,7 +103,7 @@ pub fn scan_stored_with(
 ) -> Result<ImageScan, ImageError> {
     let mut gathered =
         Gathered { rules, is_own, now: options.now, places: Places::default(), own_bait: BTreeSet::new(), coverage: Coverage::default() };
-    observer.documents_done(gathered.documents(stored));
+    observer.documents_done(&gathered.documents(stored));
     let jobs = jobs(stored, &mut gathered.coverage);
     let mut layers = BTreeMap::new();
     for (job, scan) in jobs.iter().zip(scan_layers(&jobs, scanner, stored, options, observer)?) {
@@ -200,13 +200,13 @@ struct Gathered<'a> {
 }
 
 impl Gathered<'_> {
-    /// Scans all that is text: configs, histories, annotations. Returns how many secrets are in it.
-    fn documents(&mut self, stored: &StoredImage) -> usize {
-        let mut secrets = 0;
+    /// Scans all that is text: configs, histories, annotations. Returns how grave each secret in it is.
+    fn documents(&mut self, stored: &StoredImage) -> Vec<(Severity, Confidence)> {
+        let mut secrets = Vec::new();
         let is_one_of_several = matches!(stored.root, Root::Index { .. });
         for image in stored.images() {
             let platform = is_one_of_several.then(|| image.config.platform.to_string());
-            secrets += self.document(scan_config(image, self.rules, self.now), platform.as_deref());
+            self.document(scan_config(image, self.rules, self.now), platform.as_deref(), &mut secrets);
         }
         let manifests = stored.artifacts().map(|manifest| &manifest.annotations);
         let index = match &stored.root {
@@ -214,25 +214,23 @@ impl Gathered<'_> {
             Root::Image(_) => Vec::new(),
         };
         for annotations in manifests.chain(index) {
-            secrets += self.document(scan_annotations(annotations, self.rules, self.now), None);
+            self.document(scan_annotations(annotations, self.rules, self.now), None, &mut secrets);
         }
         secrets
     }
 
     /// Notes the places of what stands in a document. A name may be a secret itself, or hold one.
-    fn document(&mut self, hits: Vec<ConfigHit<'_>>, platform: Option<&str>) -> usize {
-        let mut secrets = 0;
+    fn document(&mut self, hits: Vec<ConfigHit<'_>>, platform: Option<&str>, secrets: &mut Vec<(Severity, Confidence)>) {
         for ConfigHit { surface, name, hit } in hits {
             if is_own_bait(&hit, self.is_own) {
                 self.own_bait.insert(hit.fingerprint.clone());
                 continue;
             }
-            secrets += 1;
+            secrets.push((hit.severity, hit.confidence));
             let platform = platform.map(str::to_owned);
             let path = name.map(|name| redact_text(&name, self.rules, self.now));
             self.places.add(&Sighting::of(&hit), Place { surface, path, layer: None, state: State::Live, platform });
         }
-        secrets
     }
 
     fn layer(&mut self, layer: &Descriptor, scan: &LayerScan) {

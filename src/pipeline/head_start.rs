@@ -1,0 +1,211 @@
+//! Lets a layer leave as soon as its own scan has passed, while the next is scanned.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::future::{BoxFuture, FutureExt as _, Shared};
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+
+use crate::destination::shipment::Shipment;
+use crate::image::blobs::Blobs;
+use crate::oci::descriptor::Descriptor;
+use crate::oci::location::Location;
+use crate::oci::reference::Reference;
+use crate::pipeline::progress::{Progress, Stage, WatchingPush};
+use crate::policy::gate::Policy;
+use crate::registry::access::Access;
+use crate::scan::blob_scan::LayerScan;
+use crate::scan::finding::{Confidence, Severity};
+use crate::scan::image_scan::ScanObserver;
+
+/// Stored bytes that take longer to scan than a few requests.
+pub const WORTH_IT: u64 = 64 << 20;
+
+/// A shipment that sets out while its image is still scanned.
+///
+/// A layer is sent ahead when nothing in it would deny the image, and more than [`WORTH_IT`] is still to be scanned: of a small image
+/// nothing leaves before the verdict. From the first thing on that would deny, nothing is sent before the verdict either: neither that
+/// layer nor any that is scanned after it.
+pub struct HeadStart {
+    shipment: Shared<BoxFuture<'static, Arc<Shipment>>>,
+    /// What is sent ahead, and from where; `None` when the layers are not yet as they will be pushed.
+    blobs: Option<Arc<dyn Blobs>>,
+    policy: Policy,
+    /// Stored bytes that are not yet scanned.
+    unscanned: AtomicU64,
+    halted: AtomicBool,
+    ahead: Mutex<JoinSet<()>>,
+    runtime: Handle,
+    progress: Arc<dyn Progress>,
+    watching: Arc<WatchingPush>,
+}
+
+impl HeadStart {
+    /// Sets out for all destinations, and asks them for the layers. `blobs` are the layers' as they will be pushed; without them nothing
+    /// is sent ahead.
+    #[must_use]
+    pub fn begin(
+        access: &Access,
+        policy: &Policy,
+        progress: &Arc<dyn Progress>,
+        (locations, origin): (&[Location], Option<&Reference>),
+        (layers, blobs): (Vec<Descriptor>, Option<Arc<dyn Blobs>>),
+    ) -> Self {
+        let watching = Arc::new(WatchingPush::new(Arc::clone(progress)));
+        let (locations, origin, access, observer) = (locations.to_vec(), origin.cloned(), access.clone(), Arc::clone(&watching));
+        let runtime = Handle::current();
+        let begun = runtime.spawn(async move { Arc::new(Shipment::begin(locations, origin.as_ref(), &access, observer).await) });
+        let shipment = async move { begun.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())) }.boxed().shared();
+        let head_start = Self {
+            shipment,
+            blobs,
+            policy: policy.clone(),
+            unscanned: AtomicU64::new(layers.iter().map(|layer| layer.size).sum()),
+            halted: AtomicBool::new(false),
+            ahead: Mutex::default(),
+            runtime,
+            progress: Arc::clone(progress),
+            watching,
+        };
+        if head_start.blobs.is_some() {
+            head_start.spawn(|shipment| async move { shipment.ask(&layers).await });
+        }
+        head_start
+    }
+
+    /// Waits for what was sent ahead, then tells the watcher how far `bytes` have come. The shipment is ready to be finished.
+    pub async fn passed(&self, bytes: u64) -> Arc<Shipment> {
+        self.progress.begin(Stage::Pushing, bytes);
+        self.watching.show();
+        let mut ahead = std::mem::take(&mut *self.ahead.lock().unwrap_or_else(PoisonError::into_inner));
+        while ahead.join_next().await.is_some() {}
+        self.shipment.clone().await
+    }
+
+    /// Takes everything back that can be taken back.
+    pub async fn denied(&self) {
+        self.halted.store(true, Ordering::SeqCst);
+        let shipment = self.shipment.clone().await;
+        shipment.abandon().await;
+        let mut ahead = std::mem::take(&mut *self.ahead.lock().unwrap_or_else(PoisonError::into_inner));
+        ahead.shutdown().await;
+    }
+
+    fn spawn<F: Future<Output = ()> + Send + 'static>(&self, work: impl FnOnce(Arc<Shipment>) -> F + Send + 'static) {
+        let shipment = self.shipment.clone();
+        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        ahead.spawn_on(async move { work(shipment.await).await }, &self.runtime);
+    }
+
+    fn look(&self, secrets: impl IntoIterator<Item = (Severity, Confidence)>) {
+        if secrets.into_iter().any(|(severity, confidence)| self.policy.would_deny(severity, confidence)) {
+            self.halted.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+impl ScanObserver for HeadStart {
+    fn documents_done(&self, secrets: &[(Severity, Confidence)]) {
+        self.look(secrets.iter().copied());
+    }
+
+    fn progress(&self, compressed: u64) {
+        self.progress.advance(compressed);
+    }
+
+    fn layer_done(&self, layer: &Descriptor, scan: &LayerScan) {
+        self.look(scan.seen.sightings.iter().map(|placed| (placed.sighting.severity, placed.sighting.confidence)));
+        let before = self.unscanned.fetch_sub(layer.size, Ordering::SeqCst);
+        let is_worth_it = before.saturating_sub(layer.size) > WORTH_IT;
+        let may_leave = is_worth_it && !scan.seen.overflow && !self.halted.load(Ordering::SeqCst);
+        let Some(blobs) = self.blobs.as_ref().filter(|_| may_leave) else { return };
+        let (blobs, layer) = (Arc::clone(blobs), layer.clone());
+        self.spawn(|shipment| async move { shipment.send_ahead(&blobs, &layer).await });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::client::{HttpClient, NetSettings};
+    use crate::pipeline::progress::Silent;
+    use crate::registry::contents::blobs;
+    use crate::registry::credentials::{CredentialSettings, Credentials};
+    use crate::registry::registries::Registries;
+    use crate::registry::scripted::{Line, Scripted, image, line};
+    use crate::scan::blob_scan::PlacedSighting;
+    use crate::scan::places::Sighting;
+    use crate::secret::fingerprint::Fingerprint;
+
+    const LAYER: &[u8] = b"bytes of a layer, of which nothing is looked at here";
+
+    fn scan(severity: Option<Severity>) -> LayerScan {
+        let mut scan = LayerScan::default();
+        scan.seen.sightings.extend(severity.map(|severity| PlacedSighting {
+            path: b"app/.env".to_vec(),
+            stray: false,
+            sighting: Sighting {
+                rule: "rule".to_owned(),
+                severity,
+                confidence: Confidence::High,
+                fingerprint: Fingerprint::of_finding("rule", b"value"),
+                redacted: "***".to_owned(),
+                line: 1,
+            },
+        }));
+        scan
+    }
+
+    /// The requests after the greeting and the questions, when the layers' scans come in this order and then the verdict.
+    async fn sent(rest: u64, before: &[Option<Severity>], verdict: bool) -> Vec<String> {
+        let (mut server, image) = (Scripted::bind().await, image(LAYER));
+        let layer = blobs(&image).into_iter().next().expect("a layer");
+        let head = |digest: &crate::oci::digest::Digest| line(&format!("HEAD /v2/a/b/blobs/{digest}"), 404, &[], "");
+        let large = Descriptor::new("application/vnd.oci.image.layer.v1.tar", crate::oci::digest::Digest::of(b"large"), rest);
+        let script: Vec<Line> = vec![
+            line("GET /v2/", 200, &[], ""),
+            head(&layer.digest),
+            head(&large.digest),
+            line("POST /v2/a/b/blobs/uploads/", 202, &["Location: /up"], ""),
+            line("PUT /up", 201, &[], ""),
+        ];
+        server.play(script);
+        let host = format!("localhost:{}", server.address.port());
+        let http = HttpClient::new(NetSettings { plain_http_hosts: vec![host.clone()], ..NetSettings::default() }).expect("settings without files");
+        let registries = Registries::new(http, Credentials::new(CredentialSettings::default()), Vec::new());
+        let access = Access { registries, docker_host: None, scratch: std::env::temp_dir() };
+        let locations = [Location::Registry(format!("{host}/a/b:1").parse().expect("a reference"))];
+        let progress: Arc<dyn Progress> = Arc::new(Silent);
+        let layers = (vec![layer.clone(), large], Some(Arc::clone(&image.blobs)));
+        let head_start = HeadStart::begin(&access, &Policy::default(), &progress, (&locations, None), layers);
+        head_start.documents_done(&[]);
+        for severity in before {
+            let other = Descriptor::new("application/vnd.oci.image.layer.v1.tar", crate::oci::digest::Digest::of(b"other"), 0);
+            head_start.layer_done(&other, &scan(*severity));
+        }
+        head_start.layer_done(&layer, &scan(None));
+        if verdict {
+            head_start.passed(0).await;
+        } else {
+            head_start.denied().await;
+        }
+        server.lines().into_iter().filter(|line| line.starts_with('P')).collect()
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_layer_that_passed_leaves_before_the_verdict() {
+        assert_eq!(sent(WORTH_IT + 1, &[], true).await, ["POST /v2/a/b/blobs/uploads/", "PUT /up"]);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn of_a_small_image_nothing_leaves_before_the_verdict() {
+        assert!(sent(WORTH_IT, &[], true).await.is_empty());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn after_a_secret_nothing_more_leaves() {
+        assert!(sent(WORTH_IT + 1, &[Some(Severity::Critical)], false).await.is_empty());
+        assert_eq!(sent(WORTH_IT + 1, &[Some(Severity::Low)], true).await.len(), 2, "what would not deny does not hold");
+    }
+}
