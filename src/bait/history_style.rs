@@ -13,15 +13,15 @@ use crate::oci::digest::Digest;
 pub enum Grammar {
     /// `COPY a b # buildkit`, `ENV K=V`, with a comment that names the frontend.
     BuildKit,
-    /// Docker's classic builder: `/bin/sh -c #(nop)  ENV K=V`, two blanks.
+    /// Docker's classic builder: `/bin/sh -c #(nop)  ENV K=V`, two blanks. The words before `#(nop)` are the image's SHELL.
     Classic,
-    /// `/bin/sh -c #(nop) ENV K=V`, one blank.
+    /// buildah and podman: `/bin/sh -c #(nop) ENV K=V`, one blank.
     Buildah,
     /// `COPY a b`, steps with layers only.
     Kaniko,
-    /// ko, Jib, Bazel and others that write one line for every layer: it is repeated.
+    /// ko, Jib, Bazel, Buildpacks, Nix, `docker commit` and others that write one line for every layer and none for a variable.
     Repeat,
-    /// There is no history, or none that goes in step with the layers: none is added.
+    /// There is no history, or none that goes in step with the layers, as rules_oci leaves it: none is added.
     None,
 }
 
@@ -48,8 +48,14 @@ pub struct HistoryStyle {
     author: Option<String>,
     /// `RUN`'s words before the command.
     shell: String,
-    /// The last step with a layer.
+    /// The words before `#(nop)`, with the blank.
+    nop: String,
+    /// The last step with a layer, or what this builder would write for one more.
     last: History,
+    /// The number of the next application slice, where layers are numbered so.
+    slice: Option<usize>,
+    /// Whether some step ran a command, so that the image has or had a shell.
+    pub ran_commands: bool,
     /// When the step after the new ones was made.
     next: Option<String>,
     /// Whether each step names the image that it started from, as buildah's do when it keeps the images between.
@@ -60,7 +66,9 @@ pub struct HistoryStyle {
 
 const FRONTEND: &str = "buildkit.dockerfile.v0";
 const SHELL: &str = "/bin/sh -c ";
-const NOP: &str = "/bin/sh -c #(nop) ";
+const NOP: &str = "#(nop) ";
+/// What a builder without SHELL runs commands with.
+const SHELLS: [&str; 8] = ["sh", "bash", "ash", "dash", "zsh", "cmd", "powershell", "pwsh"];
 
 impl HistoryStyle {
     #[must_use]
@@ -78,6 +86,7 @@ impl HistoryStyle {
         };
         let names_images = grammar == Grammar::Buildah && neighbour.comment.as_deref().is_some_and(is_image_name);
         let at = last.map_or(0, |last| last + 1);
+        let nop = history.iter().rev().find_map(|step| split_nop(text(step)));
         Self {
             next: history.get(at).and_then(|step| step.created.clone()),
             names_images,
@@ -86,8 +95,11 @@ impl HistoryStyle {
             created: neighbour.created.clone().or_else(|| config.created.clone()),
             author: neighbour.author.clone(),
             shell: shell(grammar, history),
-            last: neighbour,
+            nop: nop.map_or(SHELL, |(shell, _)| shell).to_owned(),
+            slice: next_slice(&neighbour, history),
+            last: one_more(neighbour, history),
             writes_variables,
+            ran_commands: history.iter().any(is_command),
         }
     }
 
@@ -104,9 +116,11 @@ impl HistoryStyle {
         let created_by = match (self.grammar, step) {
             (Grammar::BuildKit, Step::Copy { source, target, owner, .. }) => format!("COPY {}{source} {target} # buildkit", chown(owner)),
             (Grammar::BuildKit, Step::Remove { target }) => format!("RUN {}rm -f {target} # buildkit", self.shell),
-            (Grammar::Classic | Grammar::Buildah, Step::Copy { target, owner, hash, .. }) => {
-                format!("{NOP}COPY {}file:{hash} in {target} ", chown(owner))
+            // No blank: `--chown=node:nodefile:5f2c…` is how Docker writes it.
+            (Grammar::Classic, Step::Copy { target, owner, hash, .. }) => {
+                format!("{}{NOP}COPY {}file:{hash} in {target} ", self.nop, chown(owner).trim_end())
             }
+            (Grammar::Buildah, Step::Copy { target, hash, .. }) => format!("{}{NOP}COPY file:{hash} in {target} ", self.nop),
             (Grammar::Classic | Grammar::Buildah, Step::Remove { target }) => format!("{}rm -f {target}", self.shell),
             (_, Step::Copy { source, target, owner, .. }) => format!("COPY {}{source} {target}", chown(owner)),
             (_, Step::Remove { target }) => format!("RUN rm -f {target}"),
@@ -125,8 +139,13 @@ impl HistoryStyle {
         Some(History { created: self.created.clone(), created_by: Some(created_by), author: self.author.clone(), comment, empty_layer })
     }
 
-    /// Gives new steps times of their own between their neighbours', where this builder's steps have such.
+    /// Gives new steps numbers, and times of their own between their neighbours', where this builder's steps have such.
     pub fn spread(&self, steps: &mut [History]) {
+        if let Some(first) = self.slice {
+            for (number, step) in (first..).zip(steps.iter_mut()) {
+                step.created_by = Some(format!("{SLICE}{number}"));
+            }
+        }
         let read = |text: &Option<String>| OffsetDateTime::parse(text.as_deref()?, &Rfc3339).ok();
         let (Grammar::Classic | Grammar::Buildah, Some(before), Some(after)) = (self.grammar, read(&self.created), read(&self.next)) else { return };
         let Ok(parts) = u32::try_from(steps.len() + 1) else { return };
@@ -144,10 +163,16 @@ impl HistoryStyle {
         self.writes_variables && self.grammar != Grammar::Kaniko
     }
 
+    /// Whether this builder writes a command for a deletion.
+    #[must_use]
+    pub fn writes_commands(&self) -> bool {
+        !matches!(self.grammar, Grammar::Repeat | Grammar::None)
+    }
+
     fn empty(&self, instruction: &str, text: &str) -> String {
         match self.grammar {
-            Grammar::Classic => format!("{NOP} {instruction} {text}"),
-            Grammar::Buildah => format!("{NOP}{instruction} {text}"),
+            Grammar::Classic => format!("{}{NOP} {instruction} {text}", self.nop),
+            Grammar::Buildah => format!("{}{NOP}{instruction} {text}", self.nop),
             _ => format!("{instruction} {text}"),
         }
     }
@@ -167,56 +192,126 @@ fn text(step: &History) -> &str {
     step.created_by.as_deref().unwrap_or_default()
 }
 
+/// `/bin/sh -c #(nop) ENV A=b` into the shell, with its blank, and the instruction.
+fn split_nop(by: &str) -> Option<(&str, &str)> {
+    by.split_once(NOP).filter(|(shell, _)| shell_of(shell).is_some())
+}
+
+/// The words before a command: a shell and its options up to `-c` (or `/C`), with build arguments (`|1 A=b`) before them.
+fn shell_of(run: &str) -> Option<&str> {
+    let mut seen = run.starts_with('|');
+    let mut end = 0;
+    for word in run.split_inclusive(' ') {
+        end += word.len();
+        let word = word.trim_end();
+        let name = word.rsplit(['/', '\\']).next().unwrap_or_default();
+        seen |= SHELLS.contains(&name.trim_end_matches(".exe"));
+        if !seen {
+            return None;
+        }
+        if word.starts_with('-') && word.ends_with('c') || matches!(word, "/C" | "/c" | "-Command") {
+            return run[..end].ends_with(' ').then(|| &run[..end]);
+        }
+    }
+    None
+}
+
+/// Whether a step ran a command.
+fn is_command(step: &History) -> bool {
+    let by = text(step);
+    by.starts_with("RUN ") || shell_of(by).is_some() && !by.contains(NOP)
+}
+
 /// The newest step that tells decides: base images are often built by another builder.
 fn grammar(history: &[History]) -> Grammar {
+    let mut commands = false;
     for step in history.iter().rev() {
         let by = text(step);
         if step.comment.as_deref() == Some(FRONTEND) || by.ends_with("# buildkit") {
-            return Grammar::BuildKit;
+            // BuildKit's own commands are marked: an unmarked one on top of them is another builder's.
+            return if commands { unmarked(history) } else { Grammar::BuildKit };
         }
         if step.author.as_deref() == Some("kaniko") {
             return Grammar::Kaniko;
         }
-        if let Some(instruction) = by.strip_prefix(NOP) {
+        if let Some((_, instruction)) = split_nop(by) {
             return nop(instruction, history);
         }
         if by.starts_with("COPY ") || by.starts_with("RUN ") || by.starts_with("ADD ") {
             return Grammar::Kaniko;
         }
-        // A command by itself is a RUN step of either builder that writes `#(nop)`.
-        if !by.contains(SHELL) && !by.is_empty() {
-            return Grammar::Repeat;
+        if is_command(step) {
+            // By itself it is a RUN step of either builder that writes `#(nop)`.
+            commands = true;
+        } else if !by.is_empty() || !step.empty_layer {
+            // One line for each layer, which may be as empty as crane leaves it.
+            return if commands { unmarked(history) } else { Grammar::Repeat };
         }
     }
-    if history.iter().any(|step| text(step).contains(SHELL)) { Grammar::Classic } else { Grammar::Repeat }
+    if commands { unmarked(history) } else { Grammar::Repeat }
+}
+
+/// The builder of commands and copies that show no more than `/bin/sh -c`: buildah names the image that it began with.
+fn unmarked(history: &[History]) -> Grammar {
+    let buildah = history.iter().any(|step| step.comment.as_deref().is_some_and(|comment| comment.starts_with("FROM ")));
+    if buildah { Grammar::Buildah } else { Grammar::Classic }
 }
 
 /// COPY and ADD look the same from both builders; another instruction, or buildah's comment, tells them apart.
 fn nop(instruction: &str, history: &[History]) -> Grammar {
     let shared = |instruction: &str| instruction.starts_with("COPY ") || instruction.starts_with("ADD ");
     let telling = if shared(instruction) {
-        history.iter().rev().filter_map(|step| text(step).strip_prefix(NOP)).find(|instruction| !shared(instruction))
+        history.iter().rev().filter_map(|step| Some(split_nop(text(step))?.1)).find(|instruction| !shared(instruction))
     } else {
         Some(instruction)
     };
-    let buildah = history.iter().any(|step| step.comment.as_deref().is_some_and(|comment| comment.starts_with("FROM ")));
     match telling {
-        Some(instruction) if !instruction.starts_with(' ') => Grammar::Buildah,
-        None if buildah => Grammar::Buildah,
-        _ => Grammar::Classic,
+        Some(instruction) if instruction.starts_with(' ') => Grammar::Classic,
+        Some(_) => Grammar::Buildah,
+        None => unmarked(history),
     }
 }
 
 /// The words before a RUN command, with the build arguments (`|1 A=b`) that the last one had, unless another stage's end lies between.
 fn shell(grammar: Grammar, history: &[History]) -> String {
     let prefix = if grammar == Grammar::BuildKit { "RUN " } else { "" };
-    let ends = |step: &History| ["CMD ", "ENTRYPOINT "].iter().any(|word| text(step).trim_start_matches(NOP).trim_start().starts_with(word));
+    let instruction = |step: &History| split_nop(text(step)).map_or(text(step), |(_, instruction)| instruction).trim_start().to_owned();
+    let ends = |step: &History| ["CMD ", "ENTRYPOINT "].iter().any(|word| instruction(step).starts_with(word));
     let last = history.iter().rposition(|step| !step.empty_layer).unwrap_or_default();
     let same_stage = history.iter().take(last + 1).rev().take_while(|step| !ends(step));
-    let mut runs = same_stage.filter_map(|step| text(step).strip_prefix(prefix)).filter(|run| !run.starts_with(NOP));
-    let run = runs.find(|run| run.starts_with("/bin/") || run.starts_with('|'));
-    let words = run.and_then(|run| run.find(" -c ").map(|at| run[..at + 4].to_owned()));
-    words.filter(|words| words.len() < 4096).unwrap_or_else(|| SHELL.to_owned())
+    let mut runs = same_stage.filter_map(|step| text(step).strip_prefix(prefix)).filter(|run| !run.contains(NOP));
+    let words = runs.find_map(shell_of);
+    words.filter(|words| words.len() < 4096).unwrap_or(SHELL).to_owned()
+}
+
+/// How Buildpacks name the parts of an application: a number follows.
+const SLICE: &str = "Application Slice: ";
+
+fn next_slice(neighbour: &History, history: &[History]) -> Option<usize> {
+    let number = |step: &History| text(step).strip_prefix(SLICE)?.parse::<usize>().ok();
+    is_lifecycle(neighbour).then(|| history.iter().filter_map(number).max()).flatten().map(|last| last + 1)
+}
+
+/// Whether the Buildpacks' lifecycle wrote this step.
+///
+/// Source: buildpacks/lifecycle, `layers/factory.go`.
+fn is_lifecycle(step: &History) -> bool {
+    ["Application Layer", SLICE, "Buildpacks ", "Software Bill-of-Materials", "Layer: '"].iter().any(|start| text(step).starts_with(start))
+}
+
+/// The line for one more layer of data, from a builder that knows what its layers are for; else the last line again.
+fn one_more(last: History, history: &[History]) -> History {
+    let told = |comment: &str| Some(comment.to_owned()).filter(|_| last.comment.is_some());
+    match last.author.as_deref() {
+        Some("Jib") => History { comment: told("extra files"), ..last },
+        Some("ko") => History { comment: told("kodata contents, at $KO_DATA_PATH"), ..last },
+        // apko itself makes no second layer; who adds one to its image does it with crane, which leaves the line empty.
+        Some("apko") => History { created: Some("0001-01-01T00:00:00Z".to_owned()), ..History::default() },
+        _ if is_lifecycle(&last) && history.iter().any(|step| text(step) == "Application Layer") => {
+            History { created_by: Some("Application Layer".to_owned()), ..last }
+        }
+        _ => last,
+    }
 }
 
 #[cfg(test)]
@@ -349,5 +444,135 @@ pub(in crate::bait) mod tests {
     fn a_base_image_of_another_builder_does_not_decide() {
         let steps: Vec<_> = CLASSIC.iter().chain(BUILDKIT).copied().collect();
         assert_eq!(HistoryStyle::of(&config(&steps, "")).grammar, Grammar::BuildKit);
+        let command = ("/bin/sh -c make", "", false);
+        let steps: Vec<_> = BUILDKIT.iter().copied().chain([command]).collect();
+        assert_eq!(HistoryStyle::of(&config(&steps, "")).grammar, Grammar::Classic);
+        let steps: Vec<_> = BUILDKIT.iter().copied().chain([("/bin/sh -c make", "FROM docker.io/library/alpine:3", false)]).collect();
+        assert_eq!(HistoryStyle::of(&config(&steps, "")).grammar, Grammar::Buildah);
+        // What crane appends on top has no words at all.
+        let steps: Vec<_> = BUILDKIT.iter().copied().chain([("", "", false)]).collect();
+        assert_eq!(HistoryStyle::of(&config(&steps, "")).grammar, Grammar::Repeat);
+    }
+
+    /// A history as JSON, with as many layers as it tells of.
+    fn style(history: &serde_json::Value) -> HistoryStyle {
+        let layers = history.as_array().expect("a list").iter().filter(|step| step["empty_layer"] != true).count();
+        let diff_ids = vec![Digest::of(b""); layers];
+        let text = serde_json::json!({ "os": "linux", "history": history, "rootfs": { "type": "layers", "diff_ids": diff_ids } }).to_string();
+        HistoryStyle::of(&ImageConfig::parse(text.as_bytes()).expect("valid"))
+    }
+
+    /// The new steps, as JSON.
+    fn new_steps(style: &HistoryStyle) -> Vec<serde_json::Value> {
+        let steps = [
+            Step::Copy { source: "a", target: "/app/a", owner: (1000, 1000), hash: "00ff" },
+            Step::Copy { source: "b", target: "/app/b", owner: (0, 0), hash: "00ff" },
+            Step::Remove { target: "/app/b" },
+            Step::Variables("K=V"),
+        ];
+        let mut steps: Vec<History> = steps.into_iter().filter_map(|step| style.write(step)).collect();
+        style.spread(&mut steps);
+        steps.iter().map(|step| serde_json::to_value(step).expect("plain")).collect()
+    }
+
+    const NEVER: &str = "0001-01-01T00:00:00Z";
+
+    #[test]
+    fn builders_of_layers_write_one_more_line_as_they_would() {
+        let bazel = serde_json::json!({ "author": "Bazel", "created": "1970-01-01T00:00:00Z", "created_by": "bazel build ..." });
+        let ko = |comment: &str| serde_json::json!({ "created": NEVER, "created_by": "ko build ko://example.org/shop", "author": "ko", "comment": comment });
+        let jib = |comment: &str| {
+            let by = "jib-maven-plugin:3.4.0";
+            serde_json::json!({ "created": "1970-01-01T00:00:00Z", "created_by": by, "author": "Jib", "comment": comment })
+        };
+        let lifecycle = |by: &str| serde_json::json!({ "created": "1980-01-01T00:00:01Z", "created_by": by });
+        let nix = serde_json::json!({ "created": "1970-01-01T00:00:01+00:00", "comment": "store paths: ['/nix/store/0-shop-customisation-layer']" });
+        let apko = serde_json::json!({
+            "author": "apko", "created": "2023-01-08T00:10:08Z", "created_by": "apko", "comment": "This is an apko single-layer image"
+        });
+        let blank = serde_json::json!({ "created": NEVER });
+        let commit = serde_json::json!({ "created": "2026-05-28T18:26:40Z", "author": "ann", "created_by": "bash", "comment": "with the fix" });
+        let buildpacks = |parts: &[&str]| parts.iter().map(|part| lifecycle(part)).collect::<Vec<_>>();
+        let ends = ["Buildpacks Application Launcher", "Buildpacks Launcher Config", "Buildpacks Process Types"];
+        let whole = buildpacks(
+            &[&["Layer: 'jre', Created by buildpack: paketo-buildpacks/bellsoft-liberica@10.2.6", "Application Layer"][..], &ends].concat(),
+        );
+        let sliced = buildpacks(&[&["Application Slice: 1", "Application Slice: 2"][..], &ends].concat());
+        let rows = [
+            ("Bazel", vec![bazel.clone(), bazel.clone()], vec![bazel.clone(); 3]),
+            (
+                "ko",
+                vec![bazel.clone(), ko("kodata contents, at $KO_DATA_PATH"), ko("go build output, at /ko-app/shop")],
+                vec![ko("kodata contents, at $KO_DATA_PATH"); 3],
+            ),
+            ("Jib", vec![bazel, jib("dependencies"), jib("classes"), jib("jvm arg files")], vec![jib("extra files"); 3]),
+            ("Buildpacks", whole, vec![lifecycle("Application Layer"); 3]),
+            ("sliced Buildpacks", sliced, buildpacks(&["Application Slice: 3", "Application Slice: 4", "Application Slice: 5"])),
+            ("Buildpacks without names", vec![lifecycle(""), lifecycle("")], vec![lifecycle(""); 3]),
+            ("Nix", vec![nix.clone()], vec![nix; 3]),
+            ("apko", vec![apko], vec![blank.clone(); 3]),
+            ("crane append", vec![commit.clone(), blank.clone()], vec![blank; 3]),
+            ("docker commit", vec![commit.clone()], vec![commit; 3]),
+        ];
+        for (builder, history, expected) in rows {
+            let style = style(&history.into());
+            assert_eq!((style.grammar, style.ran_commands), (Grammar::Repeat, false), "{builder}");
+            assert_eq!(new_steps(&style), expected, "{builder}");
+        }
+    }
+
+    #[test]
+    fn the_images_own_shell_stands_before_nop() {
+        let by = |by: &str, empty: bool| serde_json::json!({ "created": "2026-05-28T18:26:40Z", "created_by": by, "empty_layer": empty });
+        let bash = "/bin/bash -o pipefail -c";
+        let style = style(
+            &vec![
+                by("/bin/sh -c #(nop) ADD file:00ff in / ", false),
+                by("/bin/sh -c #(nop)  SHELL [/bin/bash -o pipefail -c]", true),
+                by(&format!("{bash} apt-get update"), false),
+                by(&format!("{bash} #(nop)  USER shop"), true),
+            ]
+            .into(),
+        );
+        assert_eq!(style.grammar, Grammar::Classic);
+        let written: Vec<String> = new_steps(&style).iter().map(|step| step["created_by"].as_str().unwrap_or_default().to_owned()).collect();
+        // Docker writes no blank after an owner.
+        let expected = ["#(nop) COPY --chown=1000:1000file:00ff in /app/a ", "#(nop) COPY file:00ff in /app/b ", "rm -f /app/b", "#(nop)  ENV K=V"];
+        assert_eq!(written, expected.map(|step| format!("{bash} {step}")));
+
+        for shell in ["cmd /S /C", "powershell -Command $ErrorActionPreference = 'Stop';"] {
+            let style = self::style(&vec![by("Apply image 10.0.20348.2529", false), by(&format!("{shell} #(nop)  ENV A=b"), true)].into());
+            assert_eq!(style.grammar, Grammar::Classic, "{shell}");
+            assert_eq!(style.write(Step::Variables("K=V")).and_then(|step| step.created_by), Some(format!("{shell} #(nop)  ENV K=V")));
+        }
+    }
+
+    #[test]
+    fn buildah_writes_no_owner_and_its_commits_repeat() {
+        let by = |by: &str, empty: bool| serde_json::json!({ "created": "2026-11-22T07:01:38.63763786Z", "created_by": by, "empty_layer": empty });
+        // `buildah bud` without --layers: the last instruction, whatever it is, holds the only layer.
+        let squashed = style(
+            &vec![
+                by("/bin/sh -c #(nop) ENV A=b", true),
+                by("/bin/sh -c #(nop) COPY file:00ff in /app/hello ", true),
+                by("/bin/sh -c #(nop) CMD [\"/app/hello\"]", false),
+            ]
+            .into(),
+        );
+        assert_eq!((squashed.grammar, squashed.at), (Grammar::Buildah, 3));
+        assert_eq!(new_steps(&squashed)[0]["created_by"], "/bin/sh -c #(nop) COPY file:00ff in /app/a ");
+        let committed = style(&vec![by("/bin/sh -c #(nop) ENV Q=1", true), by("/bin/sh", false)].into());
+        assert_eq!(committed.grammar, Grammar::Repeat);
+        assert_eq!(new_steps(&committed)[0]["created_by"], "/bin/sh");
+    }
+
+    #[test]
+    fn history_that_is_out_of_step_with_the_layers_gets_no_line() {
+        // rules_oci adds layers to a base image and writes no history for them.
+        let mut config = config(BUILDKIT, "");
+        config.diff_ids.push(Digest::of(b""));
+        let style = HistoryStyle::of(&config);
+        assert_eq!(style.grammar, Grammar::None);
+        assert!(written(&style).is_empty());
     }
 }
