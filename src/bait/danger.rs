@@ -72,6 +72,14 @@ pub enum Refusal {
     Windows,
     #[error("the image's builder writes no build arguments into the history, so none could have leaked")]
     NoArguments,
+    #[error("the image has no history")]
+    NoHistory,
+    #[error("the image's history is out of step with its layers, so nothing can be told of a new one")]
+    OddHistory,
+    #[error("the image has no shell and its history no command, so nothing could have deleted a file")]
+    NoShell,
+    #[error("the image has {layers} layers, this takes {wanted} more, and Docker mounts {limit} at most")]
+    Layers { layers: usize, wanted: usize, limit: usize },
     #[error("`{text}` is not {wanted}")]
     Malformed { text: String, wanted: &'static str },
 }
@@ -93,7 +101,9 @@ impl Refusal {
             }
             Self::DatabaseImage { .. } => "use the file, buried or history surface for this image".to_owned(),
             Self::Windows => "use the env or history surface for this image".to_owned(),
-            Self::NoArguments => "use another surface for this image".to_owned(),
+            Self::NoArguments | Self::NoHistory | Self::OddHistory => "use another surface for this image".to_owned(),
+            Self::NoShell => "use the file or env surface for this image".to_owned(),
+            Self::Layers { .. } => "build the image with fewer layers, or use the env or history surface".to_owned(),
             Self::Malformed { wanted, .. } => format!("write {wanted}"),
         }
     }

@@ -19,6 +19,11 @@ use crate::image::file_tree::FileTree;
 use crate::oci::config::{History, ImageConfig};
 use crate::secret::key_ring::EpochKey;
 
+/// Docker takes no image with more: overlay mounts 127, and two are a container's own.
+///
+/// Source: moby, `layer/layer_store.go`, `maxLayerDepth`.
+pub const MAX_LAYERS: usize = 125;
+
 /// What the owner asks for.
 #[derive(Debug, Clone)]
 pub struct PlanRequest {
@@ -77,6 +82,16 @@ pub struct Skipped {
 }
 
 impl Place {
+    /// How many layers this place takes.
+    #[must_use]
+    pub fn layers(&self) -> usize {
+        match self {
+            Self::File { .. } => 1,
+            Self::Buried { .. } => 2,
+            Self::Variables { .. } | Self::Argument { .. } => 0,
+        }
+    }
+
     /// The place in a few words: `/path`, a variable's or an argument's name.
     #[must_use]
     pub fn location(&self) -> String {
@@ -153,12 +168,35 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     fn place(&self, kind: &dyn BaitKind, surface: Surface, seed: &Seed, taken: &[&Place]) -> Result<Place, Refusal> {
+        if let Some(refusal) = self.no_layers(surface, taken) {
+            return Err(refusal);
+        }
         match surface {
             Surface::File => self.file(false, kind.file_spots(), seed, taken),
             Surface::Buried => self.file(true, kind.buried_spots(), seed, taken),
             Surface::Env => self.variables(kind, seed),
             Surface::History => self.argument(kind),
         }
+    }
+
+    /// Why no layers for this surface can be put on top of the image and of what is planned so far.
+    fn no_layers(&self, surface: Surface, taken: &[&Place]) -> Option<Refusal> {
+        let wanted = match surface {
+            Surface::File => 1,
+            Surface::Buried => 2,
+            Surface::Env | Surface::History => return None,
+        };
+        if self.config.platform.os == "windows" {
+            // It takes no files at all, which is told where their paths are looked at.
+            return None;
+        }
+        let layers = self.config.diff_ids.len() + taken.iter().map(|place| place.layers()).sum::<usize>();
+        if layers + wanted > MAX_LAYERS {
+            return Some(Refusal::Layers { layers, wanted, limit: MAX_LAYERS });
+        }
+        let shell = || ["bin/sh", "usr/bin/sh"].iter().any(|path| self.tree.exists(path.as_bytes()));
+        let unlikely = surface == Surface::Buried && self.style.writes_commands() && !self.style.ran_commands && !shell();
+        unlikely.then_some(Refusal::NoShell)
     }
 
     fn file(&self, buried: bool, spots: &[Spot], seed: &Seed, taken: &[&Place]) -> Result<Place, Refusal> {
@@ -218,7 +256,11 @@ impl Planner<'_> {
 
     fn argument(&self, kind: &dyn BaitKind) -> Result<Place, Refusal> {
         if !self.style.writes_arguments() {
-            return Err(Refusal::NoArguments);
+            return Err(match self.style.grammar {
+                Grammar::None if self.config.history.is_empty() => Refusal::NoHistory,
+                Grammar::None => Refusal::OddHistory,
+                _ => Refusal::NoArguments,
+            });
         }
         // A build argument of this name in an earlier step would have had another value.
         let name = self.request.places.get(&Surface::History).map_or(kind.build_argument(), String::as_str).to_owned();

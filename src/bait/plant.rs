@@ -337,6 +337,34 @@ mod tests {
         assert_eq!(plan.baits.len(), 2);
     }
 
+    #[test]
+    fn an_image_with_many_layers_gets_only_what_docker_can_still_mount() {
+        for (layers, skipped, added) in [(122, vec![], 3), (123, vec![Surface::Buried], 1), (125, vec![Surface::File, Surface::Buried], 0)] {
+            let steps: Vec<_> = std::iter::repeat_n(("RUN /bin/sh -c true # buildkit", "buildkit.dockerfile.v0", false), layers).collect();
+            let (plan, planting) = planted(&request(), &config(&steps, MEMBERS), &files());
+            assert_eq!(plan.skipped.iter().map(|skipped| skipped.surface).collect::<Vec<_>>(), skipped, "{layers}");
+            assert!(plan.skipped.iter().all(|skipped| skipped.why.contains("Docker mounts 125 at most")), "{:?}", plan.skipped);
+            assert_eq!(planting.layers.len(), added, "{layers}");
+        }
+        let steps: Vec<_> = std::iter::repeat_n(("COPY a b # buildkit", "buildkit.dockerfile.v0", false), 125).collect();
+        let request = PlanRequest { places: BTreeMap::from([(Surface::File, "/opt/old/login.json".to_owned())]), ..request() };
+        let error = plan_image(&request, ring().newest(), &config(&steps, MEMBERS), &files()).expect_err("no room");
+        assert!(matches!(error, BaitError::Refused { refusal: Refusal::Layers { layers: 125, wanted: 1, .. }, .. }), "{error}");
+    }
+
+    #[test]
+    fn an_image_without_a_shell_has_nobody_who_deletes_a_file() {
+        let static_binary = tree(&[("shop", EntryKind::File)]);
+        let config = config(&[("COPY shop /shop # buildkit", "buildkit.dockerfile.v0", false)], r#""Entrypoint":["/shop"],"User":"65532:65532""#);
+        let (plan, planting) = planted(&request(), &config, &static_binary);
+        assert_eq!(
+            plan.skipped.iter().map(|skipped| (skipped.surface, skipped.why.clone())).collect::<Vec<_>>(),
+            [(Surface::Buried, Refusal::NoShell.to_string())]
+        );
+        assert!(planting.edit.history.iter().all(|(_, step)| !step.created_by.as_deref().unwrap_or_default().contains("rm ")));
+        assert_eq!(planting.layers.len(), 1);
+    }
+
     /// Writes a planted image as `docker save` would, unpacked, for scanners to be tried on: `BAIT_IMAGE` names the directory.
     #[test]
     #[ignore = "writes files for people to scan"]

@@ -81,6 +81,7 @@ fn base() -> Vec<NewEntry> {
         .map(|path| directory(path, if path == "root" { 0o700 } else { 0o755 }))
         .into();
     entries.extend([
+        file("bin/sh", 0o755, &program[..5_000]),
         file("etc/os-release", 0o644, release),
         file("etc/passwd", 0o644, passwd),
         file("usr/bin/true", 0o755, &program[..9_000]),
