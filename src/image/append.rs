@@ -10,6 +10,7 @@ use crate::image::stored::{Child, ChildContent, Image, Root, StoredImage};
 use crate::oci::config::ConfigEdit;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::digest::Digest;
+use crate::oci::manifest::Index;
 use crate::oci::media_type;
 
 /// A changed image, and the blobs that its source does not hold: new layers and the config.
@@ -50,57 +51,39 @@ impl StoredImage {
             let why = format!("it has {expected} images and was given {count}");
             return Err(ImageError::Malformed { what: "changed image".to_owned(), why });
         }
-        let mut added = BTreeMap::new();
-        let mut changed = changed.into_iter().map(|appended| {
-            added.extend(appended.blobs);
-            added.insert(appended.image.manifest.digest(), Arc::clone(&appended.image.manifest.bytes));
-            Box::new(appended.image)
-        });
+        let mut rebuilt = Rebuilt { changed: changed.into_iter(), added: BTreeMap::new() };
         let root = match &self.root {
-            Root::Image(old) => Root::Image(changed.next().unwrap_or_else(|| old.clone())),
+            Root::Image(old) => Root::Image(rebuilt.image(old)),
             Root::Index { index, children } => {
-                let children: Vec<Child> = children
-                    .iter()
-                    .map(|child| match &child.content {
-                        ChildContent::Artifact(_) => child.clone(),
-                        ChildContent::Image(old) => {
-                            let image = changed.next().unwrap_or_else(|| old.clone());
-                            let manifest = &image.manifest;
-                            let descriptor = child.descriptor.pointing_to(&manifest.media_type, manifest.digest(), manifest.bytes.len() as u64);
-                            Child { descriptor, content: ChildContent::Image(image) }
-                        }
-                    })
-                    .collect();
-                let index = index.with(children.iter().map(|child| child.descriptor.clone()).collect())?;
+                let (index, children) = rebuilt.index(index, children)?;
                 Root::Index { index, children }
             }
         };
-        drop(changed);
-        if let Root::Index { index, .. } = &root {
-            added.insert(index.digest(), Arc::clone(&index.bytes));
-        }
-        Ok(Self { root, blobs: Arc::new(Overlay::new(Arc::clone(&self.blobs), added)), unpacked: self.unpacked })
+        Ok(Self { root, blobs: Arc::new(Overlay::new(Arc::clone(&self.blobs), rebuilt.added)), unpacked: self.unpacked })
     }
 
-    /// The manifests below the root, in the index's order. Empty for a root that is an image.
+    /// The manifests and indexes below the root, in the index's order, each after those that lie in it. Empty for a root that is an image.
     #[must_use]
     pub fn manifests(&self) -> Vec<(Descriptor, Arc<[u8]>)> {
-        match &self.root {
-            Root::Image(_) => Vec::new(),
-            Root::Index { children, .. } => children
-                .iter()
-                .map(|child| {
-                    let manifest = match &child.content {
-                        ChildContent::Image(image) => &image.manifest,
-                        ChildContent::Artifact(manifest) => manifest,
-                    };
-                    // An index line may leave out the type; whoever stores the manifest must name it.
-                    let digest = child.descriptor.digest.clone();
-                    let descriptor = Descriptor::new(&manifest.media_type, digest, manifest.bytes.len() as u64);
-                    (descriptor, Arc::clone(&manifest.bytes))
-                })
-                .collect(),
+        fn gather(children: &[Child], into: &mut Vec<(Descriptor, Arc<[u8]>)>) {
+            for child in children {
+                let (media_type, bytes) = match &child.content {
+                    ChildContent::Image(image) => (&image.manifest.media_type, &image.manifest.bytes),
+                    ChildContent::Artifact(manifest) => (&manifest.media_type, &manifest.bytes),
+                    ChildContent::Index { index, children } => {
+                        gather(children, into);
+                        (&index.media_type, &index.bytes)
+                    }
+                };
+                // An index line may leave out the type; whoever stores the manifest must name it.
+                into.push((Descriptor::new(media_type, child.descriptor.digest.clone(), bytes.len() as u64), Arc::clone(bytes)));
+            }
         }
+        let mut manifests = Vec::new();
+        if let Root::Index { children, .. } = &self.root {
+            gather(children, &mut manifests);
+        }
+        manifests
     }
 
     /// Every blob that a copy of this needs beside its manifests, once each: configs, layers, what artifacts hold. Foreign layers are left out.
@@ -116,13 +99,53 @@ impl StoredImage {
     }
 }
 
+/// Indexes with changed images in them, the images taken in their order.
+struct Rebuilt<I> {
+    changed: I,
+    /// All new documents and blobs.
+    added: BTreeMap<Digest, Arc<[u8]>>,
+}
+
+impl<I: Iterator<Item = Appended>> Rebuilt<I> {
+    fn image(&mut self, old: &Image) -> Box<Image> {
+        let Some(appended) = self.changed.next() else { return Box::new(old.clone()) };
+        self.added.extend(appended.blobs);
+        self.added.insert(appended.image.manifest.digest(), Arc::clone(&appended.image.manifest.bytes));
+        Box::new(appended.image)
+    }
+
+    fn index(&mut self, index: &Index, children: &[Child]) -> Result<(Index, Vec<Child>), ImageError> {
+        let children = children.iter().map(|child| self.child(child)).collect::<Result<Vec<_>, _>>()?;
+        let index = index.with(children.iter().map(|child| child.descriptor.clone()).collect())?;
+        self.added.insert(index.digest(), Arc::clone(&index.bytes));
+        Ok((index, children))
+    }
+
+    fn child(&mut self, old: &Child) -> Result<Child, ImageError> {
+        let (media_type, bytes, content) = match &old.content {
+            ChildContent::Artifact(_) => return Ok(old.clone()),
+            ChildContent::Image(image) => {
+                let image = self.image(image);
+                (image.manifest.media_type.clone(), Arc::clone(&image.manifest.bytes), ChildContent::Image(image))
+            }
+            ChildContent::Index { index, children } => {
+                let (index, children) = self.index(index, children)?;
+                (index.media_type.clone(), Arc::clone(&index.bytes), ChildContent::Index { index, children })
+            }
+        };
+        let descriptor = old.descriptor.pointing_to(&media_type, Digest::of(&bytes), bytes.len() as u64);
+        Ok(Child { descriptor, content })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::blobs::read_verified;
+    use crate::image::blobs::{Blobs, read_verified};
     use crate::image::entry::EntryKind;
+    use crate::image::family::in_oci_family;
     use crate::image::layer_writer::{NewEntry, write_layer};
-    use crate::image::testing::{an_image, an_index};
+    use crate::image::testing::{Memory, an_image, an_index, put_image};
     use crate::oci::config::History;
 
     fn layer() -> NewLayer {
@@ -171,5 +194,61 @@ mod tests {
         assert_ne!(stored.digest(), changed.digest());
         assert_eq!(StoredImage::open(Arc::clone(&changed.blobs), &changed.descriptor(), false).unwrap().images().count(), 2);
         assert!(stored.with_images(Vec::new()).is_err());
+    }
+
+    /// An index of one image and of another index with a second one, and its store.
+    fn nested(manifest_type: &str) -> StoredImage {
+        let mut memory = Memory::default();
+        let (one, other) = (put_image(&mut memory, manifest_type, "amd64", 6), put_image(&mut memory, manifest_type, "arm64", 6));
+        let inner = Index::new(vec![other]);
+        let inner = memory.put(media_type::OCI_INDEX, &inner.bytes).annotated("x-kept", "<&>");
+        let root = memory.put(media_type::OCI_INDEX, &Index::new(vec![one, inner]).bytes);
+        StoredImage::open(Arc::new(memory), &root, false).unwrap()
+    }
+
+    #[test]
+    fn an_index_inside_an_index_is_changed_with_its_images() {
+        let stored = nested(media_type::OCI_MANIFEST);
+        assert_eq!(stored.images().count(), 2);
+        let changed = stored.images().map(|image| append(image, &[layer()], &ConfigEdit::default()).unwrap()).collect();
+        let changed = stored.with_images(changed).unwrap();
+        let again = StoredImage::open(Arc::clone(&changed.blobs), &changed.descriptor(), false).unwrap();
+        assert_eq!(again.images().map(|image| image.manifest.layers.len()).collect::<Vec<_>>(), [2, 2]);
+        assert_eq!(again.lines()[1].descriptor.annotations["x-kept"], "<&>");
+        // A registry takes an index only after what lies in it.
+        let order: Vec<bool> = again.manifests().iter().map(|(manifest, _)| media_type::is_index(&manifest.media_type)).collect();
+        assert_eq!(order, [false, false, true]);
+        let renamed = in_oci_family(&nested(media_type::DOCKER_MANIFEST)).unwrap();
+        assert!(renamed.manifests().iter().all(|(manifest, _)| manifest.media_type.contains("vnd.oci")));
+        StoredImage::open(Arc::clone(&renamed.blobs), &renamed.descriptor(), false).unwrap();
+    }
+
+    #[test]
+    fn indexes_too_deep_or_too_wide_are_refused() {
+        let mut memory = Memory::default();
+        let image = put_image(&mut memory, media_type::OCI_MANIFEST, "amd64", 6);
+        let mut deeper = |line: Descriptor, times: usize| memory.put(media_type::OCI_INDEX, &Index::new(vec![line; times]).bytes);
+        let roots = [
+            (deeper(image.clone(), 1), true),
+            {
+                let third = deeper(image.clone(), 1);
+                let second = deeper(third, 1);
+                (deeper(second, 1), true)
+            },
+            {
+                let fourth = deeper(image.clone(), 1);
+                let third = deeper(fourth, 1);
+                let second = deeper(third, 1);
+                (deeper(second, 1), false)
+            },
+            {
+                let inner = deeper(image, 100);
+                (deeper(inner, 3), false)
+            },
+        ];
+        let blobs: Arc<dyn Blobs> = Arc::new(memory);
+        for (root, fits) in roots {
+            assert_eq!(StoredImage::open(Arc::clone(&blobs), &root, false).is_ok(), fits, "{root:?}");
+        }
     }
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use crate::image::append::Appended;
 use crate::image::blobs::{Blobs, Overlay};
 use crate::image::error::ImageError;
-use crate::image::stored::{Image, Root, StoredImage};
+use crate::image::stored::{Child, ChildContent, Image, Root, StoredImage};
+use crate::oci::digest::Digest;
+use crate::oci::manifest::Index;
 use crate::oci::media_type;
 
 /// Renames the media types of manifests and index; configs and layers are untouched. An image of the OCI family comes back as it is.
@@ -17,7 +19,8 @@ use crate::oci::media_type;
 /// Never for an image that was read before.
 pub fn in_oci_family(stored: &StoredImage) -> Result<StoredImage, ImageError> {
     let is_foreign = |kind: &str| media_type::in_oci_family(kind) != kind;
-    if !is_foreign(stored.media_type()) && !stored.images().any(|image| is_foreign(&image.manifest.media_type)) {
+    let manifests = stored.manifests();
+    if !is_foreign(stored.media_type()) && !manifests.iter().any(|(line, _)| is_foreign(&line.media_type)) {
         return Ok(stored.clone());
     }
     let renamed = |image: &Image| {
@@ -27,10 +30,27 @@ pub fn in_oci_family(stored: &StoredImage) -> Result<StoredImage, ImageError> {
     let changed = stored.images().map(renamed).collect::<Result<_, ImageError>>()?;
     let StoredImage { root, blobs, unpacked } = stored.with_images(changed)?;
     let Root::Index { index, children } = root else { return Ok(StoredImage { root, blobs, unpacked }) };
-    let index = index.in_oci_family()?;
-    let added = BTreeMap::from([(index.digest(), Arc::clone(&index.bytes))]);
+    let mut added = BTreeMap::new();
+    let (index, children) = renamed_index(&index, &children, &mut added)?;
     let blobs: Arc<dyn Blobs> = Arc::new(Overlay::new(blobs, added));
     Ok(StoredImage { root: Root::Index { index, children }, blobs, unpacked })
+}
+
+/// An index in the words of the OCI specification, and every index in it; the images have been renamed before.
+fn renamed_index(index: &Index, children: &[Child], added: &mut BTreeMap<Digest, Arc<[u8]>>) -> Result<(Index, Vec<Child>), ImageError> {
+    let mut renamed = Vec::with_capacity(children.len());
+    for child in children {
+        let ChildContent::Index { index, children } = &child.content else {
+            renamed.push(child.clone());
+            continue;
+        };
+        let (index, children) = renamed_index(index, children, added)?;
+        let descriptor = child.descriptor.pointing_to(&index.media_type, index.digest(), index.bytes.len() as u64);
+        renamed.push(Child { descriptor, content: ChildContent::Index { index, children } });
+    }
+    let index = index.with(renamed.iter().map(|child| child.descriptor.clone()).collect())?.in_oci_family()?;
+    added.insert(index.digest(), Arc::clone(&index.bytes));
+    Ok((index, renamed))
 }
 
 #[cfg(test)]
@@ -38,7 +58,6 @@ mod tests {
     use super::*;
     use crate::image::blobs::read_verified;
     use crate::image::testing::{Memory, an_image, an_index, put_image};
-    use crate::oci::manifest::Index;
 
     fn types(stored: &StoredImage) -> Vec<String> {
         let of = |image: &Image| {

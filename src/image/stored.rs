@@ -1,5 +1,6 @@
 //! An image as it lies in a source: its documents, read and checked, over the store that holds its blobs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::image::blobs::{Blobs, read_verified};
@@ -8,7 +9,7 @@ use crate::oci::config::ImageConfig;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::digest::Digest;
 use crate::oci::error::OciError;
-use crate::oci::manifest::{Document, Index, MAX_DOCUMENT, Manifest};
+use crate::oci::manifest::{Document, Index, MAX_CHILDREN, MAX_DOCUMENT, Manifest};
 use crate::oci::media_type;
 
 /// An image, or an index of several, with everything needed to read any of its bytes.
@@ -41,7 +42,12 @@ pub enum ChildContent {
     Image(Box<Image>),
     /// An attestation or other artifact: scanned as plain bytes, passed through untouched.
     Artifact(Box<Manifest>),
+    /// An index inside the index.
+    Index { index: Index, children: Vec<Child> },
 }
+
+/// Indexes may lie this deep in one another.
+const MAX_DEPTH: usize = 3;
 
 /// One image for one platform.
 #[derive(Debug, Clone)]
@@ -54,14 +60,14 @@ impl StoredImage {
     /// Reads the documents under `root`, checks their digests, and that history, layers and diffIDs go in step.
     ///
     /// # Errors
-    /// When a document is missing, damaged, ambiguous, or an index nests another.
+    /// When a document is missing, damaged or ambiguous, or indexes are nested too deep or too wide.
     pub fn open(blobs: Arc<dyn Blobs>, root: &Descriptor, unpacked: bool) -> Result<Self, ImageError> {
         let bytes = read_verified(&*blobs, root, MAX_DOCUMENT)?;
         let declared = Some(root.media_type.as_str()).filter(|kind| !kind.is_empty());
         let root = match Document::parse(&bytes, declared)? {
             Document::Manifest(manifest) => Root::Image(Box::new(Image::open(&*blobs, manifest)?)),
             Document::Index(index) => {
-                let children = index.manifests.iter().map(|line| Child::open(&*blobs, line)).collect::<Result<_, _>>()?;
+                let children = Children { blobs: &*blobs, left: MAX_CHILDREN }.open(&index, 1)?;
                 Root::Index { index, children }
             }
         };
@@ -70,26 +76,57 @@ impl StoredImage {
 
     /// The images, in the index's order.
     pub fn images(&self) -> impl Iterator<Item = &Image> {
-        let (one, many) = match &self.root {
-            Root::Image(image) => (Some(&**image), [].iter()),
-            Root::Index { children, .. } => (None, children.iter()),
+        let one = match &self.root {
+            Root::Image(image) => Some(&**image),
+            Root::Index { .. } => None,
         };
-        one.into_iter().chain(many.filter_map(|child| match &child.content {
+        one.into_iter().chain(self.lines().into_iter().filter_map(|child| match &child.content {
             ChildContent::Image(image) => Some(&**image),
-            ChildContent::Artifact(_) => None,
+            ChildContent::Artifact(_) | ChildContent::Index { .. } => None,
         }))
     }
 
     /// Attestations and other manifests that are no images.
     pub fn artifacts(&self) -> impl Iterator<Item = &Manifest> {
-        let children = match &self.root {
-            Root::Image(_) => [].iter(),
-            Root::Index { children, .. } => children.iter(),
-        };
-        children.filter_map(|child| match &child.content {
+        self.lines().into_iter().filter_map(|child| match &child.content {
             ChildContent::Artifact(manifest) => Some(&**manifest),
-            ChildContent::Image(_) => None,
+            ChildContent::Image(_) | ChildContent::Index { .. } => None,
         })
+    }
+
+    /// The lines of the index and of every index in it, each before those that lie in it. Empty for a root that is an image.
+    #[must_use]
+    pub fn lines(&self) -> Vec<&Child> {
+        fn gather<'a>(children: &'a [Child], into: &mut Vec<&'a Child>) {
+            for child in children {
+                into.push(child);
+                if let ChildContent::Index { children, .. } = &child.content {
+                    gather(children, into);
+                }
+            }
+        }
+        let mut lines = Vec::new();
+        if let Root::Index { children, .. } = &self.root {
+            gather(children, &mut lines);
+        }
+        lines
+    }
+
+    /// The annotations of the index, of every index in it, and of their lines.
+    #[must_use]
+    pub fn index_annotations(&self) -> Vec<&BTreeMap<String, String>> {
+        let own = match &self.root {
+            Root::Image(_) => None,
+            Root::Index { index, .. } => Some(&index.annotations),
+        };
+        let mut all: Vec<_> = own.into_iter().collect();
+        for child in self.lines() {
+            all.push(&child.descriptor.annotations);
+            if let ChildContent::Index { index, .. } = &child.content {
+                all.push(&index.annotations);
+            }
+        }
+        all
     }
 
     /// The bytes of the root document.
@@ -122,19 +159,39 @@ impl StoredImage {
     }
 }
 
-impl Child {
-    fn open(blobs: &dyn Blobs, descriptor: &Descriptor) -> Result<Self, ImageError> {
-        let bytes = read_verified(blobs, descriptor, MAX_DOCUMENT)?;
+/// Opens the lines of an index, and of those in it, up to a number of them all.
+struct Children<'a> {
+    blobs: &'a dyn Blobs,
+    left: usize,
+}
+
+impl Children<'_> {
+    fn open(&mut self, index: &Index, depth: usize) -> Result<Vec<Child>, ImageError> {
+        let over = |why: String| OciError::Malformed { what: "index", why };
+        self.left = self
+            .left
+            .checked_sub(index.manifests.len())
+            .ok_or_else(|| over(format!("it and those in it list more than {MAX_CHILDREN} manifests")))?;
+        if depth > MAX_DEPTH {
+            return Err(over(format!("indexes are nested more than {MAX_DEPTH} deep")).into());
+        }
+        index.manifests.iter().map(|line| self.child(line, depth)).collect()
+    }
+
+    fn child(&mut self, descriptor: &Descriptor, depth: usize) -> Result<Child, ImageError> {
+        let bytes = read_verified(self.blobs, descriptor, MAX_DOCUMENT)?;
         let declared = Some(descriptor.media_type.as_str()).filter(|kind| !kind.is_empty());
-        let Document::Manifest(manifest) = Document::parse(&bytes, declared)? else {
-            return Err(OciError::Unsupported("an index inside an index".to_owned()).into());
+        let content = match Document::parse(&bytes, declared)? {
+            Document::Index(index) => {
+                let children = self.open(&index, depth + 1)?;
+                ChildContent::Index { index, children }
+            }
+            Document::Manifest(manifest) if descriptor.is_attestation() || !media_type::is_image_config(&manifest.config.media_type) => {
+                ChildContent::Artifact(Box::new(manifest))
+            }
+            Document::Manifest(manifest) => ChildContent::Image(Box::new(Image::open(self.blobs, manifest)?)),
         };
-        let content = if descriptor.is_attestation() || !media_type::is_image_config(&manifest.config.media_type) {
-            ChildContent::Artifact(Box::new(manifest))
-        } else {
-            ChildContent::Image(Box::new(Image::open(blobs, manifest)?))
-        };
-        Ok(Self { descriptor: descriptor.clone(), content })
+        Ok(Child { descriptor: descriptor.clone(), content })
     }
 }
 

@@ -209,11 +209,7 @@ impl Gathered<'_> {
             self.document(scan_config(image, self.rules, self.now), platform.as_deref(), &mut secrets);
         }
         let manifests = stored.artifacts().map(|manifest| &manifest.annotations);
-        let index = match &stored.root {
-            Root::Index { index, children } => children.iter().map(|child| &child.descriptor.annotations).chain([&index.annotations]).collect(),
-            Root::Image(_) => Vec::new(),
-        };
-        for annotations in manifests.chain(index) {
+        for annotations in manifests.chain(stored.index_annotations()) {
             self.document(scan_annotations(annotations, self.rules, self.now), None, &mut secrets);
         }
         secrets
