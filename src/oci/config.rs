@@ -112,7 +112,7 @@ impl ImageConfig {
             return Err(OciError::TooLarge { what: "config", size: bytes.len() as u64, limit: MAX_DOCUMENT });
         }
         let json = |cause| OciError::Json { what: "config", cause };
-        let _: RawObject = serde_json::from_slice(bytes).map_err(json)?;
+        refuse_ambiguous(&serde_json::from_slice(bytes).map_err(json)?)?;
         let members: Members = serde_json::from_slice(bytes).map_err(json)?;
         let run = members.config.unwrap_or_default();
         Ok(Self {
@@ -182,6 +182,23 @@ impl ImageConfig {
     }
 }
 
+/// What two readers could read in two ways: keys that occur twice, or that differ from a known one by letter case.
+fn refuse_ambiguous(config: &RawObject) -> Result<(), OciError> {
+    let json = |cause| OciError::Json { what: "config", cause };
+    let malformed = |why| OciError::Malformed { what: "config", why };
+    let inner = |object: &RawObject, key: &str| -> Result<RawObject, OciError> {
+        object.text(key).map_or(Ok(RawObject::default()), serde_json::from_str).map_err(json)
+    };
+    config.refuse_other_case(&["architecture", "os", "os.version", "variant", "created", "config", "history", "rootfs"]).map_err(malformed)?;
+    let run = inner(config, "config")?;
+    let known = ["Env", "Labels", "Entrypoint", "Cmd", "User", "WorkingDir", "Volumes", "Healthcheck"];
+    run.refuse_other_case(&known).map_err(malformed)?;
+    for map in ["Labels", "Volumes"] {
+        inner(&run, map)?;
+    }
+    inner(config, "rootfs")?.refuse_other_case(&["type", "diff_ids"]).map_err(malformed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,6 +217,55 @@ mod tests {
             .replace("b855\"]", &format!("b855\",\"{}\"]", Digest::of(b"new")));
         assert_eq!(std::str::from_utf8(&edited.bytes).expect("UTF-8"), expected);
         assert_eq!(edited.history_of_layer(1), Some(1));
+    }
+
+    /// A config as some builder wrote it, and what an edit makes of it.
+    fn edit(members: &str) -> String {
+        let text = format!(r#"{{"os":"linux",{members}"rootfs":{{"diff_ids":[]}}}}"#);
+        let step = History { created_by: Some("COPY a b".to_owned()), ..History::default() };
+        let edit = ConfigEdit { env: vec!["B=2".to_owned()], history: vec![(0, step)], diff_ids: Vec::new() };
+        let edited = ImageConfig::parse(text.as_bytes()).expect("valid").edited(&edit).expect("parsed before");
+        String::from_utf8(edited.bytes.to_vec()).expect("UTF-8")
+    }
+
+    #[test]
+    fn what_is_missing_null_or_oddly_written_stays_as_it_is() {
+        let step = r#"[{"created_by":"COPY a b"}]"#;
+        let rows = [
+            ("", format!(r#"{{"os":"linux","rootfs":{{"diff_ids":[]}},"config":{{"Env":["B=2"]}},"history":{step}}}"#)),
+            (r#""config":{},"#, format!(r#"{{"os":"linux","config":{{"Env":["B=2"]}},"rootfs":{{"diff_ids":[]}},"history":{step}}}"#)),
+            (
+                r#""config":{"Env":null,"Labels":null,"Volumes":null},"history":null,"#,
+                format!(r#"{{"os":"linux","config":{{"Env":["B=2"],"Labels":null,"Volumes":null}},"history":{step},"rootfs":{{"diff_ids":[]}}}}"#),
+            ),
+            (r#""config":null,"#, format!(r#"{{"os":"linux","config":{{"Env":["B=2"]}},"rootfs":{{"diff_ids":[]}},"history":{step}}}"#)),
+        ];
+        for (members, expected) in rows {
+            assert_eq!(edit(members), expected);
+        }
+        let odd = r#""n":1e3,"big":123456789012345678901234567890,"minus":-0.0,"t":"\u003c\/\u00e9<>&","config":{"OnBuild":["RUN <x>"],"Shell":["/bin/bash"],"ArgsEscaped":true,"Labels":{"z":"1","a":"2"},"Healthcheck":{"Interval":3e10}},"#;
+        let edited = edit(odd);
+        for kept in odd.trim_end_matches(',').split(",\"config\":{").flat_map(|part| part.trim_end_matches('}').split("},")) {
+            assert!(edited.contains(kept), "{kept} is not in {edited}");
+        }
+    }
+
+    #[test]
+    fn what_two_readers_read_in_two_ways_is_refused() {
+        for config in [
+            r#"{"os":"linux","os":"windows","rootfs":{}}"#,
+            r#"{"os":"linux","config":{"Env":["A=1"]},"Config":{"Env":["A=2"]},"rootfs":{}}"#,
+            r#"{"config":{"env":["A=1"]},"rootfs":{}}"#,
+            r#"{"config":{"Env":["A=1"],"Env":["A=2"]},"rootfs":{}}"#,
+            r#"{"config":{"Labels":{"a":"1","a":"2"}},"rootfs":{}}"#,
+            r#"{"config":{"x":1,"x":2},"rootfs":{}}"#,
+            r#"{"rootfs":{"diff_ids":[],"Diff_IDs":[]}}"#,
+            r#"{"rootfs":{"x":1,"x":1}}"#,
+        ] {
+            assert!(ImageConfig::parse(config.as_bytes()).is_err(), "{config}");
+        }
+        // Labels are told apart by letter case.
+        ImageConfig::parse(br#"{"config":{"Labels":{"a":"1","A":"2"}},"rootfs":{}}"#).expect("valid");
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub struct Descriptor {
     pub size: u64,
     pub platform: Option<Platform>,
     pub annotations: BTreeMap<String, String>,
+    /// What the artifact is that a referrer's descriptor leads to.
+    pub artifact_type: Option<String>,
     text: RawObject,
 }
 
@@ -33,6 +35,7 @@ struct Members {
     platform: Option<Platform>,
     #[serde(default)]
     annotations: Option<BTreeMap<String, String>>,
+    artifact_type: Option<String>,
 }
 
 impl Descriptor {
@@ -42,23 +45,28 @@ impl Descriptor {
         text.set("mediaType", raw(media_type));
         text.set("digest", raw(&digest));
         text.set("size", raw(&size));
-        Self { media_type: media_type.to_owned(), digest, size, platform: None, annotations: BTreeMap::new(), text }
+        Self { media_type: media_type.to_owned(), digest, size, platform: None, annotations: BTreeMap::new(), artifact_type: None, text }
     }
 
     /// Reads a descriptor out of its JSON text.
     ///
     /// # Errors
-    /// When digest or size are missing or malformed.
+    /// When digest or size are missing or malformed, or a key occurs twice.
     pub fn parse(text: &str) -> Result<Self, OciError> {
         let json = |cause| OciError::Json { what: "descriptor", cause };
         let members: Members = serde_json::from_str(text).map_err(json)?;
+        let raw: RawObject = serde_json::from_str(text).map_err(json)?;
+        let known = ["mediaType", "digest", "size", "platform", "annotations", "urls", "data", "artifactType"];
+        raw.refuse_other_case(&known).map_err(|why| OciError::Malformed { what: "descriptor", why })?;
+        let _: RawObject = raw.text("annotations").map_or(Ok(RawObject::default()), serde_json::from_str).map_err(json)?;
         Ok(Self {
             media_type: members.media_type,
             digest: members.digest,
             size: members.size,
             platform: members.platform,
             annotations: members.annotations.unwrap_or_default(),
-            text: serde_json::from_str(text).map_err(json)?,
+            artifact_type: members.artifact_type,
+            text: raw,
         })
     }
 

@@ -20,6 +20,9 @@ pub enum OciError {
     Malformed { what: &'static str, why: String },
     #[error("manifest type `{0}` is not supported")]
     Unsupported(String),
+    /// Source: the deprecation of "Docker Image Manifest Version 2, Schema 1" (registry 2.3, 2016).
+    #[error("the manifest is of Docker's schema 1, which no builder has written since 2016")]
+    SchemaOne,
     #[error("{what} {expected} has digest {actual}")]
     DigestMismatch { what: &'static str, expected: String, actual: String },
 }
@@ -33,7 +36,8 @@ impl OciError {
             Self::Location { .. } | Self::NoTransport(_) => {
                 Some("write for example docker-daemon:shop:1.4, oci:directory:tag or docker://ghcr.io/acme/shop:1.4")
             }
-            Self::Unsupported(_) => Some("rebuild or convert the image: Docker schema 2 and OCI manifests are read, schema 1 is not"),
+            Self::Unsupported(_) => Some("rebuild or convert the image: Docker schema 2 and OCI manifests are read"),
+            Self::SchemaOne => Some("convert it with `skopeo copy --format v2s2 docker://OLD docker://NEW`, or build it anew"),
             Self::DigestMismatch { .. } => Some("the image is damaged or was changed on the way; build or copy it again"),
             _ => None,
         }

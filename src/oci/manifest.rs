@@ -67,11 +67,16 @@ impl Document {
         if bytes.len() as u64 > MAX_DOCUMENT {
             return Err(OciError::TooLarge { what: "manifest", size: bytes.len() as u64, limit: MAX_DOCUMENT });
         }
-        let members: Members = serde_json::from_slice(bytes).map_err(|cause| OciError::Json { what: "manifest", cause })?;
+        let json = |cause| OciError::Json { what: "manifest", cause };
+        let members: Members = serde_json::from_slice(bytes).map_err(json)?;
         let malformed = |why: String| OciError::Malformed { what: "manifest", why };
         if members.schema_version == 1 {
-            return Err(OciError::Unsupported("Docker manifest schema 1".to_owned()));
+            return Err(OciError::SchemaOne);
         }
+        let text: RawObject = serde_json::from_slice(bytes).map_err(json)?;
+        let known = ["schemaVersion", "mediaType", "config", "layers", "manifests", "annotations", "subject", "artifactType"];
+        text.refuse_other_case(&known).map_err(malformed)?;
+        let _: RawObject = text.text("annotations").map_or(Ok(RawObject::default()), serde_json::from_str).map_err(json)?;
         let declared = declared.filter(|kind| media_type::is_index(kind) || media_type::is_manifest(kind));
         if let (Some(inside), Some(outside)) = (members.media_type.as_deref(), declared)
             && inside != outside
@@ -237,6 +242,29 @@ mod tests {
     fn a_document_that_is_both_manifest_and_index_is_refused() {
         let text = format!(r#"{{"schemaVersion":2,"config":{},"layers":[],"manifests":[]}}"#, descriptor(media_type::OCI_CONFIG));
         assert!(Document::parse(text.as_bytes(), None).is_err());
+    }
+
+    #[test]
+    fn keys_that_occur_twice_or_in_other_letter_case_are_refused() {
+        let (config, layer) = (descriptor(media_type::OCI_CONFIG), descriptor(media_type::OCI_LAYER_GZIP));
+        let parse = |members: &str| Document::parse(format!(r#"{{"schemaVersion":2,{members}}}"#).as_bytes(), None);
+        parse(&format!(r#""config":{config},"layers":[{layer}]"#)).expect("valid");
+        for members in [
+            format!(r#""config":{config},"layers":[],"Layers":[{layer}]"#),
+            format!(r#""config":{config},"layers":[],"x":1,"x":2"#),
+            format!(r#""config":{config},"layers":[],"annotations":{{"a":"1","a":"2"}}"#),
+            format!(r#""config":{config},"layers":[{}]"#, layer.replace("\"size\":2", "\"size\":2,\"Size\":3")),
+            format!(r#""config":{config},"layers":[{}]"#, layer.replace("\"size\":2", "\"size\":2,\"y\":1,\"y\":1")),
+        ] {
+            assert!(parse(&members).is_err(), "{members}");
+        }
+    }
+
+    #[test]
+    fn a_manifest_of_schema_1_says_what_to_do() {
+        let text = r#"{"schemaVersion":1,"name":"acme/shop","tag":"1","architecture":"amd64","fsLayers":[],"history":[],"signatures":[]}"#;
+        let error = Document::parse(text.as_bytes(), Some("application/vnd.docker.distribution.manifest.v1+prettyjws")).expect_err("too old");
+        assert!(error.to_string().contains("schema 1") && error.hint().is_some_and(|hint| hint.contains("--format v2s2")), "{error}");
     }
 
     #[test]

@@ -23,6 +23,18 @@ impl RawObject {
         self.get(key).map(RawValue::get).filter(|text| *text != "null")
     }
 
+    /// Refuses a member that only by letter case is one of `known`: some readers (Go's) take it for that one, others pass over it.
+    ///
+    /// # Errors
+    /// With the member, in words.
+    pub fn refuse_other_case(&self, known: &[&str]) -> Result<(), String> {
+        let other = |name: &str| known.iter().find(|known| known.eq_ignore_ascii_case(name) && **known != name).copied();
+        match self.0.iter().find_map(|(name, _)| Some((name, other(name)?))) {
+            Some((name, known)) => Err(format!("`{name}` is `{known}` to some readers and nothing to others")),
+            None => Ok(()),
+        }
+    }
+
     /// Replaces a member in its place, or adds it at the end.
     pub fn set(&mut self, key: &str, value: Box<RawValue>) {
         match self.0.iter_mut().find(|(name, _)| name == key) {
