@@ -83,6 +83,14 @@ impl Registry {
         }
     }
 
+    /// Asks once, where another way is open: redirects and passing troubles are answers, too.
+    ///
+    /// # Errors
+    /// When no answer comes, or it is too large.
+    pub async fn ask_once(&self, call: &Call, limit: u64) -> Result<Answer, RegistryError> {
+        Answer::read(self.proven(call).await?, &call.what, limit).await
+    }
+
     /// Asks, and hands back the answer with its body still to be read, or the whole of a refusal (status 400 and above).
     ///
     /// # Errors

@@ -20,6 +20,7 @@ pub mod push;
 pub mod quirks;
 pub mod read;
 pub mod realm;
+pub mod referrers;
 pub mod registries;
 pub mod scope;
 pub mod sessions;
