@@ -8,6 +8,7 @@ pub mod challenge;
 pub mod client;
 pub mod confirm;
 pub mod contents;
+pub mod copy_referrers;
 pub mod credential;
 pub mod credential_helper;
 pub mod credentials;

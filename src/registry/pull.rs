@@ -35,13 +35,7 @@ pub struct RegistryBlobs {
 /// When a document cannot be had or does not belong to an image.
 pub async fn open(registry: &Registry, reference: &Reference, scratch: &Path) -> Result<StoredImage, RegistryError> {
     let (document, root) = registry.manifest(reference).await?;
-    let blobs = RegistryBlobs {
-        registry: registry.clone(),
-        repository: reference.clone(),
-        scratch: scratch.to_owned(),
-        runtime: Handle::current(),
-        fetching: Mutex::default(),
-    };
+    let blobs = RegistryBlobs::new(registry, reference, scratch);
     blobs.keep(&root.digest, document.bytes())?;
     let opened = tokio::task::spawn_blocking(move || StoredImage::open(Arc::new(blobs), &root, false)).await;
     match opened {
@@ -56,6 +50,21 @@ pub async fn open(registry: &Registry, reference: &Reference, scratch: &Path) ->
 }
 
 impl RegistryBlobs {
+    /// The blobs of a reference's repository; they land in `scratch`.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime, on whose threads blobs are fetched.
+    #[must_use]
+    pub fn new(registry: &Registry, reference: &Reference, scratch: &Path) -> Self {
+        Self {
+            registry: registry.clone(),
+            repository: reference.clone(),
+            scratch: scratch.to_owned(),
+            runtime: Handle::current(),
+            fetching: Mutex::default(),
+        }
+    }
+
     fn fetch(&self, descriptor: &Descriptor, path: &Path) -> Result<(), RegistryError> {
         if is_index(&descriptor.media_type) || is_manifest(&descriptor.media_type) {
             let (document, _) = self.runtime.block_on(self.registry.manifest(&self.repository.at(&descriptor.digest)))?;
