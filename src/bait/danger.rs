@@ -72,6 +72,8 @@ pub enum Refusal {
     Windows,
     #[error("the image's builder writes no build arguments into the history, so none could have leaked")]
     NoArguments,
+    #[error("{layers} layers of the image were not read, as they lie elsewhere; a file of that name may be in them")]
+    Unread { layers: usize },
     #[error("the image has no history")]
     NoHistory,
     #[error("the image's history is out of step with its layers, so nothing can be told of a new one")]
@@ -102,6 +104,7 @@ impl Refusal {
             Self::DatabaseImage { .. } => "use the file, buried or history surface for this image".to_owned(),
             Self::Windows => "use the env or history surface for this image".to_owned(),
             Self::NoArguments | Self::NoHistory | Self::OddHistory => "use another surface for this image".to_owned(),
+            Self::Unread { .. } => "use the env or history surface for this image".to_owned(),
             Self::NoShell => "use the file or env surface for this image".to_owned(),
             Self::Layers { .. } => "build the image with fewer layers, or use the env or history surface".to_owned(),
             Self::Malformed { wanted, .. } => format!("write {wanted}"),
@@ -169,6 +172,9 @@ pub fn refuse_base(reference: &str) -> Option<Refusal> {
 pub fn refuse_path(path: &[u8], buried: bool, tree: &FileTree, config: &ImageConfig) -> Option<Refusal> {
     if config.platform.os == "windows" {
         return Some(Refusal::Windows);
+    }
+    if tree.unread() > 0 {
+        return Some(Refusal::Unread { layers: tree.unread() });
     }
     let shown = String::from_utf8_lossy(path).into_owned();
     let odd = |part: &[u8]| part.is_empty() || part == b"." || part == b".." || part.starts_with(b".wh.") || part.iter().any(u8::is_ascii_control);

@@ -151,6 +151,40 @@ mod tests {
     }
 
     #[test]
+    fn directories_on_the_way_look_as_before_and_deleted_ones_are_made_anew() {
+        let entry = |path: &str, kind, mode, uid, mtime| crate::image::entry::Entry {
+            path: path.as_bytes().to_vec(),
+            kind,
+            size: 0,
+            mode,
+            uid,
+            gid: uid + 1,
+            mtime,
+            link: Vec::new(),
+        };
+        let layer = |entries: &[crate::image::entry::Entry]| {
+            let mut builder = crate::image::listing::ListingBuilder::default();
+            assert!(entries.iter().all(|entry| builder.push(entry)));
+            std::sync::Arc::new(builder.finish())
+        };
+        let directory = EntryKind::Directory;
+        let below = layer(&[
+            entry("srv", directory, 0o2755, 7, 1),
+            entry("srv/tmp", directory, 0o1777, 8, 2),
+            entry("srv/gone", directory, 0o711, 9, 3),
+            entry("srv/implied/file", EntryKind::File, 0o644, 0, 4),
+        ]);
+        let above = layer(&[entry("srv", directory, 0o2750, 17, 11), entry("srv/.wh.gone", EntryKind::File, 0, 0, 0)]);
+        let tree = FileTree::new(vec![below, above]);
+        let file = Attributes { mode: 0o640, uid: 5, gid: 6, mtime: 99 };
+        let srv = (b"srv".to_vec(), Attributes { mode: 0o2750, uid: 17, gid: 18, mtime: 11 });
+        let of = |path: &str| directories(path.as_bytes(), file, &tree);
+        assert_eq!(of("srv/tmp/x"), [srv.clone(), (b"srv/tmp".to_vec(), Attributes { mode: 0o1777, uid: 8, gid: 9, mtime: 2 })]);
+        assert_eq!(of("srv/gone/x"), [srv.clone(), (b"srv/gone".to_vec(), Attributes { mode: 0o755, ..file })]);
+        assert_eq!(of("srv/implied/x"), [srv]);
+    }
+
+    #[test]
     fn the_variables_prefix_is_the_applications_not_the_bases() {
         let env = r#""Env":["PATH=/bin","NGINX_VERSION=1","NJS_VERSION=2","NJS_RELEASE=2","SHOP_PORT=80","SHOP_MODE=x"]"#;
         assert_eq!(variable_prefix(&config(env)), Some("SHOP_".to_owned()));

@@ -13,6 +13,8 @@ use crate::image::listing::{LayerListing, Node};
 pub struct FileTree {
     /// Oldest first.
     layers: Vec<Arc<LayerListing>>,
+    /// Layers of which nothing is known.
+    unread: usize,
 }
 
 /// What became of a path that one layer holds.
@@ -33,7 +35,19 @@ impl FileTree {
     /// The tree of these layers, oldest first.
     #[must_use]
     pub fn new(layers: Vec<Arc<LayerListing>>) -> Self {
-        Self { layers }
+        Self { layers, unread: 0 }
+    }
+
+    /// The same, where so many of the layers were not read and stand here empty.
+    #[must_use]
+    pub fn without(self, unread: usize) -> Self {
+        Self { unread, ..self }
+    }
+
+    /// How many layers were not read, so that what is not in this tree may still be in the image.
+    #[must_use]
+    pub fn unread(&self) -> usize {
+        self.unread
     }
 
     /// The entry that a container sees at a path, and the layer that it comes from. Symlinks are not followed.

@@ -39,7 +39,9 @@ impl Inspected {
 /// The merged tree of an image, from the listings of its layers. Layers that were not read (foreign ones) count as empty.
 #[must_use]
 pub fn tree_of(image: &Image, listings: &BTreeMap<Digest, Arc<LayerListing>>) -> FileTree {
-    FileTree::new(image.manifest.layers.iter().map(|layer| listings.get(&layer.digest).cloned().unwrap_or_default()).collect())
+    let found: Vec<_> = image.manifest.layers.iter().map(|layer| listings.get(&layer.digest)).collect();
+    let unread = found.iter().filter(|listing| listing.is_none()).count();
+    FileTree::new(found.into_iter().map(|listing| listing.cloned().unwrap_or_default()).collect()).without(unread)
 }
 
 /// Opens the image at `location`: its documents are read and checked.
