@@ -163,7 +163,7 @@ mod tests {
             link: Vec::new(),
         };
         let layer = |entries: &[crate::image::entry::Entry]| {
-            let mut builder = crate::image::listing::ListingBuilder::default();
+            let mut builder = crate::image::listing_builder::ListingBuilder::default();
             assert!(entries.iter().all(|entry| builder.push(entry)));
             std::sync::Arc::new(builder.finish())
         };

@@ -248,9 +248,12 @@ pub struct Plant {
 pub struct Push {
     /// The image as built
     pub image: String,
-    /// Where it goes; may be given several times
+    /// Where it goes, with all its platforms; may be given several times
     #[arg(required = true, value_name = "REF")]
     pub to: Vec<String>,
+    /// From registry to registry: its signatures, SBOMs and attestations too
+    #[arg(long)]
+    pub referrers: bool,
     #[command(flatten)]
     pub registries: Registries,
 }

@@ -37,7 +37,7 @@ pub async fn ship(arguments: &Ship, global: &Global) -> Result<Exit, Failure> {
     let source = source(&arguments.image, &setup.settings.scratch)?;
     if let Some(why) = setup.ci().untrusted {
         anstream::eprintln!("scanning and reporting only, nothing is planted or pushed: {why}");
-        let journey = Journey { source, destinations: Vec::new(), planting: None, dry_run: false };
+        let journey = Journey { source, destinations: Vec::new(), planting: None, dry_run: false, referrers: false };
         return go(&setup, &journey, &arguments.judging, &arguments.registries).await;
     }
     let mut destinations = arguments.to.iter().map(|to| destination(to)).collect::<Result<Vec<_>, _>>()?;
@@ -51,7 +51,7 @@ pub async fn ship(arguments: &Ship, global: &Global) -> Result<Exit, Failure> {
         ));
     }
     let planting = if arguments.no_plant { None } else { Some(planting(&setup, &destinations)?) };
-    let journey = Journey { source, destinations, planting, dry_run: arguments.planting.dry_run };
+    let journey = Journey { source, destinations, planting, dry_run: arguments.planting.dry_run, referrers: false };
     go(&setup, &journey, &arguments.judging, &arguments.registries).await
 }
 
@@ -63,7 +63,7 @@ pub async fn scan(arguments: &Scan, global: &Global) -> Result<Exit, Failure> {
     let setup = setup(global, None, &arguments.judging, &arguments.registries)?;
     match target(&arguments.target, &setup.settings.scratch)? {
         Target::Image(source) => {
-            let journey = Journey { source, destinations: Vec::new(), planting: None, dry_run: false };
+            let journey = Journey { source, destinations: Vec::new(), planting: None, dry_run: false, referrers: false };
             go(&setup, &journey, &arguments.judging, &arguments.registries).await
         }
         Target::Files(path) => {
@@ -89,7 +89,8 @@ pub async fn plant(arguments: &Plant, global: &Global) -> Result<Exit, Failure> 
     let image = arguments.image.as_deref().unwrap_or_default();
     let destinations = arguments.out.iter().map(|out| destination(out)).collect::<Result<Vec<_>, _>>()?;
     let planting = Some(planting(&setup, &destinations)?);
-    let journey = Journey { source: source(image, &setup.settings.scratch)?, destinations, planting, dry_run: arguments.planting.dry_run };
+    let source = source(image, &setup.settings.scratch)?;
+    let journey = Journey { source, destinations, planting, dry_run: arguments.planting.dry_run, referrers: false };
     go(&setup, &journey, &judging, &arguments.registries).await
 }
 
@@ -101,7 +102,16 @@ pub async fn push(arguments: &Push, global: &Global) -> Result<Exit, Failure> {
     let judging = Judging { fail_on: Some("none".to_owned()), ..Judging::default() };
     let setup = setup(global, None, &judging, &arguments.registries)?;
     let destinations = arguments.to.iter().map(|to| destination(to)).collect::<Result<Vec<_>, _>>()?;
-    let journey = Journey { source: source(&arguments.image, &setup.settings.scratch)?, destinations, planting: None, dry_run: false };
+    let source = source(&arguments.image, &setup.settings.scratch)?;
+    if arguments.referrers
+        && let Some(other) = [&source].into_iter().chain(&destinations).find(|location| !matches!(location, Location::Registry(_)))
+    {
+        return Err(Failure::usage(
+            format!("--referrers copies from registry to registry, and {other} is none"),
+            "leave it out, or name the image as docker://REFERENCE",
+        ));
+    }
+    let journey = Journey { source, destinations, planting: None, dry_run: false, referrers: arguments.referrers };
     go(&setup, &journey, &judging, &arguments.registries).await
 }
 

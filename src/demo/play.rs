@@ -73,7 +73,13 @@ pub async fn play(stage: &Path, colour: bool, say: &mut (dyn FnMut(&str) + Send)
         provider: Arc::new(Embedded::new(ring.clone(), Some(trap.host.clone()))),
         ledger: ledger.clone(),
     };
-    let journey = |planting| Journey { source: layout(&built), destinations: vec![layout(&shipped)], planting: Some(planting), dry_run: false };
+    let journey = |planting| Journey {
+        source: layout(&built),
+        destinations: vec![layout(&shipped)],
+        planting: Some(planting),
+        dry_run: false,
+        referrers: false,
+    };
     let denied = ship(&session, &journey(order(&ring))).await;
     say(&told(&denied, stage, colour)?);
     if denied.report.verdict.outcome != Outcome::Denied || shipped.exists() {
@@ -303,7 +309,8 @@ mod tests {
         let session = session(stage.path(), KeyRing::new([7; 32])).expect("a session");
         let host = "decoy.example.org".parse().expect("a host");
         let planting = Planting { request: request(&host), provider: Arc::new(Broken), ledger: ledger.clone() };
-        let journey = Journey { source: layout(&built), destinations: vec![layout(&shipped)], planting: Some(planting), dry_run: false };
+        let journey =
+            Journey { source: layout(&built), destinations: vec![layout(&shipped)], planting: Some(planting), dry_run: false, referrers: false };
         let arrival = ship(&session, &journey).await;
         let told = arrival.report.error.expect("told");
         assert_eq!((told.exit_code, told.message.contains("claims")), (70, false), "{}", told.message);

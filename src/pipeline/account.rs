@@ -7,7 +7,7 @@ use time::format_description::well_known::Iso8601;
 use crate::bait::placement::Placement;
 use crate::bait::plan::ImagePlan;
 use crate::destination::contract::Delivered;
-use crate::image::stored::StoredImage;
+use crate::image::stored::{Root, StoredImage};
 use crate::oci::location::Location;
 use crate::pipeline::clock;
 use crate::pipeline::error::PipelineError;
@@ -15,8 +15,8 @@ use crate::pipeline::progress::Stage;
 use crate::pipeline::session::Session;
 use crate::policy::gate;
 use crate::report::run_report::{
-    AppliedException, Coverage, NotScanned, Notice, Outcome, PushedImage, ReportedFinding, ReportedPlacement, RunError, RunReport, Source,
-    SourcePlatform, Timings, Tool,
+    AppliedException, Coverage, LeftBehind, NotScanned, Notice, Outcome, PushedImage, ReportedFinding, ReportedPlacement, RunError, RunReport,
+    Source, SourcePlatform, Timings, Tool,
 };
 use crate::report::words::lower_first;
 use crate::scan::finding::Finding;
@@ -28,6 +28,8 @@ pub struct Account {
     began: Instant,
     /// The stage under way, and since when.
     stage: Option<(Stage, Instant)>,
+    /// Whether something is signed or attested that names the source's digests.
+    endorsed: bool,
 }
 
 impl Account {
@@ -41,7 +43,7 @@ impl Account {
         }
         report.source = Some(Source { reference: source.to_owned(), digest: None, platforms: Vec::new() });
         report.context = session.context.clone();
-        Self { report, began: Instant::now(), stage: None }
+        Self { report, began: Instant::now(), stage: None, endorsed: false }
     }
 
     #[must_use]
@@ -114,6 +116,7 @@ impl Account {
             self.notice(format!("nothing was planted on the {} surface of {}: {}", skipped.surface, plan.platform, skipped.why), true);
         }
         if artifacts > 0 {
+            self.endorsed = true;
             self.notice(
                 format!(
                     "{artifacts} attestations were passed through untouched; they name the digest before planting. Sign and attest after this step"
@@ -123,14 +126,34 @@ impl Account {
         }
     }
 
+    /// What refers to the source is known, or why it is not.
+    pub fn left_behind(&mut self, referrers: Vec<LeftBehind>, blind: Vec<String>) {
+        self.endorsed |= !referrers.is_empty();
+        self.report.left_behind = referrers;
+        for why in blind {
+            self.notice(format!("signatures and attestations of the source may be there that were not seen: {why}"), true);
+        }
+    }
+
+    /// Something worth knowing that says nothing of bait.
+    pub fn note(&mut self, text: String) {
+        self.notice(text, false);
+    }
+
     /// The bait is in.
     pub fn planted<'a>(&mut self, placements: impl Iterator<Item = &'a Placement>) {
         self.report.placements = placements.map(ReportedPlacement::from).collect();
     }
 
     /// The image arrived somewhere.
-    pub fn pushed(&mut self, delivered: Delivered) {
-        self.report.pushed.push(PushedImage { reference: delivered.reference, digest: delivered.digest });
+    pub fn pushed(&mut self, location: &Location, image: &StoredImage, delivered: Delivered) {
+        let changed = self.report.source.as_ref().is_some_and(|source| source.digest.as_ref() != Some(&delivered.digest));
+        let platforms = match image.root {
+            Root::Image(_) => Vec::new(),
+            Root::Index { .. } => image.images().map(|image| image.config.platform.to_string()).collect(),
+        };
+        let sign_anew = self.endorsed && changed && matches!(location, Location::Registry(_));
+        self.report.pushed.push(PushedImage { reference: delivered.reference, digest: delivered.digest, platforms, sign_anew });
     }
 
     /// The finished report. An error takes the verdict's place.

@@ -11,6 +11,7 @@ pub mod memory;
 pub mod plant;
 pub mod progress;
 pub mod read_back;
+pub mod referrers;
 pub mod session;
 pub mod ship;
 pub mod tell;

@@ -23,6 +23,7 @@ use crate::pipeline::memory::Run;
 use crate::pipeline::plant::{Planted, missing_key, pack, plan, plant};
 use crate::pipeline::progress::{Stage, Watching};
 use crate::pipeline::read_back::read_back;
+use crate::pipeline::referrers;
 use crate::pipeline::session::Session;
 use crate::provider::contract::Provider;
 use crate::report::run_report::{Outcome, RunReport};
@@ -36,6 +37,8 @@ pub struct Journey {
     pub planting: Option<Planting>,
     /// Stop once the plan is made.
     pub dry_run: bool,
+    /// Signatures, SBOMs and attestations go along; from registry to registry, and only with an image that is not changed.
+    pub referrers: bool,
 }
 
 /// What is planted, and who mints it.
@@ -93,8 +96,12 @@ async fn travel(session: &Session, journey: &Journey, account: &mut Account, pla
         let passed = Passed { session, journey, inspected, head_start };
         let image = passed.packed()?;
         account.watch(Stage::Pushing);
-        return each(passed.hand_over(&image).await, async |_, delivered| {
-            account.pushed(delivered);
+        return each(passed.hand_over(&image).await, async |at, delivered| {
+            let Some(destination) = journey.destinations.get(at) else { return Err(PipelineError::Bug) };
+            account.pushed(destination, &image, delivered);
+            if let (true, Some(origin), Location::Registry(to)) = (journey.referrers, &passed.inspected.opened.origin, destination) {
+                account.note(referrers::carry(session, origin, to, &image).await?);
+            }
             Ok(())
         })
         .await;
@@ -104,6 +111,10 @@ async fn travel(session: &Session, journey: &Journey, account: &mut Account, pla
     let ring = session.keys.as_ref().ok_or_else(missing_key)?;
     *plans = plan(&planting.request, ring, &inspected)?;
     account.planned(plans, inspected.opened.image.artifacts().count());
+    if let Some(origin) = &inspected.opened.origin {
+        let (found, blind) = referrers::of_image(session, origin, &inspected.opened.image).await;
+        account.left_behind(found, blind);
+    }
     if journey.dry_run {
         return Ok(());
     }
@@ -144,7 +155,7 @@ impl Passed<'_> {
             let Some(destination) = journey.destinations.get(at) else { return Err(PipelineError::Bug) };
             read_back(session, destination, &delivered, &planted).await?;
             run.pushed(&delivered.reference, &delivered.digest, platforms(&planted), &session.context)?;
-            account.pushed(delivered);
+            account.pushed(destination, &planted.image, delivered);
             Ok(())
         })
         .await

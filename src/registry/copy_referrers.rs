@@ -18,6 +18,7 @@ use crate::registry::pull::RegistryBlobs;
 use crate::registry::read::Presence;
 use crate::registry::referrers::{Found, Referrer};
 use crate::registry::scope::Scope;
+use crate::registry::sessions::Sessions;
 use crate::registry::upload::BlobUpload;
 
 /// Blobs that travel at once.
@@ -86,7 +87,8 @@ async fn carry(to: &Registry, blob: &Descriptor, blobs: &Arc<dyn Blobs>, scope: 
     {
         return Ok(());
     }
-    BlobUpload { registry: to, blobs, descriptor: blob, scope, progress: Arc::new(|_| ()) }.run(None).await
+    let sessions = Sessions::default();
+    BlobUpload { registry: to, blobs, descriptor: blob, scope, sessions: &sessions, progress: Arc::new(|_| ()) }.run(None, None).await
 }
 
 #[cfg(test)]

@@ -38,6 +38,7 @@ impl RunReport {
         }
         let planted = !report.placements.is_empty();
         report.placements.clear();
+        report.left_behind.clear();
         report.notices.retain(|notice| !notice.confidential);
         if let Some(source) = &mut report.source {
             source.digest = None;

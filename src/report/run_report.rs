@@ -37,6 +37,9 @@ pub struct RunReport {
     /// Empty in what is published, see [`crate::report::disclosure`].
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub placements: Vec<ReportedPlacement>,
+    /// What names the image as it was, and does not come along when its digest changes. Not published.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub left_behind: Vec<LeftBehind>,
     /// In the order in which they were pushed.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub pushed: Vec<PushedImage>,
@@ -169,6 +172,27 @@ pub struct ReportedPlacement {
 pub struct PushedImage {
     pub reference: String,
     pub digest: Digest,
+    /// All platforms of an index; empty for an image of one.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub platforms: Vec<String>,
+    /// The source is signed or attested and this digest is not.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub sign_anew: bool,
+}
+
+/// A signature, SBOM or attestation in the source's registry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftBehind {
+    /// `signature`, `SBOM`, `attestation` or `referrer`.
+    pub kind: String,
+    pub digest: Digest,
+    /// The digest that it is of.
+    pub names: Digest,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub platform: Option<String>,
+    /// Cosign's tag, where it lies under one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tag: Option<String>,
 }
 
 /// Something worth knowing that changes no verdict.
@@ -234,6 +258,7 @@ impl RunReport {
             coverage: Coverage::default(),
             findings: Vec::new(),
             placements: Vec::new(),
+            left_behind: Vec::new(),
             pushed: Vec::new(),
             notices: Vec::new(),
             timings: Timings::default(),

@@ -1,6 +1,7 @@
 //! Phrases that several formats share.
 
-use crate::report::run_report::{Outcome, RunReport, Timings};
+use crate::oci::reference::Reference;
+use crate::report::run_report::{LeftBehind, Outcome, PushedImage, RunReport, Timings};
 use crate::scan::finding::{Finding, FoundIn, Severity, State};
 
 /// `3 findings`, `1 finding`.
@@ -131,6 +132,21 @@ pub fn coverage(report: &RunReport) -> Option<String> {
     let time = scan.or(*total_ms).map(|time| format!(" in {}", duration(time))).unwrap_or_default();
     let all = more.map(|total| format!(", {} in all", duration(total))).unwrap_or_default();
     (!parts.is_empty()).then(|| format!("{}{time}{all}", parts.join(", ")))
+}
+
+/// The command that signs what was pushed, where the source was signed and this is not.
+#[must_use]
+pub fn sign_command(image: &PushedImage) -> Option<String> {
+    let reference = image.reference.parse::<Reference>().ok().filter(|_| image.sign_anew)?;
+    Some(format!("cosign sign {}", reference.at(&image.digest)))
+}
+
+/// `signature sha256:1f… of sha256:9c… (linux/amd64)`.
+#[must_use]
+pub fn left_behind(one: &LeftBehind) -> String {
+    let platform = one.platform.as_deref().map(|platform| format!(" ({platform})")).unwrap_or_default();
+    let place = one.tag.clone().unwrap_or_else(|| one.digest.to_string());
+    format!("{} {place} of {}{platform}", one.kind, one.names.short())
 }
 
 #[cfg(test)]

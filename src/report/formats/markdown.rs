@@ -137,8 +137,20 @@ fn placements(page: &mut Page, report: &RunReport) {
 }
 
 fn tail(page: &mut Page, report: &RunReport) {
+    if !report.left_behind.is_empty() {
+        page.add("\n**Left behind**, as the digest changes\n\n");
+    }
+    for one in &report.left_behind {
+        page.add(&format!("- {}\n", markdown(&words::left_behind(one))));
+    }
     for image in &report.pushed {
         page.add(&format!("\nPushed {}<br>{}\n", markdown_code(&image.reference), markdown_code(image.digest.as_str())));
+        if !image.platforms.is_empty() {
+            page.add(&format!("\nAll platforms: {}\n", markdown_code(&image.platforms.join(", "))));
+        }
+        if let Some(command) = words::sign_command(image) {
+            page.add(&format!("\nSign it anew: {}\n", markdown_code(&command)));
+        }
     }
     for blind in &report.coverage.not_scanned {
         page.add(&format!("\nNot scanned: {} ({})\n", markdown_code(&blind.what), markdown(&blind.why)));

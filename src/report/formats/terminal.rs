@@ -40,6 +40,7 @@ impl Format for Terminal {
         }
         coverage(&mut page, report)?;
         placements(&mut page, report)?;
+        left_behind(&mut page, report)?;
         pushed(&mut page, report)?;
         if !report.notices.is_empty() {
             writeln!(page.out)?;
@@ -227,6 +228,27 @@ fn pushed(page: &mut Page<'_>, report: &RunReport) -> io::Result<()> {
     }
     for image in &report.pushed {
         writeln!(page.out, "pushed {}\n       {}", escape::line(&image.reference), image.digest)?;
+        if !image.platforms.is_empty() {
+            writeln!(page.out, "       all platforms: {}", escape::line(&image.platforms.join(", ")))?;
+        }
+        if let Some(command) = words::sign_command(image) {
+            writeln!(page.out, "       sign it anew: {}", escape::line(&command))?;
+        }
+    }
+    Ok(())
+}
+
+/// What names the image as it was.
+fn left_behind(page: &mut Page<'_>, report: &RunReport) -> io::Result<()> {
+    if report.left_behind.is_empty() {
+        return Ok(());
+    }
+    writeln!(page.out, "\nleft behind, as the digest changes:")?;
+    for one in report.left_behind.iter().take(TOLD) {
+        writeln!(page.out, "  {}", escape::line(&words::left_behind(one)))?;
+    }
+    if let Some(more) = report.left_behind.len().checked_sub(TOLD).filter(|more| *more > 0) {
+        writeln!(page.out, "  and {more} more; --report FILE writes them all")?;
     }
     Ok(())
 }
@@ -255,7 +277,7 @@ fn severity_paint(severity: Severity) -> Paint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::run_report::PushedImage;
+    use crate::report::run_report::{LeftBehind, PushedImage};
     use crate::report::sample::sample;
 
     fn rendered(report: &RunReport, colour: bool) -> String {
@@ -359,7 +381,7 @@ next: honeycrate explain github-token
         (report.findings, report.coverage.not_scanned, report.notices) = Default::default();
         (report.verdict.outcome, report.verdict.reasons) = (Outcome::Passed, Vec::new());
         let digest = report.source.as_ref().and_then(|source| source.digest.clone()).expect("digest");
-        report.pushed = vec![PushedImage { reference: "ghcr.io/acme/shop:1.4".to_owned(), digest }];
+        report.pushed = vec![PushedImage { reference: "ghcr.io/acme/shop:1.4".to_owned(), digest, platforms: Vec::new(), sign_anew: false }];
         assert_eq!(
             rendered(&report, false),
             format!(
@@ -379,5 +401,33 @@ next: honeycrate token list
                 "c".repeat(64)
             )
         );
+    }
+
+    #[test]
+    fn what_was_signed_before_planting_is_told_with_the_command_that_signs_anew() {
+        let mut report = sample();
+        (report.findings, report.coverage.not_scanned, report.notices) = Default::default();
+        report.verdict.outcome = Outcome::Passed;
+        let digest = |letter: &str| format!("sha256:{}", letter.repeat(64)).parse::<crate::oci::digest::Digest>().expect("digest");
+        let platforms = vec!["linux/amd64".to_owned(), "linux/arm64".to_owned()];
+        report.pushed = vec![PushedImage { reference: "ghcr.io/acme/shop:1.4".to_owned(), digest: digest("d"), platforms, sign_anew: true }];
+        let tag = Some(format!("sha256-{}.sig", "c".repeat(64)));
+        let one = LeftBehind { kind: "signature".to_owned(), digest: digest("e"), names: digest("c"), platform: Some("linux/amd64".to_owned()), tag };
+        report.left_behind = vec![LeftBehind { kind: "SBOM".to_owned(), platform: None, tag: None, ..one.clone() }, one];
+        let text = rendered(&report, false);
+        let d = "d".repeat(64);
+        assert!(text.contains(&format!(
+            "\nleft behind, as the digest changes:\n  SBOM sha256:{} of sha256:cccccccccccc\n  signature sha256-{}.sig of sha256:cccccccccccc (linux/amd64)\n",
+            "e".repeat(64),
+            "c".repeat(64)
+        )), "{text}");
+        let pushed = format!("all platforms: linux/amd64, linux/arm64\n       sign it anew: cosign sign ghcr.io/acme/shop@sha256:{d}\n");
+        assert!(text.contains(&pushed), "{text}");
+        let page = crate::report::formats::markdown::body(&report);
+        assert!(page.contains(&format!("Sign it anew: <code>cosign sign ghcr.io/acme/shop&#64;sha256&#58;{d}</code>")), "{page}");
+        assert!(page.contains("**Left behind**"), "{page}");
+        // Who may not read placements reads the command, and nothing of the image as it was.
+        let published = rendered(&report.disclosed(crate::report::disclosure::Disclosure::Findings), false);
+        assert!(published.contains("cosign sign") && !published.contains("cccc"), "{published}");
     }
 }
