@@ -72,7 +72,7 @@ pub enum Refusal {
     Windows,
     #[error("the image's builder writes no build arguments into the history, so none could have leaked")]
     NoArguments,
-    #[error("{layers} layers of the image were not read, as they lie elsewhere; a file of that name may be in them")]
+    #[error("layers of the image ({layers}) were not read, as they lie elsewhere; a file of that name may be in them")]
     Unread { layers: usize },
     #[error("the image has no history")]
     NoHistory,
