@@ -9,6 +9,7 @@ mod cli;
 mod demo;
 mod destinations;
 mod documents;
+mod edges;
 mod laboratory;
 mod memory;
 mod planting;

@@ -26,12 +26,17 @@ impl Buildah {
         target
     }
 
-    /// Runs the application of an image in a container.
-    pub(crate) fn run(&self, source: &str) -> Ran {
+    /// Takes an image into the store and makes a container of it; gives the container's name.
+    pub(crate) fn load(&self, source: &str) -> String {
         // By way of the store: buildah would make a name of a layout's path, and refuse it.
         let store = format!("containers-storage:[vfs@{}+{}]", self.0.path().join("root").display(), self.0.path().join("run").display());
         skopeo::copy(source, &format!("{store}localhost/arrived"));
-        let container = must(self.command().args(["from", "--quiet", "localhost/arrived"])).trim().to_owned();
+        must(self.command().args(["from", "--quiet", "localhost/arrived"])).trim().to_owned()
+    }
+
+    /// Runs the application of an image in a container.
+    pub(crate) fn run(&self, source: &str) -> Ran {
+        let container = self.load(source);
         let ran = run(self.command().args(["run", "--isolation", "chroot", &container]).args(debian::COMMAND));
         must(self.command().args(["rm", &container]));
         ran
