@@ -177,6 +177,7 @@ fn a_windows_image_takes_variables_and_history_and_says_why_no_files() {
     let mut told = surfaces(&ran.report);
     told.sort_unstable();
     assert_eq!(told, ["env", "history"]);
+    assert_eq!(ran.report["source"]["platforms"][0]["platform"], "windows(10.0.20348.2529)/amd64");
     assert_eq!(ran.ran.out().matches("the image is for Windows").count(), 2, "{}", ran.ran.out());
     let manifest = parse(&planted.root());
     assert_eq!(list(&manifest, "layers"), [layer]);

@@ -69,6 +69,8 @@ struct Members {
     #[serde(default)]
     os: String,
     variant: Option<String>,
+    #[serde(rename = "os.version")]
+    os_version: Option<Box<str>>,
     created: Option<String>,
     #[serde(default)]
     config: Option<Run>,
@@ -117,7 +119,7 @@ impl ImageConfig {
         let run = members.config.unwrap_or_default();
         Ok(Self {
             bytes: bytes.into(),
-            platform: Platform { os: members.os, architecture: members.architecture, variant: members.variant },
+            platform: Platform { os: members.os, architecture: members.architecture, variant: members.variant, os_version: members.os_version },
             created: members.created,
             env: run.env.unwrap_or_default(),
             labels: run.labels.unwrap_or_default(),

@@ -18,7 +18,7 @@ pub struct Descriptor {
     pub digest: Digest,
     /// Bytes as stored, compressed if the blob is.
     pub size: u64,
-    pub platform: Option<Platform>,
+    pub platform: Option<Box<Platform>>,
     pub annotations: BTreeMap<String, String>,
     /// What the artifact is that a referrer's descriptor leads to.
     pub artifact_type: Option<String>,
@@ -32,7 +32,7 @@ struct Members {
     media_type: String,
     digest: Digest,
     size: u64,
-    platform: Option<Platform>,
+    platform: Option<Box<Platform>>,
     #[serde(default)]
     annotations: Option<BTreeMap<String, String>>,
     artifact_type: Option<String>,
@@ -104,6 +104,6 @@ impl Descriptor {
     #[must_use]
     pub fn is_attestation(&self) -> bool {
         self.annotations.get("vnd.docker.reference.type").is_some_and(|kind| kind == "attestation-manifest")
-            || self.platform.as_ref().is_some_and(Platform::is_unknown)
+            || self.platform.as_deref().is_some_and(Platform::is_unknown)
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// `os/architecture[/variant]`.
+/// `os[(version)]/architecture[/variant]`; Windows indexes hold an image for each version of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Platform {
     #[serde(default)]
@@ -13,6 +13,8 @@ pub struct Platform {
     pub architecture: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
+    #[serde(default, rename = "os.version", skip_serializing_if = "Option::is_none")]
+    pub os_version: Option<Box<str>>,
 }
 
 impl Platform {
@@ -25,7 +27,10 @@ impl Platform {
 
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.os, self.architecture)?;
+        match self.os_version.as_deref().filter(|version| !version.is_empty()) {
+            Some(version) => write!(f, "{}({version})/{}", self.os, self.architecture)?,
+            None => write!(f, "{}/{}", self.os, self.architecture)?,
+        }
         self.variant.as_deref().map_or(Ok(()), |variant| write!(f, "/{variant}"))
     }
 }
