@@ -159,6 +159,17 @@ impl Manifest {
         Ok(Self { bytes: bytes_of(&text), media_type: media_type.to_owned(), config, layers, ..self.clone() })
     }
 
+    /// The same manifest as one that refers to another, with annotations.
+    ///
+    /// # Errors
+    /// Never for a manifest that was parsed before.
+    pub fn referring(&self, subject: &Descriptor, annotations: &BTreeMap<String, String>) -> Result<Self, OciError> {
+        let mut text: RawObject = serde_json::from_slice(&self.bytes).map_err(|cause| OciError::Json { what: "manifest", cause })?;
+        text.set("subject", subject.to_raw());
+        text.set("annotations", raw(annotations));
+        Ok(Self { bytes: bytes_of(&text), annotations: annotations.clone(), ..self.clone() })
+    }
+
     /// The same manifest with another config and other layers; every other member keeps its bytes.
     ///
     /// # Errors

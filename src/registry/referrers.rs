@@ -1,17 +1,21 @@
 //! What refers to an image: signatures, SBOMs and attestations, by the referrers API, the fallback tag or cosign's own tags.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::Method;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use url::Url;
 
+use crate::image::layer_writer::NewLayer;
 use crate::net::redirect::{next_hop, same_origin};
 use crate::oci::descriptor::Descriptor;
 use crate::oci::digest::Digest;
 use crate::oci::error::OciError;
-use crate::oci::manifest::{Document, Index, MAX_DOCUMENT};
-use crate::oci::media_type::OCI_INDEX;
+use crate::oci::manifest::{Document, Index, MAX_DOCUMENT, Manifest};
+use crate::oci::media_type::{OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST};
 use crate::oci::reference::Reference;
 use crate::registry::answer::{Answer, MAX_SMALL};
 use crate::registry::client::Registry;
@@ -145,6 +149,19 @@ pub fn line_of(manifest: &Descriptor, bytes: &[u8]) -> Result<Descriptor, OciErr
         line["annotations"] = serde_json::from_str(annotations.get()).map_err(json)?;
     }
     Descriptor::parse(&line.to_string())
+}
+
+/// A new referrer's manifest and config in the one shape that every registry takes, GitLab with its list of media types included: an image's
+/// config and one layer of files. What it is stands in its annotations.
+///
+/// # Errors
+/// Never for a valid descriptor.
+pub fn attachment(subject: &Descriptor, layer: &NewLayer, annotations: &BTreeMap<String, String>) -> Result<(Manifest, Arc<[u8]>), OciError> {
+    let rootfs = serde_json::json!({ "type": "layers", "diff_ids": [layer.diff_id] });
+    let config = serde_json::json!({ "architecture": "unknown", "os": "unknown", "rootfs": rootfs }).to_string().into_bytes();
+    let descriptor = Descriptor::new(OCI_CONFIG, Digest::of(&config), config.len() as u64);
+    let layer = Descriptor::new(OCI_LAYER_GZIP, layer.digest.clone(), layer.bytes.len() as u64);
+    Ok((Manifest::new(OCI_MANIFEST, descriptor, vec![layer]).referring(subject, annotations)?, config.into()))
 }
 
 impl Registry {
@@ -298,7 +315,6 @@ fn next_page(answer: &Answer) -> Option<Url> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::media_type::OCI_MANIFEST;
     use crate::registry::scripted::{Line, Scripted, line, registry};
 
     const NONE: &str = r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"none"}]}"#;
@@ -506,6 +522,21 @@ mod tests {
         let (kept, server) = put([put_line(&[])].into_iter().chain(rounds).collect()).await;
         assert!(matches!(kept, Err(RegistryError::Exhausted { tries: 3, .. })), "{kept:?}");
         assert_eq!(server.heard().iter().filter(|heard| heard.line == tag("PUT", "")).count(), TRIES);
+    }
+
+    #[test]
+    fn an_attachment_names_its_subject_and_has_no_media_type_of_its_own() {
+        let layer = crate::image::layer_writer::write_layer(&[], 6);
+        let annotations = BTreeMap::from([("org.example.purpose".to_owned(), "a record".to_owned())]);
+        let subject = Descriptor::new(OCI_MANIFEST, subject(), 8);
+        let (manifest, config) = attachment(&subject, &layer, &annotations).expect("valid");
+        assert_eq!(manifest.config.digest, Digest::of(&config));
+        let document: serde_json::Value = serde_json::from_slice(&manifest.bytes).expect("JSON");
+        assert_eq!(document["subject"]["digest"], subject.digest.as_str());
+        assert_eq!((&document["config"]["mediaType"], &document["layers"][0]["mediaType"]), (&OCI_CONFIG.into(), &OCI_LAYER_GZIP.into()));
+        assert_eq!((document.get("artifactType"), &document["annotations"]["org.example.purpose"]), (None, &"a record".into()));
+        let line = line_of(&Descriptor::new(OCI_MANIFEST, manifest.digest(), manifest.bytes.len() as u64), &manifest.bytes).expect("a manifest");
+        assert_eq!((line.artifact_type.as_deref(), line.annotations), (Some(OCI_CONFIG), annotations));
     }
 
     #[tokio::test]
