@@ -2,10 +2,10 @@
 
 use std::io::{self, BufRead, Read};
 
-use flate2::{Decompress, FlushDecompress, Status};
 use zstd::stream::raw::{DParameter, Operation as _};
 
 use crate::image::error::ImageError;
+use crate::image::inflate::{Inflate, InflateError, LOOKAHEAD};
 use crate::image::limits::Limits;
 
 /// Bytes that are read, and unpacked, at once.
@@ -36,11 +36,14 @@ impl Compression {
     }
 }
 
-/// Unpacks a stream. Members and frames may follow one another; what follows the last of them is left for [`Decoder::remainder`].
+/// Unpacks a stream and lends what comes out. Members and frames may follow one another; what follows the last of them is left for
+/// [`Decoder::remainder`]. After an error it is at its end.
 pub struct Decoder<R> {
     what: String,
     input: Input<R>,
     state: State,
+    /// Bytes that were consumed of those that the state has unpacked last.
+    consumed: usize,
     compression: Compression,
     /// Text in gzip headers and skippable zstd frames: part of the blob, and of no file.
     aside: Vec<u8>,
@@ -57,17 +60,23 @@ pub struct Input<R> {
 
 enum State {
     Plain,
-    GzipMember(Inflater),
-    GzipBoundary(Inflater),
-    ZstdFrame(zstd::stream::raw::Decoder<'static>),
-    ZstdBoundary(zstd::stream::raw::Decoder<'static>),
+    GzipMember(Gunzip),
+    GzipBoundary(Gunzip),
+    ZstdFrame(Unzstd),
+    ZstdBoundary(Unzstd),
     End,
 }
 
-struct Inflater {
-    inflate: Decompress,
+struct Gunzip {
+    inflate: Inflate,
     crc: crc32fast::Hasher,
     size: u32,
+}
+
+struct Unzstd {
+    decoder: zstd::stream::raw::Decoder<'static>,
+    unpacked: Box<[u8]>,
+    end: usize,
 }
 
 impl<R: Read> Decoder<R> {
@@ -81,14 +90,14 @@ impl<R: Read> Decoder<R> {
         let compression = Compression::sniff(start).map_err(|codec| ImageError::Codec { what: what.to_owned(), codec: codec.to_owned() })?;
         let state = match compression {
             Compression::None => State::Plain,
-            Compression::Gzip => State::GzipBoundary(Inflater::new()),
+            Compression::Gzip => State::GzipBoundary(Gunzip { inflate: Inflate::default(), crc: crc32fast::Hasher::new(), size: 0 }),
             Compression::Zstd => {
                 let mut decoder = zstd::stream::raw::Decoder::new().map_err(|error| ImageError::from_io(what, error))?;
                 decoder.set_parameter(DParameter::WindowLogMax(limits.zstd_window_log)).map_err(|error| ImageError::from_io(what, error))?;
-                State::ZstdBoundary(decoder)
+                State::ZstdBoundary(Unzstd { decoder, unpacked: vec![0; CHUNK].into(), end: 0 })
             }
         };
-        Ok(Self { what: what.to_owned(), input, state, compression, aside: Vec::new(), aside_limit: limits.max_aside })
+        Ok(Self { what: what.to_owned(), input, state, consumed: 0, compression, aside: Vec::new(), aside_limit: limits.max_aside })
     }
 
     #[must_use]
@@ -164,48 +173,64 @@ impl<R: Read> Decoder<R> {
         Ok(())
     }
 
-    fn inflate(&mut self, mut inflater: Inflater, out: &mut [u8]) -> io::Result<usize> {
-        let packed = self.input.fill_buf()?;
-        let at_end = packed.is_empty();
-        let (read_before, written_before) = (inflater.inflate.total_in(), inflater.inflate.total_out());
-        let status = inflater.inflate.decompress(packed, out, FlushDecompress::None);
-        let read = usize_of(inflater.inflate.total_in() - read_before);
-        let written = usize_of(inflater.inflate.total_out() - written_before);
-        let stuck = at_end && written == 0;
-        self.input.consume(read);
-        let status = status.map_err(|error| self.malformed(&format!("its gzip data is damaged ({error})")))?;
-        inflater.crc.update(&out[..written]);
-        inflater.size = inflater.size.wrapping_add((written as u64 & 0xffff_ffff) as u32);
-        if status == Status::StreamEnd {
-            let trailer = self.take(8)?;
-            let number = |at: usize| u32::from_le_bytes([trailer[at], trailer[at + 1], trailer[at + 2], trailer[at + 3]]);
-            if (number(0), number(4)) != (inflater.crc.clone().finalize(), inflater.size) {
-                return Err(self.malformed("its gzip checksum is wrong"));
-            }
-            self.state = State::GzipBoundary(inflater);
-        } else if stuck || (read == 0 && written == 0 && !at_end) {
-            return Err(self.malformed("it is truncated"));
-        } else {
-            self.state = State::GzipMember(inflater);
-        }
-        Ok(written)
+    /// Unpacks some more; nothing of what was unpacked before is lent any longer.
+    fn advance(&mut self) -> io::Result<()> {
+        self.consumed = 0;
+        self.state = match std::mem::replace(&mut self.state, State::End) {
+            State::GzipMember(gunzip) => self.gunzip(gunzip)?,
+            State::GzipBoundary(gunzip) => self.next_member(gunzip)?,
+            State::ZstdFrame(unzstd) => self.unzstd(unzstd)?,
+            State::ZstdBoundary(unzstd) => self.next_frame(unzstd)?,
+            other => other,
+        };
+        Ok(())
     }
 
-    fn next_member(&mut self, mut inflater: Inflater) -> io::Result<State> {
+    fn unpacked(&self) -> &[u8] {
+        let bytes = match &self.state {
+            State::GzipMember(gunzip) | State::GzipBoundary(gunzip) => gunzip.inflate.unpacked(),
+            State::ZstdFrame(unzstd) | State::ZstdBoundary(unzstd) => &unzstd.unpacked[..unzstd.end],
+            State::Plain | State::End => b"",
+        };
+        &bytes[self.consumed..]
+    }
+
+    fn gunzip(&mut self, mut gunzip: Gunzip) -> io::Result<State> {
+        let packed = self.input.peek(LOOKAHEAD)?;
+        let used = gunzip.inflate.advance(packed).map_err(|error| match error {
+            InflateError::Truncated => self.malformed("it is truncated"),
+            InflateError::Damaged(why) => self.malformed(&format!("its gzip data is damaged ({why})")),
+        })?;
+        self.input.consume(used);
+        let unpacked = gunzip.inflate.unpacked();
+        gunzip.crc.update(unpacked);
+        gunzip.size = gunzip.size.wrapping_add((unpacked.len() as u64 & 0xffff_ffff) as u32);
+        if !gunzip.inflate.is_finished() {
+            return Ok(State::GzipMember(gunzip));
+        }
+        let trailer = self.take(8)?;
+        let number = |at: usize| u32::from_le_bytes([trailer[at], trailer[at + 1], trailer[at + 2], trailer[at + 3]]);
+        if (number(0), number(4)) != (gunzip.crc.clone().finalize(), gunzip.size) {
+            return Err(self.malformed("its gzip checksum is wrong"));
+        }
+        Ok(State::GzipBoundary(gunzip))
+    }
+
+    fn next_member(&mut self, mut gunzip: Gunzip) -> io::Result<State> {
         if !self.input.peek(2)?.starts_with(&[0x1f, 0x8b]) {
             return Ok(State::End);
         }
         self.gzip_header()?;
-        inflater.inflate.reset(false);
-        inflater.crc.reset();
-        inflater.size = 0;
-        Ok(State::GzipMember(inflater))
+        gunzip.inflate.restart();
+        gunzip.crc.reset();
+        gunzip.size = 0;
+        Ok(State::GzipMember(gunzip))
     }
 
-    fn unzstd(&mut self, mut decoder: zstd::stream::raw::Decoder<'static>, out: &mut [u8]) -> io::Result<usize> {
+    fn unzstd(&mut self, mut unzstd: Unzstd) -> io::Result<State> {
         let packed = self.input.fill_buf()?;
         let at_end = packed.is_empty();
-        let status = match decoder.run_on_buffers(packed, out) {
+        let status = match unzstd.decoder.run_on_buffers(packed, &mut unzstd.unpacked) {
             Ok(status) => status,
             Err(error) if error.to_string().contains("memory") => {
                 return Err(ImageError::Limit { what: self.what.clone(), limit: "the zstd window".to_owned() }.into_io());
@@ -213,24 +238,25 @@ impl<R: Read> Decoder<R> {
             Err(error) => return Err(self.malformed(&format!("its zstd data cannot be read ({error})"))),
         };
         self.input.consume(status.bytes_read);
+        unzstd.end = status.bytes_written;
         if status.remaining == 0 {
-            self.state = State::ZstdBoundary(decoder);
+            Ok(State::ZstdBoundary(unzstd))
         } else if status.bytes_written == 0 && (at_end || status.bytes_read == 0) {
-            return Err(self.malformed("it is truncated"));
+            Err(self.malformed("it is truncated"))
         } else {
-            self.state = State::ZstdFrame(decoder);
+            Ok(State::ZstdFrame(unzstd))
         }
-        Ok(status.bytes_written)
     }
 
     /// Source: RFC 8878, sections 3.1.1 and 3.1.2.
-    fn next_frame(&mut self, decoder: zstd::stream::raw::Decoder<'static>) -> io::Result<State> {
+    fn next_frame(&mut self, mut unzstd: Unzstd) -> io::Result<State> {
+        unzstd.end = 0;
         let start = self.input.peek(4)?;
         if !is_zstd_frame(start) {
             return Ok(State::End);
         }
         if start[0] == 0x28 {
-            return Ok(State::ZstdFrame(decoder));
+            return Ok(State::ZstdFrame(unzstd));
         }
         let header = self.take(8)?;
         let mut left = u64::from(u32::from_le_bytes([header[4], header[5], header[6], header[7]]));
@@ -244,32 +270,36 @@ impl<R: Read> Decoder<R> {
             self.input.consume(piece.len());
             left -= piece.len() as u64;
         }
-        Ok(State::ZstdBoundary(decoder))
+        Ok(State::ZstdBoundary(unzstd))
     }
 }
 
-/// Fills as much of a buffer as the stream holds; a short read is the end. After an error it is at its end.
-impl<R: Read> Read for Decoder<R> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let mut written = 0;
-        while written < out.len() {
-            match std::mem::replace(&mut self.state, State::End) {
-                State::Plain => {
-                    let read = self.input.read(&mut out[written..])?;
-                    written += read;
-                    if read == 0 {
-                        break;
-                    }
-                    self.state = State::Plain;
-                }
-                State::GzipMember(inflater) => written += self.inflate(inflater, &mut out[written..])?,
-                State::GzipBoundary(inflater) => self.state = self.next_member(inflater)?,
-                State::ZstdFrame(decoder) => written += self.unzstd(decoder, &mut out[written..])?,
-                State::ZstdBoundary(decoder) => self.state = self.next_frame(decoder)?,
+impl<R: Read> BufRead for Decoder<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.unpacked().is_empty() {
+            match self.state {
+                State::Plain => return self.input.fill_buf(),
                 State::End => break,
+                _ => self.advance()?,
             }
         }
-        Ok(written)
+        Ok(self.unpacked())
+    }
+
+    fn consume(&mut self, count: usize) {
+        match self.state {
+            State::Plain => self.input.consume(count),
+            _ => self.consumed += count.min(self.unpacked().len()),
+        }
+    }
+}
+
+impl<R: Read> Read for Decoder<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let mut available = self.fill_buf()?;
+        let count = available.read(out)?;
+        self.consume(count);
+        Ok(count)
     }
 }
 
@@ -313,12 +343,6 @@ impl<R: Read> Read for Input<R> {
     }
 }
 
-impl Inflater {
-    fn new() -> Self {
-        Self { inflate: Decompress::new(false), crc: crc32fast::Hasher::new(), size: 0 }
-    }
-}
-
 fn is_zstd_frame(start: &[u8]) -> bool {
     matches!(start, [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
 }
@@ -332,15 +356,12 @@ fn read_some(reader: &mut impl Read, out: &mut [u8]) -> io::Result<usize> {
     }
 }
 
-fn usize_of(number: u64) -> usize {
-    usize::try_from(number).expect("no more than the slice that was given")
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
 
     use super::*;
+    use crate::image::testing::Numbers;
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = flate2::GzBuilder::new().filename("a name").write(Vec::new(), flate2::Compression::fast());
@@ -365,6 +386,75 @@ mod tests {
         assert_eq!(plain, [b"one ".to_vec(), vec![b'2'; 700_000]].concat());
         assert_eq!(aside, b"a name\0a name\0a name\0");
         assert_eq!(rest, b"junk");
+    }
+
+    #[test]
+    fn every_field_of_a_gzip_header_is_passed() {
+        let deflated = &gzip(b"text")[10 + b"a name\0".len()..];
+        let fields: [(u8, &[u8], &[u8]); 4] =
+            [(4, b"\x03\0abc", b"abc"), (8, b"name\0", b"name\0"), (16, b"words\0", b"words\0"), (2, b"\x12\x34", b"")];
+        for chosen in 0..16 {
+            let fields = || fields.iter().enumerate().filter(|(index, _)| chosen >> index & 1 == 1).map(|(_, field)| field);
+            let flags = fields().map(|field| field.0).sum();
+            let header = [0x1f, 0x8b, 8, flags, 0, 0, 0, 0, 0, 255];
+            let packed = [&header, &fields().flat_map(|field| field.1).copied().collect::<Vec<_>>()[..], deflated].concat();
+            let [plain, aside, rest] = unpack(&packed).unwrap();
+            assert_eq!((&plain[..], &rest[..]), (&b"text"[..], &b""[..]));
+            assert_eq!(aside, fields().flat_map(|field| field.2).copied().collect::<Vec<_>>());
+        }
+        assert!(unpack(&[&[0x1f, 0x8b, 8, 0x20, 0, 0, 0, 0, 0, 255], deflated].concat()).is_err(), "a reserved flag");
+        assert!(unpack(&[&[0x1f, 0x8b, 9, 0, 0, 0, 0, 0, 0, 255], deflated].concat()).is_err(), "an unknown method");
+    }
+
+    #[test]
+    fn bytes_may_arrive_in_any_pieces() {
+        struct Pieces<'a>(&'a [u8], usize);
+        impl Read for Pieces<'_> {
+            fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+                let most = self.1.min(out.len());
+                self.0.read(&mut out[..most])
+            }
+        }
+        let mut numbers = Numbers(9);
+        let plain = [numbers.bytes(5000), b"again and ".repeat(60_000), numbers.bytes(300_000)].concat();
+        let streams =
+            [gzip(&plain), [gzip(&plain[..7]), gzip(b""), gzip(&plain[7..])].concat(), zstd::encode_all(&plain[..], 1).unwrap(), plain.clone()];
+        for packed in streams {
+            for size in [1, 2, 3, 7, 4096, 1 << 20] {
+                let mut unpacked = Vec::new();
+                Decoder::new(Pieces(&packed, size), "a test", &Limits::default()).unwrap().read_to_end(&mut unpacked).unwrap();
+                assert!(unpacked == plain, "pieces of {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_unpacked_through_one_window() {
+        let total = 64 << 20;
+        let packed = gzip(&vec![0; total]);
+        let mut decoder = Decoder::new(&packed[..], "a test", &Limits::default()).unwrap();
+        let mut count = 0;
+        loop {
+            let lent = decoder.fill_buf().unwrap();
+            if lent.is_empty() {
+                break;
+            }
+            assert!(lent.len() <= CHUNK && lent.first() == Some(&0) && lent.last() == Some(&0));
+            let length = lent.len();
+            count += length;
+            decoder.consume(length);
+        }
+        assert_eq!(count, total);
+    }
+
+    #[test]
+    fn a_wrong_checksum_or_size_is_an_error() {
+        for at in 1..9 {
+            let mut wrong = gzip(b"text");
+            let place = wrong.len() - at;
+            wrong[place] ^= 1;
+            assert!(matches!(unpack(&wrong), Err(ImageError::Malformed { .. })));
+        }
     }
 
     #[test]
@@ -396,10 +486,6 @@ mod tests {
                 }
             }
         }
-        let mut wrong = gzip(b"text");
-        let at = wrong.len() - 6;
-        wrong[at] ^= 1;
-        assert!(matches!(unpack(&wrong), Err(ImageError::Malformed { .. })));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, Read};
 
 use crate::image::blobs::{Blobs, copy_verified};
-use crate::image::compression::{CHUNK, Compression, Decoder};
+use crate::image::compression::{Compression, Decoder};
 use crate::image::entry::{Entry, EntryKind};
 use crate::image::error::ImageError;
 use crate::image::limits::Limits;
@@ -79,9 +79,7 @@ fn walk(
         what: &what,
         limit: limits.max_layer_bytes,
         total: 0,
-        buffer: vec![0; CHUNK].into(),
-        start: 0,
-        end: 0,
+        counted: 0,
     };
 
     let mut walker = TarWalker::new(plain, &what, limits);
@@ -138,16 +136,15 @@ fn show_aside(mut bytes: &[u8], what: &'static str, visitor: &mut dyn LayerVisit
     if bytes.is_empty() { Ok(()) } else { visitor.stray(what, &mut bytes) }
 }
 
-/// The unpacked bytes, hashed as they arrive, lent out from one buffer.
+/// The unpacked bytes, hashed as they arrive, lent on from where the decoder has unpacked them.
 struct PlainBytes<'a, R> {
     decoder: Decoder<R>,
     hasher: Option<Hasher>,
     what: &'a str,
     limit: u64,
     total: u64,
-    buffer: Box<[u8]>,
-    start: usize,
-    end: usize,
+    /// Bytes that the decoder lends and that are already hashed and part of the total.
+    counted: usize,
 }
 
 impl<R: Read> PlainBytes<'_, R> {
@@ -171,24 +168,25 @@ impl<R: Read> PlainBytes<'_, R> {
 
 impl<R: Read> BufRead for PlainBytes<'_, R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.start == self.end {
-            let read = self.decoder.read(&mut self.buffer)?;
-            (self.start, self.end) = (0, read);
-            self.total += read as u64;
+        let bytes = self.decoder.fill_buf()?;
+        if self.counted == 0 {
+            self.total += bytes.len() as u64;
             if self.total > self.limit {
                 let limit = format!("{} uncompressed bytes", self.limit);
-                self.end = 0;
                 return Err(ImageError::Limit { what: self.what.to_owned(), limit }.into_io());
             }
             if let Some(hasher) = &mut self.hasher {
-                hasher.update(&self.buffer[..read]);
+                hasher.update(bytes);
             }
+            self.counted = bytes.len();
         }
-        Ok(&self.buffer[self.start..self.end])
+        Ok(bytes)
     }
 
     fn consume(&mut self, count: usize) {
-        self.start = (self.start + count).min(self.end);
+        let count = count.min(self.counted);
+        self.decoder.consume(count);
+        self.counted -= count;
     }
 }
 

@@ -11,6 +11,8 @@ pub mod entry;
 pub mod error;
 pub mod family;
 pub mod file_tree;
+pub mod inflate;
+pub mod inflate_table;
 pub mod layer;
 pub mod layer_writer;
 pub mod layout;
