@@ -27,6 +27,8 @@ pub enum Opinion {
     Confirm,
     /// It is one of little worth, such as an expired or encrypted one: severity becomes low.
     Mild,
+    /// Nothing to say up to this second, since 1970; later it is mild.
+    MildAfter(i64),
 }
 
 /// One row of the table.
@@ -116,7 +118,7 @@ fn jwt(candidate: &Candidate<'_>) -> Opinion {
     match structure::jwt(candidate.secret, candidate.now) {
         Jwt::Malformed => Opinion::Drop,
         Jwt::Unsigned | Jwt::Expired => Opinion::Mild,
-        Jwt::Valid => Opinion::Keep,
+        Jwt::Valid => structure::jwt_valid_until(candidate.secret).map_or(Opinion::Keep, Opinion::MildAfter),
     }
 }
 

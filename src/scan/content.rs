@@ -28,6 +28,8 @@ pub struct ContentHit<'r> {
     pub rule: &'r Rule,
     pub severity: Severity,
     pub confidence: Confidence,
+    /// Seconds since 1970: judged later, the hit is mild. `None` where time changes nothing.
+    pub until: Option<i64>,
     pub fingerprint: Fingerprint,
     pub redacted: String,
     /// 1 is the first.
@@ -224,8 +226,8 @@ impl<'r> ContentScanner<'r> {
             if known::origin(&hit.fingerprint).is_some() {
                 hit.severity = Severity::Low;
             }
-            let Hit { rule, severity, confidence, fingerprint, line, secret, id, .. } = hit;
-            hits(ContentHit { rule, severity, confidence, fingerprint, redacted, line, secret, id });
+            let Hit { rule, severity, confidence, until, fingerprint, line, secret, id, .. } = hit;
+            hits(ContentHit { rule, severity, confidence, until, fingerprint, redacted, line, secret, id });
         }
     }
 }
@@ -393,11 +395,14 @@ mod tests {
         let severity = |now| {
             let mut severities = Vec::new();
             let mut scanner = ContentScanner::new(RuleSet::builtin(), now);
-            scanner.scan(b"a", &mut rule.examples[0].as_bytes(), &mut |hit| severities.push(hit.severity)).expect("memory can be read");
+            let mut note = |hit: ContentHit<'_>| severities.push((hit.severity, hit.until));
+            scanner.scan(b"a", &mut rule.examples[0].as_bytes(), &mut note).expect("memory can be read");
             severities
         };
-        assert_eq!(severity(1_800_000_000), [Severity::Medium]);
-        assert_eq!(severity(4_102_444_801), [Severity::Low]);
+        let last = 4_102_444_800;
+        assert_eq!(severity(1_800_000_000), [(Severity::Medium, Some(last))]);
+        assert_eq!(severity(last), [(Severity::Medium, Some(last))]);
+        assert_eq!(severity(last + 1), [(Severity::Low, None)]);
     }
 
     #[test]

@@ -84,6 +84,7 @@ mod tests {
             fingerprint: fingerprint.clone(),
             redacted: "v***".to_owned(),
             line: 4,
+            until: Some(7),
         };
         let seen = Seen {
             sightings: vec![PlacedSighting { path: b"\xff/x".to_vec(), stray: true, sighting }],

@@ -33,6 +33,8 @@ pub struct Hit<'r> {
     pub line: u64,
     pub severity: Severity,
     pub confidence: Confidence,
+    /// Seconds since 1970: judged later, the hit is mild. `None` where time changes nothing.
+    pub until: Option<i64>,
 }
 
 /// Where a text comes from, as far as rules care.
@@ -153,12 +155,14 @@ fn judge<'r>(rule: &'r Rule, buffer: &[u8], base: u64, range: Range<usize>, now:
     let id = id_range.clone().map(|range| &buffer[range]);
     let candidate = Candidate { secret, id, text: &buffer[range.clone()], now };
     let (mut severity, mut confidence) = (rule.severity, rule.confidence);
+    let mut until = None;
     for check in &rule.checks {
         match (check.judge)(&candidate) {
             Opinion::Drop => return None,
             Opinion::Keep => {}
             Opinion::Confirm => confidence = Confidence::High,
             Opinion::Mild => severity = Severity::Low,
+            Opinion::MildAfter(second) => until = Some(second),
         }
     }
     let absolute = |range: Range<usize>| base + range.start as u64..base + range.end as u64;
@@ -175,5 +179,6 @@ fn judge<'r>(rule: &'r Rule, buffer: &[u8], base: u64, range: Range<usize>, now:
         line: 0,
         severity,
         confidence,
+        until,
     })
 }

@@ -17,6 +17,9 @@ pub struct Sighting {
     pub fingerprint: Fingerprint,
     pub redacted: String,
     pub line: u64,
+    /// Seconds since 1970: seen later, the same secret is mild. `None` where time changes nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<i64>,
 }
 
 /// Where a secret was seen.
@@ -49,6 +52,7 @@ impl Sighting {
             fingerprint: hit.fingerprint.clone(),
             redacted: hit.redacted.clone(),
             line: hit.line,
+            until: hit.until,
         }
     }
 }

@@ -41,7 +41,7 @@ pub fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
 #[must_use]
 pub fn jwt(token: &[u8], now: i64) -> Jwt {
     let mut parts = token.split(|byte| *byte == b'.');
-    let mut object = || parts.next().and_then(decode_base64).and_then(|json| serde_json::from_slice::<Value>(&json).ok()).filter(Value::is_object);
+    let mut object = || parts.next().and_then(json_object);
     let (Some(header), Some(claims)) = (object(), object()) else { return Jwt::Malformed };
     let algorithm = header.get("alg").and_then(Value::as_str);
     let signed = parts.next().is_some_and(|signature| !signature.is_empty());
@@ -52,6 +52,19 @@ pub fn jwt(token: &[u8], now: i64) -> Jwt {
         Some(_) if claims.get("exp").and_then(Value::as_f64).is_some_and(|end| end < seconds(now)) => Jwt::Expired,
         Some(_) => Jwt::Valid,
     }
+}
+
+/// The last second, since 1970, at which [`jwt`] finds a token valid. `None` where it never expires.
+#[must_use]
+pub fn jwt_valid_until(token: &[u8]) -> Option<i64> {
+    let end = json_object(token.split(|byte| *byte == b'.').nth(1)?)?.get("exp")?.as_f64()?;
+    // A claim beyond the range of seconds is at its end.
+    #[expect(clippy::cast_possible_truncation, reason = "the cast saturates")]
+    Some(end.floor() as i64)
+}
+
+fn json_object(part: &[u8]) -> Option<Value> {
+    serde_json::from_slice::<Value>(&decode_base64(part)?).ok().filter(Value::is_object)
 }
 
 /// Reads a PEM private key, also one inside a JSON or shell string, where line ends are `\n` in two characters.
