@@ -1,12 +1,44 @@
-//! Lists the rule files for the program to embed: every YAML file in `src/scan/rules`, by name.
+//! Lists the rule files for the program to embed: every YAML file in `src/scan/rules`, by name. Names the reader: a hash of all sources that
+//! decide what a blob comes to, so that no result outlives the code that it came from.
 
+use std::collections::hash_map::DefaultHasher;
+use std::hash::Hasher as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
+/// The rooms that read bytes and recognise own bait.
+const READER: [&str; 6] = ["src/oci", "src/secret", "src/image", "src/scan", "src/bait", "Cargo.lock"];
+
 fn main() -> io::Result<()> {
-    let folder = Path::new(&env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("src/scan/rules");
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
+    list_rules(&root.join("src/scan/rules"))?;
+    let mut hasher = DefaultHasher::new();
+    for part in READER {
+        println!("cargo::rerun-if-changed={}", root.join(part).display());
+        hash(&root, &root.join(part), &mut hasher)?;
+    }
+    println!("cargo::rustc-env=HONEYCRATE_READER={:016x}", hasher.finish());
+    Ok(())
+}
+
+/// Names and contents of a file, or of everything in a folder.
+fn hash(root: &Path, path: &Path, hasher: &mut DefaultHasher) -> io::Result<()> {
+    if path.is_dir() {
+        let mut inside: Vec<PathBuf> = fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
+        inside.sort();
+        return inside.iter().try_for_each(|path| hash(root, path, hasher));
+    }
+    let name = path.strip_prefix(root).unwrap_or(path).as_os_str().as_encoded_bytes();
+    for part in [name, &fs::read(path)?] {
+        hasher.write_usize(part.len());
+        hasher.write(part);
+    }
+    Ok(())
+}
+
+fn list_rules(folder: &Path) -> io::Result<()> {
     println!("cargo::rerun-if-changed={}", folder.display());
-    let mut files: Vec<PathBuf> = fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
     files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
     files.sort();
     let rows: String = files

@@ -1,1 +1,5 @@
 //! Who reads an image's blobs: scanners of scanners, each a [`crate::scan::blob_scan::BlobScanner`] that adds one thing.
+
+pub mod cache;
+pub mod cache_entry;
+pub mod cache_folder;
