@@ -118,6 +118,7 @@ fn reports_are_as_the_schema_says() {
     for member in [
         "$.source.digest",
         "$.source.platforms[].layers",
+        "$.coverage.cached_layers",
         "$.context.commit",
         "$.findings[].layer.diff_id",
         "$.findings[].layer.instruction",

@@ -35,6 +35,10 @@ pub struct Global {
     /// The ledger's SQLite file; default: under the user's state directory, outside any work tree
     #[arg(long, global = true, value_name = "FILE")]
     pub ledger: Option<PathBuf>,
+    /// Folder for scan results, so that a layer is read once; off keeps none; default: under the user's cache directory,
+    /// in CI only where there is a key
+    #[arg(long, global = true, value_name = "DIR|off")]
+    pub cache: Option<PathBuf>,
     /// File with the owner's key; default: HONEYCRATE_KEY, or ~/.config/honeycrate/key
     #[arg(long, global = true, value_name = "FILE")]
     pub key_file: Option<PathBuf>,

@@ -81,6 +81,9 @@ fn template(service: Option<&str>, decoy: Option<&str>) -> String {
          # ledger:\n\
          #   path: /var/lib/honeycrate/ledger.sqlite\n\
          \n\
+         # Results of scans, so that a layer is read once; `off` keeps none. Default: ~/.cache/honeycrate\n\
+         # cache: /var/cache/honeycrate\n\
+         \n\
          # Findings that may pass for a while. All three of reason, owner and expires are needed.\n\
          # exceptions:\n\
          #   - rule: private-key\n\

@@ -16,17 +16,18 @@ use crate::cli::scratch::Scratch;
 use crate::cli::terminal::Terminal;
 use crate::cli::work_tree;
 use crate::config::error::ConfigError;
-use crate::config::file::{Upload, Vocabulary};
+use crate::config::file::{CacheChoice, Upload, Vocabulary};
 use crate::config::key;
 use crate::config::resolve::{Overrides, Settings, resolve};
 use crate::config::vars::{self, Variables};
-use crate::forge::ci::{CiContext, ForgeKind};
+use crate::forge::ci::{CiContext, ForgeKind, Visibility};
 use crate::ledger::record::Context;
 use crate::ledger::sqlite::SqliteStore;
 use crate::net::client::{HttpClient, NetSettings, Purpose};
 use crate::pipeline::session::{Rules, Session};
 use crate::pipeline::tell::Desk;
 use crate::policy::gate::Policy;
+use crate::reader::cache::Cache;
 use crate::registry::access::Access;
 use crate::registry::credentials::{CredentialSettings, Credentials};
 use crate::registry::registries::Registries;
@@ -55,7 +56,13 @@ impl Setup {
     /// # Errors
     /// With every problem of the configuration.
     pub fn with(global: &Global, overrides: Overrides) -> Result<Self, Failure> {
-        let overrides = Overrides { config: global.config.clone(), ledger: global.ledger.clone(), key_file: global.key_file.clone(), ..overrides };
+        let overrides = Overrides {
+            config: global.config.clone(),
+            ledger: global.ledger.clone(),
+            cache: global.cache.clone().map(CacheChoice::from),
+            key_file: global.key_file.clone(),
+            ..overrides
+        };
         let variables = Variables::of_process();
         let kinds = KINDS.iter().map(|kind| (kind.id(), kind.surfaces().to_vec())).collect();
         let sinks = sinks::KINDS.iter().map(|(id, _)| *id).collect();
@@ -113,17 +120,43 @@ impl Setup {
             docker_host: self.variables.get(vars::DOCKER_HOST).map(str::to_owned),
             scratch: scratch.path().to_owned(),
         };
+        let keys = self.keys_if_any()?;
         let session = Session {
             access,
             rules: self.rules()?,
             policy: self.policy(),
-            keys: self.keys_if_any()?,
+            cache: self.cache(keys.as_ref()),
+            keys,
             context: self.context(),
             progress: Arc::new(Terminal::new(self.quiet)),
             hold: self.settings.registry.upload == Upload::AfterVerdict,
             threads: std::thread::available_parallelism().map_or(2, usize::from).min(8),
         };
         Ok((session, scratch))
+    }
+
+    /// What was scanned before. Without the owner's key nobody can tell who wrote an entry: then a cache is used only where strangers' code does
+    /// not run, and in CI only where somebody wants it.
+    fn cache(&self, keys: Option<&KeyRing>) -> Option<Arc<Cache>> {
+        let folder = self.settings.cache.as_ref()?;
+        let refused = |why: String| {
+            if !self.quiet {
+                anstream::eprintln!("note: no scan results are kept or used: {why}");
+            }
+        };
+        if keys.is_none() {
+            let ci = self.ci();
+            match ci.untrusted {
+                Some(why) if folder.chosen => {
+                    refused(format!("without the owner's key they could be a stranger's, and {why}"));
+                    return None;
+                }
+                Some(_) => return None,
+                None if ci.visibility != Visibility::Local && !folder.chosen => return None,
+                None => {}
+            }
+        }
+        Cache::open(&folder.path, keys).map_err(|error| refused(error.to_string())).ok().map(Arc::new)
     }
 
     /// The wire, as flags and file want it.

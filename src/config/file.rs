@@ -1,6 +1,7 @@
 //! The shape of `honeycrate.yaml`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::bait::surfaces::Surface;
@@ -32,6 +33,7 @@ pub struct ConfigFile {
     /// As written: relative to the file's directory.
     pub rules: Vec<String>,
     pub ledger: Option<String>,
+    pub cache: Option<CacheChoice>,
     pub registry: RegistryEntry,
     pub alerts: Vec<AlertEntry>,
     pub disclosure: Option<DisclosureChoice>,
@@ -87,6 +89,20 @@ pub struct AlertEntry {
     pub path: Option<String>,
     /// Most webhook addresses hold a token.
     pub url: Option<Secret>,
+}
+
+/// Where results of earlier scans are kept, if at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CacheChoice {
+    Off,
+    /// As written.
+    In(PathBuf),
+}
+
+impl From<PathBuf> for CacheChoice {
+    fn from(path: PathBuf) -> Self {
+        if path.as_os_str() == "off" { Self::Off } else { Self::In(path) }
+    }
 }
 
 /// What published reports may say, as the owner asks; visibility has the last word.

@@ -1,6 +1,7 @@
 //! The reader of `honeycrate.yaml`: everything that is wrong with one is reported at once.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde_yaml::Value;
 use time::Date;
@@ -63,8 +64,8 @@ struct Reader<'r> {
     vocabulary: &'r Vocabulary,
 }
 
-const SECTIONS: [&str; 11] =
-    ["service", "decoy", "fail-on", "environments", "plant", "exceptions", "rules", "ledger", "registry", "alerts", "disclosure"];
+const SECTIONS: [&str; 12] =
+    ["service", "decoy", "fail-on", "environments", "plant", "exceptions", "rules", "ledger", "cache", "registry", "alerts", "disclosure"];
 
 impl Reader<'_> {
     fn document(&mut self, root: Cursor<'_>) -> Option<ConfigFile> {
@@ -89,6 +90,7 @@ impl Reader<'_> {
             exceptions: fields.get("exceptions").map(|cursor| self.exceptions(cursor)).unwrap_or_default(),
             rules: fields.get("rules").map(|cursor| self.texts(cursor, "`rules`")).unwrap_or_default(),
             ledger,
+            cache: fields.get("cache").and_then(|cursor| self.walk.text(cursor, "`cache`")).map(|text| PathBuf::from(text).into()),
             registry: fields.get("registry").and_then(|cursor| self.registry(cursor)).unwrap_or_default(),
             alerts: fields.get("alerts").map(|cursor| self.alerts(cursor)).unwrap_or_default(),
             disclosure: fields.get("disclosure").and_then(|cursor| {

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use crate::bait::surfaces::Surface;
 use crate::config::error::{ConfigError, Place, Problem};
-use crate::config::file::{AlertEntry, ConfigFile, DisclosureChoice, Environment, Upload, Vocabulary};
+use crate::config::file::{AlertEntry, CacheChoice, ConfigFile, DisclosureChoice, Environment, Upload, Vocabulary};
 use crate::config::reader::{self, MAX_BYTES};
 use crate::config::vars::{self, Variable, Variables};
 use crate::config::walk::nearest;
@@ -32,6 +32,7 @@ pub struct Overrides {
     pub rules: Vec<PathBuf>,
     pub key_file: Option<PathBuf>,
     pub ledger: Option<PathBuf>,
+    pub cache: Option<CacheChoice>,
     /// Added to the file's and the variable's.
     pub plain_http: Vec<String>,
     pub ca_file: Option<PathBuf>,
@@ -66,7 +67,17 @@ pub struct Settings {
     /// The value of `HONEYCRATE_KEY`; it goes before the key file.
     pub key: Option<Secret>,
     pub scratch: PathBuf,
+    /// `None`: results of scans are not kept, or there is no place for them.
+    pub cache: Option<CacheFolder>,
     ledger: Option<PathBuf>,
+}
+
+/// Where results of scans are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheFolder {
+    pub path: PathBuf,
+    /// Somebody named it; otherwise it is the usual one.
+    pub chosen: bool,
 }
 
 /// Which registries are spoken to how.
@@ -137,6 +148,15 @@ pub fn resolve(overrides: Overrides, variables: &Variables, directory: &Path, vo
         let base = variables.get(variable).map(PathBuf::from).filter(|path| path.is_absolute());
         base.or_else(|| variables.get(vars::HOME).map(|home| Path::new(home).join(below))).map(|base| base.join("honeycrate"))
     };
+    let chosen = |choice: CacheChoice, base: &Path| match choice {
+        CacheChoice::In(path) => Some(CacheFolder { path: base.join(path), chosen: true }),
+        CacheChoice::Off => None,
+    };
+    let cache = match (overrides.cache, variables.get(vars::HONEYCRATE_CACHE).map(|text| PathBuf::from(text).into()), file.cache) {
+        (Some(choice), ..) | (None, Some(choice), _) => chosen(choice, directory),
+        (None, None, Some(choice)) => chosen(choice, &beside),
+        (None, None, None) => home(vars::XDG_CACHE_HOME, ".cache").map(|path| CacheFolder { path, chosen: false }),
+    };
     let mut alerts = file.alerts;
     let webhook = variables.secret(vars::HONEYCRATE_WEBHOOK_URL);
     alerts.extend(webhook.map(|url| AlertEntry { kind: "webhook".to_owned(), path: None, url: Some(url) }));
@@ -170,6 +190,7 @@ pub fn resolve(overrides: Overrides, variables: &Variables, directory: &Path, vo
             .or_else(|| Some(home(vars::XDG_CONFIG_HOME, ".config")?.join("key"))),
         key: variables.secret(vars::HONEYCRATE_KEY),
         scratch: variables.get(vars::TMPDIR).map_or_else(|| PathBuf::from("/tmp"), PathBuf::from),
+        cache,
         ledger: overrides
             .ledger
             .map(here)

@@ -34,6 +34,7 @@ variables! {
     HONEYCRATE_KEY: true, "the owner's keys, as in a key file; commas may stand for line ends";
     HONEYCRATE_KEY_FILE: false, "the owner's key file, instead of ~/.config/honeycrate/key";
     HONEYCRATE_LEDGER: false, "the ledger, instead of honeycrate/ledger.sqlite in the state directory";
+    HONEYCRATE_CACHE: false, "the folder of scan results, instead of honeycrate in the cache directory; or off";
     HONEYCRATE_CA_FILE: false, "more certificates to trust for registries and forges (PEM)";
     HONEYCRATE_PLAIN_HTTP: false, "registries spoken to without TLS: host[:port], separated by commas";
     HONEYCRATE_REGISTRY: false, "the registry that the next two are for; every registry without it";
@@ -43,6 +44,7 @@ variables! {
     HONEYCRATE_GITLAB_TOKEN: true, "a project access token that may write notes on merge requests";
     CI: false, "any CI system: set in its jobs";
     HOME: false, "the home directory, where the defaults lie";
+    XDG_CACHE_HOME: false, "the directory of caches, instead of ~/.cache";
     XDG_CONFIG_HOME: false, "the directory of configurations, instead of ~/.config";
     XDG_STATE_HOME: false, "the directory of state, instead of ~/.local/state";
     XDG_RUNTIME_DIR: false, "where podman keeps registry credentials";

@@ -176,6 +176,7 @@ fn session(stage: &Path, ring: KeyRing) -> Result<Session, String> {
     Ok(Session {
         access: Access { registries, docker_host: None, scratch: stage.to_owned() },
         rules: Rules::BuiltIn,
+        cache: None,
         policy: Policy { fail_on: FailOn::Severity(Severity::High), min_confidence: Confidence::Medium, exceptions: Vec::new() },
         keys: Some(ring),
         context: Context { commit: Some("4f2a91c07d3be5a86f10".to_owned()), repository: Some("acme/shop".to_owned()), job: None },

@@ -74,6 +74,7 @@ impl Account {
         self.report.verdict.reasons.clone_from(&verdict.reasons);
         self.report.coverage = Coverage {
             layers: Some(coverage.layers),
+            cached_layers: Some(coverage.cached_layers).filter(|layers| *layers > 0),
             files: Some(coverage.files),
             bytes: Some(coverage.bytes),
             not_scanned: coverage.not_scanned.iter().map(|text| NotScanned::parse(text)).collect(),

@@ -152,6 +152,7 @@ mod tests {
                 fingerprint: Fingerprint::of_finding("rule", b"value"),
                 redacted: "***".to_owned(),
                 line: 1,
+                until: None,
             },
         }));
         scan

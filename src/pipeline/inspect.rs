@@ -16,7 +16,9 @@ use crate::pipeline::error::PipelineError;
 use crate::pipeline::progress::Stage;
 use crate::pipeline::session::Session;
 use crate::policy::gate::{Verdict, judge};
-use crate::scan::image_scan::{ImageScan, ScanObserver, ScanOptions, scan_stored};
+use crate::reader::cache::CachedScanner;
+use crate::scan::blob_scan::{BlobScanner, DirectScanner};
+use crate::scan::image_scan::{ImageScan, ScanObserver, ScanOptions, scan_stored_with};
 use crate::secret::value::Secret;
 use crate::source::{self, contract::Opened};
 
@@ -79,9 +81,17 @@ fn scan(session: &Session, location: &Location, image: &StoredImage, observer: &
     session.progress.begin(Stage::Scanning, bytes);
     let options = ScanOptions { now: clock::now().unix_timestamp(), threads: session.threads, limits: Limits::default() };
     let own = is_own(session);
-    let result = tokio::task::block_in_place(|| scan_stored(image, &session.rules, &own, &options, observer));
+    let direct = DirectScanner { rules: &session.rules, is_own: &own, now: options.now, limits: &options.limits };
+    let cached = session.cache.as_deref().map(|cache| CachedScanner::new(&direct, cache, &session.rules.hash(), &options.limits, options.now));
+    let scanner: &dyn BlobScanner = cached.as_ref().map_or(&direct, |cached| cached);
+    let result = tokio::task::block_in_place(|| scan_stored_with(scanner, image, &session.rules, &own, &options, observer));
     session.progress.end();
-    result.map_err(|cause| PipelineError::Image { location: location.to_string(), cause })
+    if let Some(trouble) = session.cache.as_deref().and_then(|cache| cache.finish(options.now)) {
+        session.progress.note(&format!("note: {trouble}"));
+    }
+    let mut scan = result.map_err(|cause| PipelineError::Image { location: location.to_string(), cause })?;
+    scan.coverage.cached_layers = cached.map_or(0, |cached| cached.layers_known());
+    Ok(scan)
 }
 
 /// Tells the owner's own bait by its value.

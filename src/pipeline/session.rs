@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::ledger::record::Context;
 use crate::pipeline::progress::Progress;
 use crate::policy::gate::Policy;
+use crate::reader::cache::Cache;
 use crate::registry::access::Access;
 use crate::scan::rule_set::RuleSet;
 use crate::secret::key_ring::KeyRing;
@@ -16,6 +17,8 @@ pub struct Session {
     pub access: Access,
     pub rules: Rules,
     pub policy: Policy,
+    /// Results of earlier scans.
+    pub cache: Option<Arc<Cache>>,
     /// The owner's keys. Without them nothing is planted and own bait is not recognised.
     pub keys: Option<KeyRing>,
     /// What the CI job or the work tree says of the build.

@@ -109,6 +109,9 @@ pub struct Coverage {
     /// Distinct layers over all platforms.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub layers: Option<u64>,
+    /// Of these, those that were read and judged by an earlier run and not read by this one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cached_layers: Option<u64>,
     /// Files in those layers, deleted and overwritten ones included.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub files: Option<u64>,

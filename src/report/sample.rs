@@ -65,6 +65,7 @@ pub(crate) fn sample() -> RunReport {
         source: Some(Source { reference: "docker-daemon:shop:1.4".to_owned(), digest: Some(digest("c")), platforms: vec![platform] }),
         coverage: Coverage {
             layers: Some(5),
+            cached_layers: Some(2),
             files: Some(1234),
             bytes: Some(56_789_012),
             not_scanned: vec![NotScanned { what: "app/big.zip".to_owned(), why: "archives in archives are not opened".to_owned() }],

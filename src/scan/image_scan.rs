@@ -53,6 +53,8 @@ impl ScanObserver for () {}
 pub struct Coverage {
     /// Distinct layers.
     pub layers: u64,
+    /// Of these, those that an earlier run has read.
+    pub cached_layers: u64,
     pub files: u64,
     /// Uncompressed.
     pub bytes: u64,

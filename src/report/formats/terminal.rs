@@ -313,7 +313,7 @@ MEDIUM (1)
       excepted  a fixture (ann, until 2027-01-31)
       id        0123456789abcdef (high confidence)
 
-scanned 5 layers, 1234 files, 56.7 MB in 310 ms, 400 ms in all
+scanned 5 layers (2 from the cache), 1234 files, 56.7 MB in 310 ms, 400 ms in all
 not scanned: app/big.zip (archives in archives are not opened)
 
 1 honeytoken planted
@@ -388,7 +388,7 @@ next: honeycrate explain github-token
                 "\
 ✔ passed  docker-daemon:shop:1.4: no secrets found
 
-scanned 5 layers, 1234 files, 56.7 MB in 310 ms, 400 ms in all
+scanned 5 layers (2 from the cache), 1234 files, 56.7 MB in 310 ms, 400 ms in all
 
 1 honeytoken planted
   buried  registry-login  production  linux/amd64  fedcba9876543210
