@@ -78,6 +78,8 @@ struct Key {
     /// Hosts without certificates of their own share their clients.
     own_certificates: Option<String>,
     loopback: bool,
+    /// No authority is needed.
+    is_plain: bool,
     admission: Option<Admission>,
     purpose: Purpose,
 }
@@ -124,7 +126,7 @@ impl HttpClient {
     /// Where the trusted authorities come from, for people.
     #[must_use]
     pub fn trust_source(&self) -> &str {
-        &self.0.trust.source
+        self.0.trust.source()
     }
 
     /// Whether the user said that this `host[:port]` speaks plain HTTP.
@@ -182,7 +184,9 @@ impl HttpClient {
     fn client(&self, url: &Url, admission: Option<Admission>, purpose: Purpose) -> Result<(Client, Option<GuardedResolver>), NetError> {
         let host = authority(url);
         let own_certificates = self.has_own_certificates(&host).then(|| host.clone());
-        let key = Key { own_certificates, loopback: is_loopback(url), admission, purpose };
+        // To itself the machine speaks without TLS and without a proxy, which might want it.
+        let is_plain = is_loopback(url) && url.scheme() == "http";
+        let key = Key { own_certificates, loopback: is_loopback(url), is_plain, admission, purpose };
         let mut clients = self.0.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = clients.get(&key) {
             return Ok(found.clone());
@@ -200,7 +204,7 @@ impl HttpClient {
             Purpose::Api => builder.read_timeout(self.0.settings.idle_timeout),
             Purpose::Upload => builder.http1_only(),
         };
-        let mut roots = self.0.trust.roots.clone();
+        let mut roots = if is_plain { Vec::new() } else { self.0.trust.roots().to_vec() };
         // Our certificate is shown to hosts that the user named, not to those that others name.
         let mut shown = self.0.identity.clone().filter(|_| admission.is_none());
         for directory in self.certificate_directories(&host) {

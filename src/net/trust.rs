@@ -1,16 +1,18 @@
 //! Whom TLS trusts: the authorities of the user and the system, and the embedded ones only where there is nothing else.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use reqwest::Certificate;
 
 use crate::net::error::NetError;
 
-/// Authorities, and where they came from.
+/// Authorities, and where they came from. The system's are read once somebody asks for them: that takes as long as a small push.
 pub struct Trust {
-    pub roots: Vec<Certificate>,
-    /// For people: `system (142)`, `embedded (145)`.
-    pub source: String,
+    own: Vec<Certificate>,
+    /// What to call our own.
+    name: Option<String>,
+    all: OnceLock<(Vec<Certificate>, String)>,
 }
 
 impl Trust {
@@ -20,21 +22,36 @@ impl Trust {
     /// When `ca_file` cannot be read or holds no certificate.
     pub fn load(ca_file: Option<&Path>) -> Result<Self, NetError> {
         let own = ca_file.map(authorities).transpose()?.unwrap_or_default();
-        let system = rustls_native_certs::load_native_certs().certs;
-        let system: Vec<Certificate> = system.iter().filter_map(|der| Certificate::from_der(der).ok()).collect();
-        let mut source = Vec::new();
-        if let Some(path) = ca_file {
-            source.push(format!("{} ({})", path.display(), own.len()));
-        }
-        if !system.is_empty() {
-            source.push(format!("system ({})", system.len()));
-        }
-        let mut roots: Vec<Certificate> = own.into_iter().chain(system).collect();
-        if roots.is_empty() {
-            roots.extend(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|der| Certificate::from_der(der).ok()));
-            source.push(format!("embedded ({})", roots.len()));
-        }
-        Ok(Self { roots, source: source.join(", ") })
+        let name = ca_file.map(|path| format!("{} ({})", path.display(), own.len()));
+        Ok(Self { own, name, all: OnceLock::new() })
+    }
+
+    #[must_use]
+    pub fn roots(&self) -> &[Certificate] {
+        &self.all().0
+    }
+
+    /// For people: `system (142)`, `embedded (145)`.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.all().1
+    }
+
+    fn all(&self) -> &(Vec<Certificate>, String) {
+        self.all.get_or_init(|| {
+            let system = rustls_native_certs::load_native_certs().certs;
+            let system: Vec<Certificate> = system.iter().filter_map(|der| Certificate::from_der(der).ok()).collect();
+            let mut source: Vec<String> = self.name.iter().cloned().collect();
+            if !system.is_empty() {
+                source.push(format!("system ({})", system.len()));
+            }
+            let mut roots: Vec<Certificate> = self.own.iter().cloned().chain(system).collect();
+            if roots.is_empty() {
+                roots.extend(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|der| Certificate::from_der(der).ok()));
+                source.push(format!("embedded ({})", roots.len()));
+            }
+            (roots, source.join(", "))
+        })
     }
 }
 
@@ -66,7 +83,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().expect("a scratch file");
         std::fs::write(file.path(), authority.cert.pem()).expect("a scratch file");
         let (without, with) = (Trust::load(None).expect("loads"), Trust::load(Some(file.path())).expect("loads"));
-        assert!(!without.roots.is_empty());
-        assert!(with.source.contains("(1)"));
+        assert!(!without.roots().is_empty());
+        assert!(with.source().contains("(1)"));
     }
 }
