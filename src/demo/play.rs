@@ -296,6 +296,10 @@ mod tests {
             Ok(())
         }
 
+        fn reaches_out(&self) -> bool {
+            false
+        }
+
         fn mint<'a>(&'a self, claims: &'a Claims, _: i64) -> BoxFuture<'a, Result<Honeytoken, ProviderError>> {
             panic!("a case that nobody thought of, with {claims:?}")
         }

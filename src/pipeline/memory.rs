@@ -1,4 +1,4 @@
-//! One run's part of the ledger: every step is written down before it is taken.
+//! One run's part of the ledger: every step that reaches out is written down before it is taken.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,6 +20,9 @@ use crate::secret::key_ring::KeyRing;
 pub struct Run {
     store: SqliteStore,
     id: String,
+    /// What is written together with the next event that is.
+    held: Vec<Event>,
+    holds: bool,
 }
 
 impl Run {
@@ -30,13 +33,19 @@ impl Run {
     pub fn begin(ledger: &Path) -> Result<Self, LedgerError> {
         let store = SqliteStore::open(ledger)?;
         let random: [u8; 8] = random();
-        Ok(Self { store, id: random.iter().map(|byte| format!("{byte:02x}")).collect() })
+        Ok(Self { store, id: random.iter().map(|byte| format!("{byte:02x}")).collect(), held: Vec::new(), holds: false })
+    }
+
+    /// From here to the placements nothing happens outside this process: what is told up to then is written with them, as one.
+    /// A durable write costs as much as a small push.
+    pub fn hold(&mut self) {
+        self.holds = true;
     }
 
     /// Before anything is minted.
     ///
     /// # Errors
-    /// When the record is not durable; then nothing may be minted.
+    /// When the record is not durable and not held; then nothing may be minted.
     pub fn intended(&mut self, claims: Vec<Claims>, source: &str, source_digest: &Digest) -> Result<(), LedgerError> {
         self.append(Event::Intended { claims, source: source.to_owned(), source_digest: source_digest.clone() })
     }
@@ -44,7 +53,7 @@ impl Run {
     /// Before a minted token is planted.
     ///
     /// # Errors
-    /// When the record is not durable; then the token may not be planted.
+    /// When the record is not durable and not held; then the token may not be planted.
     pub fn minted(&mut self, token: &Honeytoken, provider: &str, ring: &KeyRing) -> Result<(), LedgerError> {
         if self.store.minted_before(&token.fingerprint)?.is_some() {
             return Ok(());
@@ -65,7 +74,7 @@ impl Run {
     /// When the records are not durable; then no manifest may leave.
     pub fn planted(&mut self, placements: &[(Placement, Digest)]) -> Result<(), LedgerError> {
         let event = |(placement, manifest): &(Placement, Digest)| Event::Planted { placement: placement.clone(), manifest: manifest.clone() };
-        self.store.append_all(&self.id, &clock::timestamp(), placements.iter().map(event).collect()).map(|_| ())
+        self.write(placements.iter().map(event).collect())
     }
 
     /// After the image arrived and was read back.
@@ -73,7 +82,7 @@ impl Run {
     /// # Errors
     /// When the record is not durable.
     pub fn pushed(&mut self, reference: &str, digest: &Digest, platforms: BTreeMap<String, Digest>, context: &Context) -> Result<(), LedgerError> {
-        self.append(Event::Pushed { reference: reference.to_owned(), digest: digest.clone(), platforms, context: context.clone() })
+        self.write(vec![Event::Pushed { reference: reference.to_owned(), digest: digest.clone(), platforms, context: context.clone() }])
     }
 
     /// When the run ends before its image arrived.
@@ -81,7 +90,7 @@ impl Run {
     /// # Errors
     /// When the record is not durable.
     pub fn failed(&mut self, stage: &str, reason: &str) -> Result<(), LedgerError> {
-        self.append(Event::Failed { stage: stage.to_owned(), reason: reason.to_owned() })
+        self.write(vec![Event::Failed { stage: stage.to_owned(), reason: reason.to_owned() }])
     }
 
     /// The names that the ledger's tokens use.
@@ -93,7 +102,16 @@ impl Run {
     }
 
     fn append(&mut self, event: Event) -> Result<(), LedgerError> {
-        self.store.append(&self.id, &clock::timestamp(), event).map(|_| ())
+        if self.holds {
+            self.held.push(event);
+            return Ok(());
+        }
+        self.write(vec![event])
+    }
+
+    fn write(&mut self, events: Vec<Event>) -> Result<(), LedgerError> {
+        let all = std::mem::take(&mut self.held).into_iter().chain(events).collect();
+        self.store.append_all(&self.id, &clock::timestamp(), all).map(|_| ())
     }
 }
 
@@ -106,4 +124,27 @@ pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the system has a random generator");
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_is_written_with_what_comes_next_and_in_its_order() {
+        let scratch = tempfile::tempdir().expect("scratch");
+        let path = scratch.path().join("ledger.sqlite");
+        let mut run = Run::begin(&path).expect("a ledger");
+        let count = || SqliteStore::open(&path).and_then(|store| store.records(1)).expect("readable").len();
+        let source = Digest::of(b"source");
+        run.intended(Vec::new(), "one", &source).expect("written");
+        assert_eq!(count(), 1);
+        run.hold();
+        run.intended(Vec::new(), "two", &source).expect("held");
+        assert_eq!(count(), 1);
+        run.failed("planting", "why").expect("written");
+        let records = SqliteStore::open(&path).and_then(|store| store.records(2)).expect("readable");
+        assert!(matches!(&records[0].event, Event::Intended { source, .. } if source == "two"), "{records:?}");
+        assert!(matches!(&records[1].event, Event::Failed { .. }) && records.len() == 2);
+    }
 }

@@ -84,6 +84,9 @@ pub async fn plant(
     claims.sort();
     claims.dedup();
     refuse_collisions(ring, run, &claims)?;
+    if !provider.reaches_out() {
+        run.hold();
+    }
     run.intended(claims.clone(), &inspected.location.to_string(), &inspected.opened.image.digest())?;
     let created = built(image);
     let mut tokens: Vec<Honeytoken> = Vec::new();

@@ -20,6 +20,9 @@ pub trait Provider: Send + Sync {
     /// When a setting is missing.
     fn ready(&self) -> Result<(), ProviderError>;
 
+    /// Whether minting leaves a trace anywhere but in its result. Then what is intended must be durable before.
+    fn reaches_out(&self) -> bool;
+
     /// Mints the honeytoken of `claims`. `created` is when the image was built, in seconds since 1970: a token looks no younger.
     ///
     /// # Errors

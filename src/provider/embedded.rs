@@ -58,6 +58,10 @@ impl Provider for Embedded {
         self.host.as_ref().map(|_| ()).ok_or(ProviderError::NoDecoy { provider: ROW.id })
     }
 
+    fn reaches_out(&self) -> bool {
+        false
+    }
+
     fn mint<'a>(&'a self, claims: &'a Claims, created: i64) -> BoxFuture<'a, Result<Honeytoken, ProviderError>> {
         Box::pin(ready(self.mint_now(claims, created)))
     }
