@@ -1,0 +1,263 @@
+//! How fast the scan engine is: `cargo bench --bench engine [FILE|FOLDER]…`.
+//!
+//! Prints megabytes for each second of CPU time, for several kinds of generated content or for the named files, and for rule sets of
+//! growing size: of the prefilter alone, of the whole content scanner, and of two floors, a copy and a search for one byte.
+//! The made-up rules have prefixes and words like those of real ones.
+
+use std::hint::black_box;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use honeycrate::scan::content::ContentScanner;
+use honeycrate::scan::matcher::Source;
+use honeycrate::scan::rule_set::RuleSet;
+
+/// Bytes of each kind of generated content.
+const SIZE: usize = 16 << 20;
+/// Bytes of named files that are read.
+const MAX_FILES: usize = 1 << 30;
+/// Bytes that a reader lends at a time.
+const PIECE: usize = 256 << 10;
+/// Numbers of rules that are compared.
+const RULES: [usize; 4] = [50, 90, 250, 1000];
+/// Times that each figure is taken; the median is printed.
+const ROUNDS: usize = 5;
+
+/// Files of one kind, with their paths.
+struct Content {
+    name: String,
+    files: Vec<(String, Vec<u8>)>,
+}
+
+fn main() {
+    let named: Vec<PathBuf> = env::args_os().skip(1).map(PathBuf::from).filter(|path| !path.to_string_lossy().starts_with("--")).collect();
+    let contents = if named.is_empty() { generated() } else { named.iter().map(|path| read(path)).collect() };
+    let sets: Vec<RuleSet> = RULES.iter().map(|count| rules(*count)).collect();
+
+    print!("{:<22}{:>8}{:>9}{:>9}", "MB/s", "MB", "copy", "memchr");
+    for part in ["literals", "scan"] {
+        RULES.iter().for_each(|count| print!("{:>15}", format!("{part}/{count}")));
+    }
+    println!();
+    for content in &contents {
+        let total: usize = content.files.iter().map(|(_, bytes)| bytes.len()).sum();
+        let rate = |work: &mut dyn FnMut()| megabytes(total) / median_seconds(work);
+        print!("{:<22}{:>8.0}", content.name, megabytes(total));
+        print!("{:>9.0}", rate(&mut || content.copy()));
+        print!("{:>9.0}", rate(&mut || content.search()));
+        for set in &sets {
+            print!("{:>15.0}", rate(&mut || content.find_literals(set)));
+        }
+        for set in &sets {
+            print!("{:>15.0}", rate(&mut || content.scan(set)));
+        }
+        println!();
+    }
+}
+
+impl Content {
+    fn pieces(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.files.iter().flat_map(|(path, bytes)| bytes.chunks(PIECE).map(move |piece| (path.as_str(), piece)))
+    }
+
+    fn copy(&self) {
+        let mut target = vec![0; PIECE];
+        for (_, piece) in self.pieces() {
+            target[..piece.len()].copy_from_slice(piece);
+            black_box(&mut target);
+        }
+    }
+
+    fn search(&self) {
+        // The byte hardly ever occurs in files.
+        self.pieces().for_each(|(_, piece)| _ = black_box(memchr::memchr_iter(0xf7, piece).count()));
+    }
+
+    fn find_literals(&self, rules: &RuleSet) {
+        let mut hits = Vec::new();
+        for (path, piece) in self.pieces() {
+            black_box(Source::new(path.as_bytes(), 0));
+            rules.prefilter().find(piece, 0, &mut hits);
+            black_box(&hits);
+            hits.clear();
+        }
+    }
+
+    fn scan(&self, rules: &RuleSet) {
+        let mut scanner = ContentScanner::new(rules, 0);
+        for (path, bytes) in &self.files {
+            let read = scanner.scan(path.as_bytes(), &mut bytes.as_slice(), &mut |hit| _ = black_box(hit));
+            black_box(read.is_ok());
+        }
+    }
+}
+
+/// The built-in rules, fewer or more of them.
+fn rules(count: usize) -> RuleSet {
+    let builtin = RuleSet::builtin();
+    if count <= builtin.iter().count() {
+        return builtin.subset(count);
+    }
+    let mut random = Random(7);
+    let mut yaml = "vendor: Made up\nrules:\n".to_owned();
+    for number in builtin.iter().count()..count {
+        let vendor = VENDORS[number % VENDORS.len()];
+        let letters: String = (0..2).map(|_| char::from(b'a' + random.below(26) as u8)).collect();
+        let start = &vendor[..vendor.len().min(2 + random.below(5))];
+        // As with real rules: most have a prefix that ends in a separator, some one without, some the vendor's name in an assignment.
+        let (literals, case, pattern) = match number % 10 {
+            0..=5 => {
+                let kind = ["_pat_", "_live_", "-", "_", "_sk_", ".", "_key_", "-api-"][random.below(8)];
+                let prefix = format!("{start}{letters}{kind}");
+                (format!("['{prefix}']"), "sensitive", format!("\\b(?P<secret>{}[A-Za-z0-9]{{32}})\\b", prefix.replace('.', "\\.")))
+            }
+            6 | 7 => {
+                let prefix = format!("{}{}", letters.to_uppercase(), &start[..2]);
+                (format!("['{prefix}']"), "sensitive", format!("\\b(?P<secret>{prefix}[A-Za-z0-9]{{32}})\\b"))
+            }
+            _ => {
+                let pattern = format!("(?i:{vendor})[\\w.-]{{0,20}}[ \\t]{{0,3}}[:=]{{1,2}}[ \\t]{{0,3}}[\\x22\\x27]?(?P<secret>[0-9a-f]{{32}})\\b");
+                (format!("['{vendor}']"), "insensitive", pattern)
+            }
+        };
+        yaml += &format!(
+            "  - {{id: made-up-{number}, name: A, severity: low, confidence: low, literals: {literals}, case: {case}, pattern: '{pattern}', gain: A, revoke: A}}\n"
+        );
+    }
+    match builtin.with_rules("made-up.yaml", &yaml) {
+        Ok(set) => set,
+        Err(problems) => panic!("{problems:?}"),
+    }
+}
+
+const VENDORS: [&str; 60] = [
+    "adafruit", "adobe", "airtable", "algolia", "alibaba", "asana", "beamer", "bitbucket", "bittrex", "clojars", "codecov", "coinbase", "contentful",
+    "databricks", "datadog", "discord", "docusign", "doppler", "dropbox", "dynatrace", "easypost", "etsy", "facebook", "fastly", "finicity",
+    "finnhub", "flickr", "freshbooks", "gocardless", "grafana", "harness", "hubspot", "intercom", "kraken", "kucoin", "launchdarkly", "linear",
+    "linkedin", "lob", "mailchimp", "mailgun", "mapbox", "mattermost", "messagebird", "netlify", "okta", "plaid", "planetscale", "prefect", "rapidapi",
+    "scalingo", "sendbird", "shippo", "squarespace", "sumologic", "travisci", "twitch", "typeform", "yandex", "zendesk",
+];
+
+/// A small deterministic generator (xorshift).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 33) as usize % limit
+    }
+
+    fn pick<'a>(&mut self, words: &[&'a str]) -> &'a str {
+        // Zipf-like, as words are in texts.
+        let (a, b) = (self.below(words.len()), self.below(words.len()));
+        words[a.min(b)]
+    }
+}
+
+const WORDS: [&str; 56] = [
+    "the", "self", "return", "value", "name", "data", "if", "for", "function", "const", "this", "string", "type", "key", "result", "error", "index",
+    "module", "exports", "require", "length", "options", "token", "config", "default", "path", "request", "response", "null", "undefined", "import",
+    "from", "class", "static", "public", "get_value", "set_value", "is_valid", "http", "password", "secret", "client", "server", "parse", "buffer",
+    "offset", "node", "context", "callback", "arguments", "object", "array", "prototype", "test_case", "api_key", "https://example.com/a",
+];
+
+fn generated() -> Vec<Content> {
+    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    let source = |random: &mut Random, out: &mut Vec<u8>| {
+        let indent = " ".repeat(4 * random.below(4));
+        let (a, b, c) = (random.pick(&WORDS), random.pick(&WORDS), random.pick(&WORDS));
+        let line = match random.below(4) {
+            0 => format!("{indent}# {a} {b} {c} of the {a} and {b}\n"),
+            1 => format!("{indent}{a}_{b} = {c}({a}, \"{b}\")\n"),
+            2 => format!("{indent}if {a}.{b} != {c}[{}]:\n", random.below(100)),
+            _ => format!("{indent}def {a}_{b}(self, {c}):\n"),
+        };
+        out.extend_from_slice(line.as_bytes());
+    };
+    let json = |random: &mut Random, out: &mut Vec<u8>| {
+        let line = format!("    \"{}\": {{\"{}\": \"{}\", \"n\": {}}},\n", random.pick(&WORDS), random.pick(&WORDS), random.pick(&WORDS), random.below(1 << 20));
+        out.extend_from_slice(line.as_bytes());
+    };
+    let minified = |random: &mut Random, out: &mut Vec<u8>| {
+        let letter = char::from(b'a' + random.below(26) as u8);
+        let text = match random.below(3) {
+            0 => format!("function {letter}(t,e){{return t.{}?e:{}}}", random.pick(&WORDS), random.below(10)),
+            1 => format!("var {letter}={}.{}||\"{}\";", random.pick(&WORDS), random.pick(&WORDS), random.pick(&WORDS)),
+            _ => format!("{letter}.{}=function(){{}},", random.pick(&WORDS)),
+        };
+        out.extend_from_slice(text.as_bytes());
+    };
+    let binary = |random: &mut Random, out: &mut Vec<u8>| match random.below(8) {
+        0 => out.extend_from_slice(&[0; 48]),
+        1 => out.extend_from_slice(format!("{}_{}\0", random.pick(&WORDS), random.pick(&WORDS)).as_bytes()),
+        2..=4 => (0..6).for_each(|_| out.extend_from_slice(&[0x48, 0x8b, random.below(256) as u8, 0x24, random.below(64) as u8 * 4, 0])),
+        _ => (0..32).for_each(|_| out.push(random.below(256) as u8)),
+    };
+    let base64 = |random: &mut Random, out: &mut Vec<u8>| {
+        (0..76).for_each(|_| out.push(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[random.below(64)]));
+        out.push(b'\n');
+    };
+    let zeros = |_: &mut Random, out: &mut Vec<u8>| out.extend_from_slice(&[0; 4096]);
+    type Line<'a> = &'a dyn Fn(&mut Random, &mut Vec<u8>);
+    let kinds: [(&str, &str, Line<'_>); 6] = [
+        ("source code", "app/a.py", &source),
+        ("JSON", "app/a.json", &json),
+        ("minified script", "app/bundle.js", &minified),
+        ("binary", "app/a.bin", &binary),
+        ("base64", "app/a.txt", &base64),
+        ("zeros", "app/a.img", &zeros),
+    ];
+    let make = |(name, path, line): (&str, &str, Line<'_>)| {
+        let mut bytes = Vec::with_capacity(SIZE + 4096);
+        while bytes.len() < SIZE {
+            line(&mut random, &mut bytes);
+        }
+        Content { name: name.to_owned(), files: vec![(path.to_owned(), bytes)] }
+    };
+    kinds.map(make).into()
+}
+
+/// A file, or all files of a folder up to a limit.
+fn read(top: &Path) -> Content {
+    let mut files = Vec::new();
+    let mut total = 0;
+    let mut waiting = vec![top.to_owned()];
+    while let Some(path) = waiting.pop() {
+        let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
+        if metadata.is_dir() {
+            let mut below: Vec<PathBuf> = fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+            below.sort();
+            waiting.extend(below);
+        } else if metadata.is_file() && total < MAX_FILES {
+            let bytes = fs::read(&path).unwrap_or_default();
+            total += bytes.len();
+            files.push((path.strip_prefix(top).unwrap_or(&path).to_string_lossy().into_owned(), bytes));
+        }
+    }
+    Content { name: top.file_name().unwrap_or_default().to_string_lossy().into_owned(), files }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "sizes of files fit a double's 53 bits")]
+fn megabytes(bytes: usize) -> f64 {
+    bytes as f64 / 1e6
+}
+
+fn median_seconds(work: &mut dyn FnMut()) -> f64 {
+    let mut times: Vec<f64> = (0..ROUNDS)
+        .map(|_| {
+            let start = cpu_seconds();
+            work();
+            cpu_seconds() - start
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times[ROUNDS / 2].max(1e-9)
+}
+
+/// CPU time of this thread: other jobs of the machine do not count.
+fn cpu_seconds() -> f64 {
+    let line = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    line.split(' ').next().and_then(|nanoseconds| nanoseconds.parse::<f64>().ok()).unwrap_or_default() / 1e9
+}
