@@ -1,7 +1,8 @@
 //! Scans one stream of bytes, of any length, in constant memory.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::io::{self, BufRead};
+use std::mem;
 use std::ops::Range;
 
 use crate::scan::decode::{DEPTH, Encoding, MAX_RUN, MIN_RUN, STEP, decode_run, next_run};
@@ -15,8 +16,10 @@ use crate::scan::rule_set::RuleSet;
 use crate::secret::fingerprint::Fingerprint;
 use crate::secret::value::Secret;
 
-/// Bytes that are read before they are looked at together.
+/// Most bytes that are looked at together.
 const CHUNK: usize = 256 << 10;
+/// Bytes that are gathered before they are looked at, when the reader lends little at a time.
+const GATHERED: usize = 64 << 10;
 /// Hits that wait for what follows; more than that are settled as they are.
 const MAX_WAITING: usize = 10_000;
 /// Distinct hits of one stream that are remembered so that none is told twice.
@@ -39,25 +42,39 @@ pub struct ContentHit<'r> {
     pub id: Option<Secret>,
 }
 
-/// Scans streams, one after another; its buffers are kept.
+/// Scans streams, one after another. It looks at the bytes where the reader has them, and copies only what is still needed after that.
+///
+/// All places are offsets in the stream.
 pub struct ContentScanner<'r> {
     rules: &'r RuleSet,
     matcher: Matcher<'r>,
     now: i64,
-    /// The part of the stream that is looked at.
-    buffer: Vec<u8>,
-    /// Offset of its first byte in the stream.
-    base: u64,
-    /// The prefilter has seen this much of the buffer.
-    prefiltered: usize,
+    /// The end of what has been read, as far as it is still needed.
+    kept: Vec<u8>,
+    /// Where the bytes start that are read next.
+    position: u64,
+    /// The prefilter has seen all before this place.
+    prefiltered: u64,
     /// Base64 runs are known up to here.
-    runs: usize,
+    runs: u64,
     /// Literals whose window is not yet complete.
-    literals: Vec<LiteralHit>,
+    literals: VecDeque<(u64, u16)>,
     /// Hits, with their lines, that may yet give way to a stronger one.
     waiting: Vec<Hit<'r>>,
     lines: LineCounter,
     told: HashSet<(Fingerprint, u64)>,
+    /// Literals in the bytes that are looked at.
+    found: Vec<LiteralHit>,
+}
+
+/// A part of the stream that is looked at.
+#[derive(Clone, Copy)]
+struct View<'a> {
+    bytes: &'a [u8],
+    /// Where it starts.
+    base: u64,
+    /// Whether nothing follows.
+    is_last: bool,
 }
 
 impl<'r> ContentScanner<'r> {
@@ -68,14 +85,15 @@ impl<'r> ContentScanner<'r> {
             rules,
             matcher: Matcher::new(rules),
             now,
-            buffer: Vec::new(),
-            base: 0,
+            kept: Vec::new(),
+            position: 0,
             prefiltered: 0,
             runs: 0,
-            literals: Vec::new(),
+            literals: VecDeque::new(),
             waiting: Vec::new(),
             lines: LineCounter::default(),
             told: HashSet::new(),
+            found: Vec::new(),
         }
     }
 
@@ -88,38 +106,36 @@ impl<'r> ContentScanner<'r> {
         let source = Source::new(path, self.now);
         let mut encoding = None;
         let mut rest = None;
+        let mut text = Vec::new();
         let mut length = 0;
         loop {
-            let end_of_chunk = self.buffer.len() + CHUNK;
-            let mut is_last = false;
-            while self.buffer.len() < end_of_chunk {
-                let bytes = match data.fill_buf() {
-                    Ok(bytes) => bytes,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(error) => return Err(error),
-                };
-                if bytes.is_empty() {
-                    is_last = true;
-                    break;
-                }
-                let bytes = &bytes[..bytes.len().min(CHUNK)];
-                let encoding = *encoding.get_or_insert_with(|| Encoding::of(bytes));
-                encoding.append(bytes, &mut rest, &mut self.buffer);
-                let read = bytes.len();
-                data.consume(read);
-                length += read as u64;
-            }
-            self.look(&source, is_last, hits);
-            if is_last {
+            let bytes = match data.fill_buf() {
+                Ok(bytes) => &bytes[..bytes.len().min(CHUNK)],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            if bytes.is_empty() {
+                self.finish(&source, hits);
                 return Ok(length);
             }
+            match *encoding.get_or_insert_with(|| Encoding::of(bytes)) {
+                Encoding::Bytes => self.take(bytes, &source, hits),
+                wide => {
+                    text.clear();
+                    wide.append(bytes, &mut rest, &mut text);
+                    self.take(&text, &source, hits);
+                }
+            }
+            let read = bytes.len();
+            data.consume(read);
+            length += read as u64;
         }
     }
 
     fn restart(&mut self) {
         self.matcher.reset();
-        self.buffer.clear();
-        self.base = 0;
+        self.kept.clear();
+        self.position = 0;
         self.prefiltered = 0;
         self.runs = 0;
         self.literals.clear();
@@ -128,77 +144,119 @@ impl<'r> ContentScanner<'r> {
         self.told.clear();
     }
 
-    /// Looks at what is new in the buffer, then drops what nothing can reach any more.
-    fn look(&mut self, source: &Source<'_>, is_last: bool, hits: &mut dyn FnMut(ContentHit<'r>)) {
+    /// Looks at what was read next: in place, but for the edge between it and what was kept.
+    fn take(&mut self, bytes: &[u8], source: &Source<'_>, hits: &mut dyn FnMut(ContentHit<'r>)) {
         let (before, after) = self.rules.reach();
-        // One byte more on either side: patterns look at their neighbours.
-        let complete = if is_last { self.buffer.len() } else { self.buffer.len().saturating_sub(after + 1) };
-
-        self.find_literals();
-        let ready = self.literals.partition_point(|literal| literal.at < complete);
-        for literal in self.literals.drain(..ready) {
-            let known = self.waiting.len();
-            self.matcher.try_at(&self.buffer, self.base, literal, source, &mut self.waiting);
-            for hit in &mut self.waiting[known..] {
-                let at = usize::try_from(hit.secret_range.start - self.base).unwrap_or(0);
-                hit.line = self.lines.line_at(&self.buffer, at);
+        let base = self.position - self.kept.len() as u64;
+        self.position += bytes.len() as u64;
+        let mut kept = mem::take(&mut self.kept);
+        // So much of the new bytes that nothing in the old ones is needed after.
+        let edge = before + after + MAX_RUN + 4;
+        let mut needed = base;
+        if !kept.is_empty() {
+            let is_gathering = bytes.len() < edge;
+            kept.extend_from_slice(&bytes[..bytes.len().min(edge)]);
+            if !is_gathering || kept.len() >= GATHERED {
+                needed = self.look(View { bytes: &kept, base, is_last: false }, source, hits);
             }
-        }
-        self.lift_covers(source, is_last);
-        self.tell(complete, before, is_last, hits);
-
-        let keep = complete.saturating_sub(before + 1).min(self.runs);
-        self.lines.pass(&self.buffer, keep);
-        self.buffer.drain(..keep);
-        self.base += keep as u64;
-        self.prefiltered -= keep;
-        self.runs -= keep;
-        self.literals.iter_mut().for_each(|literal| literal.at -= keep);
-    }
-
-    fn find_literals(&mut self) {
-        let prefilter = self.rules.prefilter();
-        let known = self.literals.len();
-        let from = self.prefiltered.saturating_sub(prefilter.longest().saturating_sub(1));
-        prefilter.find(&self.buffer, from, &mut self.literals);
-        let seen = self.prefiltered;
-        let mut index = 0;
-        self.literals.retain(|hit| {
-            index += 1;
-            index <= known || hit.at + prefilter.literal(hit.literal).len() > seen
-        });
-        // A long literal may start before a short one that was complete earlier.
-        self.literals.sort_unstable();
-        self.prefiltered = self.buffer.len();
-    }
-
-    fn lift_covers(&mut self, source: &Source<'_>, is_last: bool) {
-        while let Some(run) = next_run(&self.buffer, self.runs) {
-            if run.end == self.buffer.len() && run.len() < MAX_RUN && !is_last {
-                self.runs = run.start;
+            if is_gathering {
+                kept.drain(..usize::try_from(needed - base).unwrap_or(0));
+                self.kept = kept;
                 return;
             }
-            let piece = run.start..run.end.min(run.start + MAX_RUN);
-            if let Some(text) = decode_run(&self.buffer[piece.clone()]) {
-                let place = self.base + piece.start as u64..self.base + piece.end as u64;
-                let known = self.waiting.len();
-                look_under(self.rules, &text, &place, source, 1, &mut self.waiting);
-                for hit in &mut self.waiting[known..] {
-                    hit.line = self.lines.line_at(&self.buffer, piece.start);
-                }
+        }
+        let view = View { bytes, base: self.position - bytes.len() as u64, is_last: false };
+        needed = self.look(view, source, hits);
+        kept.clear();
+        kept.extend_from_slice(&bytes[view.index(needed)..]);
+        self.kept = kept;
+    }
+
+    /// Looks at what was kept, now that nothing follows.
+    fn finish(&mut self, source: &Source<'_>, hits: &mut dyn FnMut(ContentHit<'r>)) {
+        let kept = mem::take(&mut self.kept);
+        self.look(View { bytes: &kept, base: self.position - kept.len() as u64, is_last: true }, source, hits);
+        self.kept = kept;
+    }
+
+    /// Looks at what is new in a view. Returns the place from which bytes are still needed.
+    fn look(&mut self, view: View<'_>, source: &Source<'_>, hits: &mut dyn FnMut(ContentHit<'r>)) -> u64 {
+        let (before, after) = self.rules.reach();
+        // One byte more on either side: patterns look at their neighbours.
+        let complete = if view.is_last { view.end() } else { view.end().saturating_sub(after as u64 + 1) };
+
+        self.find_literals(view, source);
+        while let Some((at, literal)) = self.literals.front().copied().filter(|(at, _)| *at < complete) {
+            self.literals.pop_front();
+            let known = self.waiting.len();
+            let hit = LiteralHit { at: view.index(at), literal };
+            self.matcher.try_at(view.bytes, view.base, hit, source, &mut self.waiting);
+            for hit in &mut self.waiting[known..] {
+                hit.line = self.lines.line_at(view, hit.secret_range.start);
             }
-            self.runs = if piece.end == run.end { run.end } else { run.start + STEP };
+        }
+        self.lift_covers(view, source);
+        self.tell(complete, before, view.is_last, hits);
+
+        let next = self.prefiltered.saturating_sub(self.rules.longest_literal() as u64);
+        let next = self.literals.front().map_or(next, |(at, _)| next.min(*at));
+        let needed = next.saturating_sub(before as u64 + 1).min(self.runs).max(view.base);
+        self.lines.pass(view, needed);
+        needed
+    }
+
+    fn find_literals(&mut self, view: View<'_>, source: &Source<'_>) {
+        let overlap = self.rules.longest_literal().saturating_sub(1) as u64;
+        let from = view.index(self.prefiltered.saturating_sub(overlap));
+        self.rules.prefilter(self.rules.scope(source.path, source.quiet)).find(view.bytes, from, &mut self.found);
+        let known = self.literals.len();
+        for hit in self.found.drain(..) {
+            let at = view.base + hit.at as u64;
+            if at + self.rules.literal(hit.literal).len() as u64 > self.prefiltered {
+                self.literals.push_back((at, hit.literal));
+            }
+        }
+        // A long literal may start before a short one that was complete earlier.
+        if known > 0 && self.literals.len() > known {
+            self.literals.make_contiguous().sort_unstable();
+        }
+        self.prefiltered = view.end();
+    }
+
+    fn lift_covers(&mut self, view: View<'_>, source: &Source<'_>) {
+        while let Some(run) = next_run(view.bytes, view.index(self.runs)) {
+            let mut start = run.start;
+            loop {
+                if run.end == view.bytes.len() && run.end - start < MAX_RUN && !view.is_last {
+                    self.runs = view.base + start as u64;
+                    return;
+                }
+                let piece = start..run.end.min(start + MAX_RUN);
+                if let Some(text) = decode_run(&view.bytes[piece.clone()]) {
+                    let place = view.base + piece.start as u64..view.base + piece.end as u64;
+                    let known = self.waiting.len();
+                    look_under(self.rules, &text, &place, source, 1, &mut self.waiting);
+                    for hit in &mut self.waiting[known..] {
+                        hit.line = self.lines.line_at(view, place.start);
+                    }
+                }
+                if piece.end == run.end {
+                    break;
+                }
+                start += STEP;
+            }
+            self.runs = view.base + run.end as u64;
         }
         // What is left is shorter than a run; all of it may be the beginning of one.
-        self.runs = self.runs.max(self.buffer.len().saturating_sub(MIN_RUN - 1));
+        self.runs = self.runs.max(view.end().saturating_sub(MIN_RUN as u64 - 1));
     }
 
     /// Gives the hits that nothing unseen can overrule.
-    fn tell(&mut self, complete: usize, before: usize, is_last: bool, hits: &mut dyn FnMut(ContentHit<'r>)) {
+    fn tell(&mut self, complete: u64, before: usize, is_last: bool, hits: &mut dyn FnMut(ContentHit<'r>)) {
         if self.waiting.is_empty() {
             return;
         }
-        let settled_to = if is_last { u64::MAX } else { self.base + complete.saturating_sub(before).min(self.runs) as u64 };
+        let settled_to = if is_last { u64::MAX } else { complete.saturating_sub(before as u64).min(self.runs) };
         self.waiting.sort_by_key(|hit| hit.covers.start);
         let mut ready = 0;
         let mut reach = 0;
@@ -255,31 +313,40 @@ fn look_under<'r>(rules: &'r RuleSet, text: &[u8], place: &Range<u64>, source: &
     }
 }
 
-/// Counts line ends, each once, as places in the buffer are asked for in rising order or nearly so.
+impl View<'_> {
+    fn end(self) -> u64 {
+        self.base + self.bytes.len() as u64
+    }
+
+    /// The index of a place; of one outside, the nearest.
+    fn index(self, at: u64) -> usize {
+        usize::try_from(at.saturating_sub(self.base)).map_or(self.bytes.len(), |index| index.min(self.bytes.len()))
+    }
+}
+
+/// Counts line ends, each once, as places are asked for in rising order or nearly so.
 #[derive(Default)]
 struct LineCounter {
     /// Line ends before `counted`.
     ends: u64,
-    counted: usize,
+    counted: u64,
 }
 
 impl LineCounter {
-    fn line_at(&mut self, buffer: &[u8], at: usize) -> u64 {
-        let at = at.min(buffer.len());
-        let between = |range: Range<usize>| memchr::memchr_iter(b'\n', &buffer[range]).count() as u64;
+    fn line_at(&mut self, view: View<'_>, at: u64) -> u64 {
+        let between = |from, to| memchr::memchr_iter(b'\n', &view.bytes[view.index(from)..view.index(to)]).count() as u64;
         if at >= self.counted {
-            self.ends += between(self.counted..at);
+            self.ends += between(self.counted, at);
         } else {
-            self.ends -= between(at..self.counted);
+            self.ends -= between(at, self.counted);
         }
         self.counted = at;
         self.ends + 1
     }
 
-    /// Prepares for the first `length` bytes of the buffer being dropped.
-    fn pass(&mut self, buffer: &[u8], length: usize) {
-        self.line_at(buffer, length);
-        self.counted = 0;
+    /// Prepares for the bytes before a place being dropped.
+    fn pass(&mut self, view: View<'_>, at: u64) {
+        self.line_at(view, at);
     }
 }
 

@@ -79,7 +79,7 @@ impl<'r> Matcher<'r> {
             if rule.generic && source.quiet || !rule.is_for(source.path) {
                 continue;
             }
-            let length = self.rules.prefilter().literal(literal.literal).len();
+            let length = self.rules.literal(literal.literal).len();
             if let Some(hit) = try_rule(rule, buffer, base, literal.at..literal.at + length, self.ends[*number], source.now) {
                 self.ends[*number] = hit.range.end;
                 hits.push(hit);
@@ -92,7 +92,7 @@ impl<'r> Matcher<'r> {
 #[must_use]
 pub fn match_text<'r>(rules: &'r RuleSet, text: &[u8], source: &Source<'_>) -> Vec<Hit<'r>> {
     let mut literals = Vec::new();
-    rules.prefilter().find(text, 0, &mut literals);
+    rules.prefilter(rules.scope(source.path, source.quiet)).find(text, 0, &mut literals);
     let mut matcher = Matcher::new(rules);
     let mut hits = Vec::new();
     for literal in literals {

@@ -1,23 +1,41 @@
-//! Finds the literals of all rules in a buffer, in little more time than it takes to read it.
+//! Finds the literals of all rules in a buffer, at a cost that grows little with their number.
 //!
-//! Most credential prefixes end in `_`, `-` or `.`: those are found by looking for the separator and at the two bytes before it,
-//! which needs one vector pass for any number of literals. The rest goes through packed searchers of at most 64 literals.
+//! Every literal is entered under two of its grams (four bytes in a row): one at an even and one at an odd offset. So it is enough to
+//! look up the gram at every second place, in a bitmap that stays in the cache; only where that says yes, the literals are compared.
+//! The first three bytes of a gram choose a word of the bitmap and the fourth a bit: where a literal is too short to say the fourth, all
+//! bits are set.
 
-use std::collections::HashMap;
 use std::fmt;
 
-use aho_corasick::packed::{Config, MatchKind, Searcher};
-use aho_corasick::{AhoCorasick, Input, Span};
+/// Bytes of a gram that choose its word.
+const GRAM: usize = 3;
+/// Bytes that are looked up together.
+const BLOCK: usize = 64;
+/// Bytes beyond a block that its last gram is read with.
+const BEYOND: usize = 2;
+/// Words of the bitmap: 64 KiB.
+const WORDS: usize = 1 << 14;
+/// Bytes of zeros that are passed over at once.
+const PAGE: usize = 4096;
+/// Places in the index of entries, as a power of two.
+const INDEX_BITS: u32 = 13;
+/// Spreads a gram over 32 bits; the low byte is zero, so that of four bytes the highest, which is not of the gram, falls out.
+const SPREAD: u32 = 0x9E37_7900;
 
-/// Literals that one packed searcher takes and stays fast.
-const GROUP: usize = 64;
+/// The 4,096 most common grams in a Debian image with Python and Node.js programs, each kind of file counted alike, as hexadecimal bytes.
+const COMMON: &str = include_str!("common_grams.txt");
 
-/// All literals of a rule set.
+/// The literals of a rule set, or some of them.
 pub struct Prefilter {
-    literals: Vec<Vec<u8>>,
-    pivot: Pivot,
-    passes: Vec<Pass>,
-    longest: usize,
+    /// One bit for each value of the hash of a gram.
+    grams: Box<[u32; WORDS]>,
+    /// By the hash of the gram.
+    entries: Vec<Entry>,
+    /// Where the entries of each place in the index start, and the end.
+    starts: Box<[u32]>,
+    /// All literals, one behind the other.
+    text: Vec<u8>,
+    has_zeros: bool,
 }
 
 /// A literal that occurs in a buffer.
@@ -29,159 +47,183 @@ pub struct LiteralHit {
     pub literal: u16,
 }
 
-/// Literals with a separator and two bytes before it.
-struct Pivot {
-    /// One bit for each pair of bytes that stands before a separator in any literal.
-    pairs: Box<[u64; 1024]>,
-    /// Pair and separator, to literals and the separator's offset in them.
-    literals: HashMap<[u8; 3], Vec<(u16, usize)>>,
-}
-
-/// A searcher for some literals without a usable separator.
-struct Pass {
-    searcher: PassSearcher,
-    /// For each pattern of the searcher, it and all others that may match at the same place: prefixes of each other.
-    alike: Vec<Vec<u16>>,
-}
-
-enum PassSearcher {
-    Packed(Searcher),
-    /// For processors without the vector instructions.
-    Automaton(AhoCorasick),
+/// A literal under one gram.
+#[derive(Clone, Copy)]
+struct Entry {
+    gram: u32,
+    /// From the literal's first byte to the gram: -1 for a gram that starts with a byte before it.
+    offset: i16,
+    literal: u16,
+    /// Its text, in `Prefilter::text`.
+    start: u32,
+    length: u32,
 }
 
 impl Prefilter {
-    /// A prefilter for these literals. Their numbers are their places in the list.
-    ///
-    /// # Panics
-    /// When there are more than 65,536 literals.
+    /// A prefilter for these literals, which have numbers and at least three bytes each.
     #[must_use]
-    pub fn new(literals: Vec<Vec<u8>>) -> Self {
-        let mut pivot = Pivot { pairs: Box::new([0; 1024]), literals: HashMap::new() };
-        let mut rest: Vec<u16> = Vec::new();
-        for (number, literal) in literals.iter().enumerate() {
-            let number = u16::try_from(number).expect("no rule set comes near 65,536 literals");
-            match pivot_of(literal) {
-                Some(offset) => pivot.add(number, literal, offset),
-                None => rest.push(number),
+    pub fn new<'a>(literals: impl IntoIterator<Item = (u16, &'a [u8])>) -> Self {
+        let mut grams = Box::new([0; WORDS]);
+        let mut entries = Vec::new();
+        let mut text = Vec::new();
+        let common = Common::new();
+        for (number, literal) in literals {
+            let start = u32::try_from(text.len()).unwrap_or(u32::MAX);
+            let length = u32::try_from(literal.len()).unwrap_or(u32::MAX);
+            text.extend_from_slice(literal);
+            for (offset, gram, fourth) in grams_of(literal, &common) {
+                grams[word_of(hash(gram))] |= fourth.map_or(u32::MAX, |fourth| 1_u32.wrapping_shl(fourth.into()));
+                entries.push(Entry { gram, offset, literal: number, start, length });
             }
         }
-        // The shortest literal of a group decides how many bytes its searcher may look at.
-        rest.sort_by_key(|number| literals[usize::from(*number)].len());
-        let passes = rest.chunks(GROUP).filter_map(|group| Pass::new(group, &literals)).collect();
-        Self { pivot, passes, longest: literals.iter().map(Vec::len).max().unwrap_or_default(), literals }
+        entries.sort_by_key(|entry: &Entry| hash(entry.gram) >> (32 - INDEX_BITS));
+        let starts_at = |at: u32| entries.partition_point(|entry| hash(entry.gram) >> (32 - INDEX_BITS) < at);
+        let starts = (0..=1 << INDEX_BITS).map(|at| u32::try_from(starts_at(at)).unwrap_or(u32::MAX)).collect();
+        let has_zeros = text.contains(&0);
+        Self { grams, entries, starts, text, has_zeros }
     }
 
     /// Adds every occurrence of every literal in `buffer` at or after `from` to `hits`, sorted by place.
     pub fn find(&self, buffer: &[u8], from: usize, hits: &mut Vec<LiteralHit>) {
         let already = hits.len();
-        self.pivot.find(buffer, from, &self.literals, hits);
-        for pass in &self.passes {
-            pass.find(buffer, from, &self.literals, hits);
+        // The gram that a literal is found by may start one byte before it.
+        let mut at = from.saturating_sub(1) & !1;
+        while let Some(block) = buffer.get(at..).and_then(<[u8]>::first_chunk) {
+            if block[..8] == [0; 8] && !self.has_zeros && is_zero_page(&buffer[at..]) {
+                // Grams at the end of the page may reach into what follows.
+                at += PAGE - BLOCK;
+                continue;
+            }
+            self.look(self.candidates(block), block, buffer, at, from, hits);
+            at += BLOCK;
+        }
+        while at < buffer.len() {
+            let rest = &buffer[at..buffer.len().min(at + BLOCK + BEYOND)];
+            let mut block = [0; BLOCK + BEYOND];
+            block[..rest.len()].copy_from_slice(rest);
+            self.look(self.candidates(&block), &block, buffer, at, from, hits);
+            at += BLOCK;
         }
         hits[already..].sort_unstable();
     }
 
-    /// The literal of a number.
-    #[must_use]
-    pub fn literal(&self, number: u16) -> &[u8] {
-        &self.literals[usize::from(number)]
+    /// One bit for each even place of the block, set where a gram of a literal may be. There are no branches.
+    #[inline]
+    fn candidates(&self, block: &[u8; BLOCK + BEYOND]) -> u32 {
+        let bit = |at: usize| self.bit(four(block, at)) & 1;
+        let mut candidates = 0;
+        for at in (0..BLOCK).step_by(8) {
+            let group = bit(at) | bit(at + 2) << 1 | bit(at + 4) << 2 | bit(at + 6) << 3;
+            candidates |= group << (at / 2);
+        }
+        candidates
     }
 
-    /// Length of the longest literal.
-    #[must_use]
-    pub fn longest(&self) -> usize {
-        self.longest
+    /// The bit of a gram, and others above it.
+    #[inline]
+    fn bit(&self, gram: u32) -> u32 {
+        self.grams[word_of(hash(gram))].wrapping_shr(gram >> 24)
+    }
+
+    /// Compares the literals that may be in a block, which is at `base` of the buffer.
+    #[inline]
+    fn look(&self, mut candidates: u32, block: &[u8; BLOCK + BEYOND], buffer: &[u8], base: usize, from: usize, hits: &mut Vec<LiteralHit>) {
+        while candidates != 0 {
+            let at = 2 * candidates.trailing_zeros() as usize;
+            candidates &= candidates - 1;
+            let gram = four(block, at);
+            let index = (hash(gram) >> (32 - INDEX_BITS)) as usize;
+            for entry in &self.entries[self.starts[index] as usize..self.starts[index + 1] as usize] {
+                if entry.gram != gram & 0x00ff_ffff {
+                    continue;
+                }
+                let Some(at) = (base + at).checked_add_signed(-isize::from(entry.offset)).filter(|at| *at >= from) else { continue };
+                let literal = &self.text[entry.start as usize..][..entry.length as usize];
+                if buffer.get(at..).is_some_and(|text| text.starts_with(literal)) {
+                    hits.push(LiteralHit { at, literal: entry.literal });
+                }
+            }
+        }
     }
 }
 
 impl fmt::Debug for Prefilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Prefilter({} literals, {} passes)", self.literals.len(), self.passes.len() + 1)
+        write!(f, "Prefilter({} entries)", self.entries.len())
     }
 }
 
-impl Pivot {
-    fn add(&mut self, number: u16, literal: &[u8], offset: usize) {
-        let pair = u16::from_be_bytes([literal[offset - 2], literal[offset - 1]]);
-        self.pairs[usize::from(pair >> 6)] |= 1 << (pair & 63);
-        self.literals.entry([literal[offset - 2], literal[offset - 1], literal[offset]]).or_default().push((number, offset));
-    }
+#[inline]
+fn hash(gram: u32) -> u32 {
+    gram.wrapping_mul(SPREAD)
+}
 
-    fn find(&self, buffer: &[u8], from: usize, literals: &[Vec<u8>], hits: &mut Vec<LiteralHit>) {
-        let first = (from + 2).min(buffer.len());
-        for found in memchr::memchr3_iter(b'_', b'-', b'.', &buffer[first..]) {
-            let separator = first + found;
-            let (a, b) = (buffer[separator - 2], buffer[separator - 1]);
-            let pair = u16::from_be_bytes([a, b]);
-            if self.pairs[usize::from(pair >> 6)] & (1 << (pair & 63)) == 0 {
-                continue;
-            }
-            let Some(candidates) = self.literals.get(&[a, b, buffer[separator]]) else { continue };
-            for (number, offset) in candidates {
-                let Some(at) = separator.checked_sub(*offset).filter(|at| *at >= from) else { continue };
-                if buffer[at..].starts_with(&literals[usize::from(*number)]) {
-                    hits.push(LiteralHit { at, literal: *number });
-                }
-            }
+/// Where a hash is in the bitmap.
+#[inline]
+fn word_of(hash: u32) -> usize {
+    (hash >> 18) as usize
+}
+
+#[inline]
+fn four(block: &[u8; BLOCK + BEYOND], at: usize) -> u32 {
+    block.get(at..).and_then(<[u8]>::first_chunk).copied().map_or(0, u32::from_le_bytes)
+}
+
+fn is_zero_page(bytes: &[u8]) -> bool {
+    bytes.first_chunk::<PAGE>().is_some_and(|page| page.iter().fold(0, |all, byte| all | byte) == 0)
+}
+
+/// The grams that a literal is entered under, as offset, first three bytes and fourth: the least common one at an even offset, and the
+/// same at an odd one. A literal that is too short for that has a byte before or after it in its grams, which may be any.
+fn grams_of(literal: &[u8], common: &Common) -> Vec<(i16, u32, Option<u8>)> {
+    let three = |bytes: &[u8]| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0]);
+    let mut grams = Vec::new();
+    for parity in 0..2 {
+        let at = |offset: &usize| offset % 2 == parity;
+        let cost = |offset: &usize| {
+            let gram = &literal[*offset..=offset + GRAM];
+            (common.has(three(gram), gram[GRAM]), commonness(gram))
+        };
+        let whole = (0..literal.len().saturating_sub(GRAM)).filter(at).min_by_key(cost);
+        let short = literal.len().checked_sub(GRAM).filter(at);
+        if let Some(offset) = whole.or(short) {
+            grams.push((i16::try_from(offset).unwrap_or(i16::MAX), three(&literal[offset..]), literal.get(offset + GRAM).copied()));
+        } else if parity == 1 {
+            grams.extend((0..=u8::MAX).map(|any| (-1, three(&[any, literal[0], literal[1]]), literal.get(2).copied())));
         }
     }
+    grams
 }
 
-impl Pass {
-    fn new(group: &[u16], literals: &[Vec<u8>]) -> Option<Self> {
-        let text = |number: &u16| literals[usize::from(*number)].as_slice();
-        let packed = Config::new().match_kind(MatchKind::LeftmostFirst).builder().extend(group.iter().map(text)).build();
-        let searcher = match packed {
-            Some(searcher) => PassSearcher::Packed(searcher),
-            None => {
-                PassSearcher::Automaton(AhoCorasick::builder().match_kind(aho_corasick::MatchKind::LeftmostFirst).build(group.iter().map(text)).ok()?)
-            }
-        };
-        let alike = |number: &u16| {
-            let own = text(number);
-            group.iter().filter(|other| own.starts_with(text(other)) || text(other).starts_with(own)).copied().collect()
-        };
-        Some(Self { searcher, alike: group.iter().map(alike).collect() })
-    }
+/// The places in the bitmap that most files ask for again and again.
+struct Common(Box<[u32; WORDS]>);
 
-    fn find(&self, buffer: &[u8], from: usize, literals: &[Vec<u8>], hits: &mut Vec<LiteralHit>) {
-        let mut start = from.min(buffer.len());
-        while let Some((at, pattern)) = self.searcher.find(buffer, start) {
-            for number in &self.alike[pattern] {
-                if buffer[at..].starts_with(&literals[usize::from(*number)]) {
-                    hits.push(LiteralHit { at, literal: *number });
-                }
-            }
-            start = at + 1;
+impl Common {
+    fn new() -> Self {
+        let mut grams = Box::new([0; WORDS]);
+        for gram in COMMON.split_ascii_whitespace().filter_map(|digits| u32::from_str_radix(digits, 16).ok()).map(u32::swap_bytes) {
+            grams[word_of(hash(gram))] |= 1_u32.wrapping_shl(gram >> 24);
         }
+        Self(grams)
+    }
+
+    /// Whether a gram is common, or shares its place with one that is.
+    fn has(&self, three: u32, fourth: u8) -> bool {
+        self.0[word_of(hash(three))].wrapping_shr(fourth.into()) & 1 == 1
     }
 }
 
-impl PassSearcher {
-    fn find(&self, buffer: &[u8], start: usize) -> Option<(usize, usize)> {
-        let found = match self {
-            Self::Packed(searcher) => searcher.find_in(buffer, Span::from(start..buffer.len())),
-            Self::Automaton(automaton) => automaton.find(Input::new(buffer).range(start..)),
-        };
-        found.map(|found| (found.start(), found.pattern().as_usize()))
-    }
-}
-
-/// The offset of the separator that a literal is found by: the one after the least common pair of bytes.
-fn pivot_of(literal: &[u8]) -> Option<usize> {
-    let usable = |offset: &usize| matches!(literal[*offset], b'_' | b'-' | b'.') && !literal[offset - 2..*offset].contains(&b'-');
-    (2..literal.len()).filter(usable).min_by_key(|offset| commonness(literal[offset - 2]) + commonness(literal[offset - 1]))
-}
-
-/// Roughly how common a byte is in text and code.
-fn commonness(byte: u8) -> u8 {
-    match byte {
-        b'e' | b't' | b'a' | b'o' | b'i' | b'n' | b's' | b'r' => 4,
-        b'a'..=b'z' => 3,
-        b'0'..=b'9' | b'_' | b'.' => 2,
-        _ => 1,
-    }
+/// Roughly how common some bytes are in text and code: less is rarer.
+fn commonness(bytes: &[u8]) -> u32 {
+    let one = |byte: &u8| match byte {
+        b'e' | b't' | b'a' | b'o' | b'i' | b'n' | b's' | b'r' => 8,
+        b'l' | b'd' | b'c' | b'p' | b'm' | b'u' | b'f' | b'h' => 7,
+        b'a'..=b'z' | b' ' => 5,
+        b'/' | b'_' | b'.' | b'-' | b'0' | b'1' | b'"' | b'=' => 4,
+        b'A'..=b'Z' | b'2'..=b'9' => 3,
+        _ => 2,
+    };
+    bytes.iter().map(one).sum()
 }
 
 #[cfg(test)]
@@ -200,7 +242,7 @@ mod tests {
         }
 
         fn text(&mut self, length: usize) -> Vec<u8> {
-            (0..length).map(|_| b"ab_-.AB"[self.below(7)]).collect()
+            (0..length).map(|_| b"ab_-.AB\0"[self.below(8)]).collect()
         }
     }
 
@@ -216,13 +258,19 @@ mod tests {
         hits
     }
 
+    fn found(literals: &[Vec<u8>], buffer: &[u8], from: usize) -> Vec<LiteralHit> {
+        let mut hits = Vec::new();
+        Prefilter::new((0..).zip(literals.iter().map(Vec::as_slice))).find(buffer, from, &mut hits);
+        hits
+    }
+
     #[test]
     fn it_finds_what_a_naive_search_finds() {
         let mut random = Random(0x9E37_79B9_7F4A_7C15);
         for round in 0..300 {
             let mut literals: Vec<Vec<u8>> = (0..1 + random.below(150))
                 .map(|_| {
-                    let length = 3 + random.below(5);
+                    let length = 3 + random.below(8);
                     random.text(length)
                 })
                 .collect();
@@ -231,9 +279,20 @@ mod tests {
             let length = random.below(400);
             let buffer = random.text(length);
             let from = random.below(length + 1);
-            let mut hits = Vec::new();
-            Prefilter::new(literals.clone()).find(&buffer, from, &mut hits);
-            assert_eq!(hits, naive(&literals, &buffer, from), "round {round}");
+            assert_eq!(found(&literals, &buffer, from), naive(&literals, &buffer, from), "round {round}");
+        }
+    }
+
+    #[test]
+    fn a_literal_is_found_at_every_offset_between_pages_of_zeros() {
+        let literals = [b"key".to_vec(), b"token_".to_vec(), b"abcd".to_vec()];
+        let mut buffer = vec![0; 3 * PAGE];
+        for literal in &literals {
+            for at in (PAGE - 200..PAGE + 200).chain(3 * PAGE - 80..=3 * PAGE - literal.len()) {
+                buffer[at..at + literal.len()].copy_from_slice(literal);
+                assert_eq!(found(&literals, &buffer, 0), naive(&literals, &buffer, at), "{at}");
+                buffer[at..at + literal.len()].fill(0);
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The set of rules that a scan runs: the built-in ones, and what a user adds.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use crate::oci::digest::Digest;
 use crate::scan::known;
@@ -19,16 +19,32 @@ static BUILTIN: LazyLock<RuleSet> = LazyLock::new(|| {
     RuleSet::new(read.map(Arc::new).collect())
 });
 
-/// Rules, and the prefilter that knows all their literals.
+/// Rules, and what finds their literals.
 #[derive(Debug)]
 pub struct RuleSet {
     /// Sorted by id.
     rules: Vec<Arc<Rule>>,
-    prefilter: Prefilter,
-    /// For each literal of the prefilter, the rules that have it.
+    /// Sorted.
+    literals: Vec<Vec<u8>>,
+    /// For each literal, the rules that have it.
     owners: Vec<Vec<usize>>,
+    /// The rules that are for some paths only.
+    bound: Vec<usize>,
+    /// Made when first needed, one for each [`Scope`].
+    prefilters: [OnceLock<Prefilter>; 3],
+    longest: usize,
     before: usize,
     after: usize,
+}
+
+/// Which rules can find something in a file: words like `password` are everywhere, and most files need no look at each of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Those that are neither generic nor bound to a path.
+    Narrow,
+    /// Generic ones as well.
+    Generic,
+    All,
 }
 
 impl RuleSet {
@@ -83,9 +99,39 @@ impl RuleSet {
         self.rules.iter().map(Arc::as_ref)
     }
 
+    /// The least scope that has every rule for a file.
     #[must_use]
-    pub fn prefilter(&self) -> &Prefilter {
-        &self.prefilter
+    pub fn scope(&self, path: &[u8], quiet: bool) -> Scope {
+        if self.bound.iter().any(|number| self.rules[*number].is_for(path)) {
+            Scope::All
+        } else if quiet {
+            Scope::Narrow
+        } else {
+            Scope::Generic
+        }
+    }
+
+    /// What finds the literals of all rules in a scope.
+    #[must_use]
+    pub fn prefilter(&self, scope: Scope) -> &Prefilter {
+        let is_in = |rule: &Rule| scope == Scope::All || rule.paths.is_empty() && (scope == Scope::Generic || !rule.generic);
+        self.prefilters[scope as usize].get_or_init(|| {
+            let literals = (0..).zip(&self.literals).zip(&self.owners);
+            let wanted = literals.filter(|(_, owners)| owners.iter().any(|number| is_in(&self.rules[*number])));
+            Prefilter::new(wanted.map(|((number, literal), _)| (number, literal.as_slice())))
+        })
+    }
+
+    /// The literal of a number.
+    #[must_use]
+    pub fn literal(&self, number: u16) -> &[u8] {
+        &self.literals[usize::from(number)]
+    }
+
+    /// Length of the longest literal.
+    #[must_use]
+    pub fn longest_literal(&self) -> usize {
+        self.longest
     }
 
     /// The rules that have a literal, as numbers for [`RuleSet::rule`].
@@ -121,7 +167,9 @@ impl RuleSet {
         }
         let before = rules.iter().map(|rule| rule.before).max().unwrap_or_default();
         let after = rules.iter().map(|rule| rule.after).max().unwrap_or_default();
-        Self { prefilter: Prefilter::new(literals), owners, before, after, rules }
+        let longest = literals.iter().map(Vec::len).max().unwrap_or_default();
+        let bound = (0..rules.len()).filter(|number| !rules[*number].paths.is_empty()).collect();
+        Self { literals, owners, bound, prefilters: Default::default(), longest, before, after, rules }
     }
 }
 
