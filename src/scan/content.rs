@@ -353,6 +353,8 @@ impl LineCounter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oci::digest::Digest;
+    use crate::scan::rule_set::ENGINE;
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
     use std::io::BufReader;
@@ -454,6 +456,38 @@ mod tests {
         let wide: Vec<u8> =
             format!("# a file that some editor saved as UTF-16\r\nTOKEN={token}\r\n").encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert_eq!(found("a.ini", &wide), [("github-personal-token".to_owned(), 2, token)]);
+    }
+
+    /// When this fails, the engine finds something else than before: count up `ENGINE` of the rule set, which cached results are kept under,
+    /// and put the new digest here. The rules are the test's own, so that new built-in ones change nothing.
+    #[test]
+    fn what_the_engine_finds_is_tied_to_its_version() {
+        let yaml = "vendor: Acme\nrules:\n\
+            \x20 - {id: acme-token, name: A, severity: high, confidence: high, literals: [acme_], pattern: '\\bacme_[0-9a-f]{16}\\b', gain: A., revoke: B.}\n\
+            \x20 - {id: acme-word, name: A, severity: low, confidence: low, literals: [acmeword], case: insensitive, generic: true, checks: [placeholder, word], \
+            entropy: 2.5, pattern: '(?i:acmeword)[=:] ?(?P<secret>[^\\s]{8,64})', gain: A., revoke: B.}\n";
+        let rules = RuleSet::builtin().with_rules("acme.yaml", yaml).expect("good rules");
+        let token = "acme_0123456789abcde0";
+        let lines = [
+            format!("a {token} b{token} {token}0"),
+            format!("acmeword=Vt7qLw92xQ ACMEWORD: {token} acmeword=changeme acmeword=getValue()"),
+            STANDARD.encode(format!("in a cover: {token}\n")),
+            STANDARD.encode(STANDARD.encode(format!("in two covers, one below the other: {token}\n"))),
+            format!("{}{token}", "long ".repeat(80_000)),
+            STANDARD.encode(format!("{} {token}", "long ".repeat(5_000))),
+        ];
+        let text = lines.join("\n");
+        let wide: Vec<u8> = lines[..3].join("\n").encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let mut found = String::new();
+        for (path, text) in [("app/a", text.as_bytes()), ("usr/lib/a", text.as_bytes()), ("app/wide", &wide)] {
+            let mut tell = |hit: ContentHit<'_>| {
+                let (id, line) = (&hit.rule.id, hit.line);
+                found += &format!("{path} {id} {line} {} {} {} {}\n", hit.severity, hit.confidence, hit.fingerprint, hit.redacted);
+            };
+            ContentScanner::new(&rules, 0).scan(path.as_bytes(), &mut &text[..], &mut tell).expect("memory can be read");
+        }
+        assert!(found.lines().count() >= 12, "{found}");
+        assert_eq!((ENGINE, &Digest::of(found.as_bytes()).hex()[..16]), ("1", "8685293e4360e6ad"), "{found}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Tells values that stand for a secret (`changeme`, `${TOKEN}`, `<your key>`) from secrets.
 
 /// Words that samples and templates are made of, lower case.
-const SAMPLE_WORDS: &[&str] = &[
+pub const SAMPLE_WORDS: &[&str] = &[
     "example",
     "changeme",
     "change_me",
@@ -42,7 +42,7 @@ const SAMPLE_WORDS: &[&str] = &[
 ];
 
 /// Whole values that are words and settings rather than passwords, lower case.
-const PLAIN_WORDS: &[&str] = &[
+pub const PLAIN_WORDS: &[&str] = &[
     "password",
     "passwd",
     "passphrase",

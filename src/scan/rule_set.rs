@@ -5,11 +5,12 @@ use std::sync::{Arc, LazyLock, OnceLock};
 
 use crate::oci::digest::Digest;
 use crate::scan::known;
+use crate::scan::placeholder::{PLAIN_WORDS, SAMPLE_WORDS};
 use crate::scan::prefilter::Prefilter;
 use crate::scan::rule::{Rule, RuleFile, RuleProblem};
 
 /// Counts up when the engine itself finds something else with the same rules, so that cached results are not reused.
-const ENGINE: &str = "1";
+pub const ENGINE: &str = "1";
 
 /// Name and text of every rule file, written by the build script.
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/rule_files.rs"));
@@ -85,7 +86,8 @@ impl RuleSet {
     #[must_use]
     pub fn hash(&self) -> String {
         let text: String = self.rules.iter().map(|rule| rule.normalised()).collect();
-        Digest::of(format!("honeycrate/rules/{ENGINE}\n{text}\n{}", known::LIST).as_bytes()).hex().to_owned()
+        let words = format!("{SAMPLE_WORDS:?}{PLAIN_WORDS:?}");
+        Digest::of(format!("honeycrate/rules/{ENGINE}\n{text}\n{}\n{words}", known::LIST).as_bytes()).hex().to_owned()
     }
 
     #[must_use]
