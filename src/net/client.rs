@@ -31,6 +31,10 @@ pub struct NetSettings {
     pub connect_timeout: Duration,
     /// The longest silence of a server.
     pub idle_timeout: Duration,
+    /// How long an answer may come as slowly as it likes, and the bytes that must have come in each second since its beginning after that:
+    /// one byte a minute keeps a connection alive, and would keep us for ever.
+    pub grace: Duration,
+    pub slowest: u64,
     pub retry: RetryPolicy,
 }
 
@@ -44,6 +48,8 @@ impl Default for NetSettings {
             plain_http_hosts: Vec::new(),
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
+            grace: Duration::from_secs(60),
+            slowest: 16 << 10,
             retry: RetryPolicy::default(),
         }
     }

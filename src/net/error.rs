@@ -10,10 +10,12 @@ pub enum NetError {
     /// Our own policy on addresses, schemes and redirects.
     #[error("will not connect to {host}: {why}")]
     Refused { host: String, why: String },
+    /// `unknown`: a name server has said that there is no such host.
     #[error("cannot resolve {host}: {why}")]
-    Name { host: String, why: String },
+    Name { host: String, why: String, unknown: bool },
+    /// `refused`: the host has said that nothing listens there.
     #[error("cannot connect to {host}: {why}")]
-    Connect { host: String, why: String },
+    Connect { host: String, why: String, refused: bool },
     #[error("no trusted TLS connection to {host}: {why}")]
     Tls { host: String, why: String, certificate: bool },
     #[error("{host} did not answer in time: {why}")]
@@ -36,11 +38,17 @@ impl NetError {
                 return Self::Tls { host, why: tls.to_string(), certificate };
             }
         }
+        let refused = |cause: &(dyn StdError + 'static)| {
+            cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+        };
+        if error.is_connect() && chain(error).any(refused) {
+            return Self::Connect { host, why: "it refuses the connection: nothing listens there".to_owned(), refused: true };
+        }
         // The client's own text holds the whole address, and addresses can be signed.
         let why = chain(error).filter(|cause| !cause.is::<reqwest::Error>()).last().map_or_else(|| "no reason given".to_owned(), ToString::to_string);
         match () {
             () if error.is_timeout() => Self::Timeout { host, why },
-            () if error.is_connect() => Self::Connect { host, why },
+            () if error.is_connect() => Self::Connect { host, why, refused: false },
             () => Self::Broken { host, why },
         }
     }
@@ -49,6 +57,12 @@ impl NetError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Name { .. } | Self::Connect { .. } | Self::Timeout { .. } | Self::Broken { .. })
+    }
+
+    /// Whether there is nobody to speak to, for certain; which may change where there was somebody a moment ago.
+    #[must_use]
+    pub fn is_nobody(&self) -> bool {
+        matches!(self, Self::Name { unknown: true, .. } | Self::Connect { refused: true, .. })
     }
 
     /// What the user can do, where something can be done.

@@ -50,11 +50,11 @@ impl Resolver {
         if name == "localhost" || name.ends_with(".localhost") {
             return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
         }
-        let failed = |why: String| NetError::Name { host: name.clone(), why };
+        let failed = |why: String| NetError::Name { host: name.clone(), why, unknown: false };
         let dns = self.0.dns.get_or_init(from_system).as_ref().map_err(|why| failed(why.clone()))?;
         let answer = dns.lookup_ip(host).await.map_err(|cause| match cause.is_no_records_found() {
             // The resolver's own text is its query, in full.
-            true => failed("no name server knows an address for it".to_owned()),
+            true => NetError::Name { host: name.clone(), why: "no name server knows an address for it".to_owned(), unknown: true },
             false => failed(cause.to_string()),
         })?;
         Ok(answer.iter().collect())

@@ -7,9 +7,6 @@ use time::PrimitiveDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
-/// No wait is longer, whatever a server asks for.
-pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
-
 /// How often and how long one request is repeated.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryPolicy {
@@ -17,30 +14,33 @@ pub struct RetryPolicy {
     pub tries: u32,
     /// Wait before the second try; it doubles from try to try.
     pub first_wait: Duration,
-    /// Time that one request may take with all its repetitions; no further try begins later.
+    /// No wait is longer, whatever a server asks for.
+    pub longest_wait: Duration,
+    /// Time that one push or pull may lose to failed tries and to waits, all its requests together.
     pub budget: Duration,
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { tries: 6, first_wait: Duration::from_millis(500), budget: Duration::from_secs(300) }
+        Self { tries: 6, first_wait: Duration::from_millis(500), longest_wait: Duration::from_secs(60), budget: Duration::from_secs(300) }
     }
 }
 
 impl RetryPolicy {
     /// The wait before the next try, or `None` when there shall be none.
     ///
-    /// `made` counts the tries so far, `asked` is what the server asked for, `elapsed` the time since the first try, `chance` is in 0..1.
+    /// `made` counts the tries so far, `asked` is what the server asked for, `lost` what the push or pull has lost of its budget,
+    /// `chance` is in 0..1. A server that asks for more than the whole budget is not tried again.
     #[must_use]
-    pub fn wait(&self, made: u32, asked: Option<Duration>, elapsed: Duration, chance: f64) -> Option<Duration> {
-        if made >= self.tries {
+    pub fn wait(&self, made: u32, asked: Option<Duration>, lost: Duration, chance: f64) -> Option<Duration> {
+        if made >= self.tries || asked.is_some_and(|asked| asked > self.budget) {
             return None;
         }
         let doubled = self.first_wait.saturating_mul(1_u32.checked_shl(made.saturating_sub(1)).unwrap_or(u32::MAX));
         // Half is fixed and half is chance, so that parallel jobs drift apart.
-        let own = doubled.min(LONGEST_WAIT).mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0);
-        let wait = asked.map_or(own, |asked| asked.max(own)).min(LONGEST_WAIT);
-        (elapsed + wait <= self.budget).then_some(wait)
+        let own = doubled.min(self.longest_wait).mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0);
+        let wait = asked.map_or(own, |asked| asked.max(own)).min(self.longest_wait);
+        (lost + wait <= self.budget).then_some(wait)
     }
 }
 
@@ -60,7 +60,7 @@ pub fn is_transient(status: u16, body: &str) -> bool {
 /// Source: RFC 9110 section 10.2.3.
 #[must_use]
 pub fn asked_wait(header: Option<&str>, body: &str, now: OffsetDateTime) -> Option<Duration> {
-    header.and_then(|value| seconds(value.trim()).or_else(|| until(value.trim(), now))).or_else(|| in_body(body)).map(|wait| wait.min(LONGEST_WAIT))
+    header.and_then(|value| seconds(value.trim()).or_else(|| until(value.trim(), now))).or_else(|| in_body(body))
 }
 
 const HTTP_DATE: &[BorrowedFormatItem<'static>] =
@@ -101,7 +101,7 @@ mod tests {
             (Some("7"), "", Some(7.0)),
             (Some("Sun, 22 Nov 2026 04:00:09 GMT"), "", Some(9.0)),
             (Some("Sun, 22 Nov 2026 03:00:00 GMT"), "", Some(0.0)),
-            (Some("99999999999999999999999"), "", Some(60.0)),
+            (Some("86400"), "", Some(86_400.0)),
             (None, "retry-after: 250ms, allowed: 2000/minute", Some(0.25)),
             (None, r#"{"message":"Retry-After: 3s"}"#, Some(3.0)),
             (Some("soon"), "", None),
@@ -118,7 +118,9 @@ mod tests {
         let waits: Vec<_> = (1..=6).map(|made| policy.wait(made, None, Duration::ZERO, 1.0).map(|wait| wait.as_millis())).collect();
         assert_eq!(waits, [Some(500), Some(1000), Some(2000), Some(4000), Some(8000), None]);
         assert_eq!(policy.wait(1, None, Duration::ZERO, 0.0), Some(Duration::from_millis(250)));
-        assert_eq!(policy.wait(1, Some(Duration::from_secs(4000)), Duration::ZERO, 0.5), Some(LONGEST_WAIT));
+        assert_eq!(policy.wait(1, Some(Duration::from_secs(200)), Duration::ZERO, 0.5), Some(policy.longest_wait));
+        let ages = asked_wait(Some("99999999999999999999999"), "", OffsetDateTime::UNIX_EPOCH);
+        assert!(ages.is_some() && policy.wait(1, ages, Duration::ZERO, 0.5).is_none());
         assert_eq!(policy.wait(1, None, policy.budget, 0.5), None);
     }
 

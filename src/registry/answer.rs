@@ -8,45 +8,43 @@ use http::HeaderMap;
 use reqwest::Response;
 use url::Url;
 
+use crate::net::client::NetSettings;
 use crate::net::error::NetError;
 use crate::net::redirect::authority;
 use crate::net::retry::{asked_wait, is_transient};
 use crate::oci::digest::Digest;
 use crate::registry::challenge::{Challenge, strongest};
 use crate::registry::error::{RegistryError, Said};
+use crate::registry::veil::Veil;
 
 /// Error and token answers are read up to this many bytes.
 pub const MAX_SMALL: u64 = 64 << 10;
 
-/// How long an answer may come as slowly as it likes.
-const GRACE: Duration = Duration::from_secs(60);
-/// After that, bytes in each second since its beginning.
-const SLOWEST: u64 = 16 << 10;
-
-/// How fast an answer comes. One byte a minute keeps a connection alive, and would keep us for ever.
-pub struct Pace {
+/// How fast an answer comes.
+pub struct Pace<'a> {
     began: Instant,
+    settings: &'a NetSettings,
 }
 
-impl Pace {
+impl<'a> Pace<'a> {
     #[must_use]
-    pub fn start() -> Self {
-        Self { began: Instant::now() }
+    pub fn start(settings: &'a NetSettings) -> Self {
+        Self { began: Instant::now(), settings }
     }
 
     /// # Errors
     /// When no more than `bytes` have come from `host` by now, and that is too little.
     pub fn check(&self, bytes: u64, host: &str) -> Result<(), NetError> {
         let elapsed = self.began.elapsed();
-        if keeps_pace(bytes, elapsed) {
+        if keeps_pace(bytes, elapsed, self.settings) {
             return Ok(());
         }
         Err(NetError::Timeout { host: host.to_owned(), why: format!("{bytes} bytes in {} seconds", elapsed.as_secs()) })
     }
 }
 
-fn keeps_pace(bytes: u64, elapsed: Duration) -> bool {
-    elapsed < GRACE || bytes >= elapsed.as_secs().saturating_mul(SLOWEST)
+fn keeps_pace(bytes: u64, elapsed: Duration, settings: &NetSettings) -> bool {
+    elapsed < settings.grace || bytes >= elapsed.as_secs().saturating_mul(settings.slowest)
 }
 
 /// A whole answer.
@@ -64,12 +62,12 @@ impl Answer {
     ///
     /// # Errors
     /// When it breaks off or is longer than `limit` bytes.
-    pub async fn read(response: Response, what: &str, limit: u64) -> Result<Self, RegistryError> {
+    pub async fn read(response: Response, what: &str, limit: u64, settings: &NetSettings) -> Result<Self, RegistryError> {
         let (status, headers, url) = (response.status().as_u16(), response.headers().clone(), response.url().clone());
         let host = authority(&url);
         let mut body = Vec::new();
         let mut stream = response.bytes_stream();
-        let pace = Pace::start();
+        let pace = Pace::start(settings);
         while let Some(piece) = stream.next().await {
             body.extend_from_slice(&piece.map_err(|cause| NetError::of(&cause, &host))?);
             pace.check(body.len() as u64, &host)?;
@@ -109,10 +107,16 @@ impl Answer {
         self.header("docker-content-digest")?.parse::<Digest>().ok().filter(|digest| digest.algorithm() == algorithm)
     }
 
-    /// What it says went wrong.
+    /// What it says went wrong, for people.
     #[must_use]
-    pub fn said(&self) -> Said {
-        Said::of(&self.body)
+    pub fn said(&self, veil: &Veil) -> Said {
+        Said::of(&self.body, veil)
+    }
+
+    /// The code that it says it with; empty where there is none.
+    #[must_use]
+    pub fn code(&self) -> Box<str> {
+        Said::of(&self.body, &Veil::default()).code
     }
 }
 
@@ -129,6 +133,8 @@ mod tests {
     #[test]
     fn an_answer_may_be_slow_for_a_minute_and_not_for_ever() {
         let seconds = Duration::from_secs;
+        let settings = NetSettings::default();
+        let keeps_pace = |bytes, elapsed| keeps_pace(bytes, elapsed, &settings);
         assert!(keeps_pace(1, seconds(59)) && !keeps_pace(60, seconds(60)));
         assert!(keeps_pace(1 << 20, seconds(64)) && !keeps_pace(1 << 20, seconds(65)));
     }

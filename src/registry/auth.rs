@@ -8,13 +8,15 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use crate::net::client::HttpClient;
+use crate::registry::attempts::Attempts;
 use crate::registry::challenge::Challenge;
 use crate::registry::credential::Search;
 use crate::registry::credentials::Credentials;
-use crate::registry::error::{RegistryError, Said};
+use crate::registry::error::RegistryError;
 use crate::registry::quirks::contract::Quirk;
 use crate::registry::scope::Scope;
 use crate::registry::token::TokenServer;
+use crate::registry::veil::Veil;
 use crate::secret::value::Secret;
 
 /// Answers one registry's challenges.
@@ -26,6 +28,7 @@ pub struct Authenticator {
     /// Token servers that the user trusts, as host names.
     allowed_realms: Vec<String>,
     state: Mutex<State>,
+    veil: Veil,
 }
 
 /// What goes into a request.
@@ -33,12 +36,22 @@ pub struct Authenticator {
 pub struct Proof {
     pub header: HeaderValue,
     serial: u64,
+    /// `None` for what does not run out.
+    until: Option<Instant>,
+}
+
+impl Proof {
+    /// Whether its time is over, so that a refusal of it says nothing else.
+    #[must_use]
+    pub fn has_run_out(&self) -> bool {
+        self.until.is_some_and(|until| until <= Instant::now())
+    }
 }
 
 #[derive(Default)]
 struct State {
     challenge: Option<Challenge>,
-    proofs: HashMap<Scope, (Proof, Option<Instant>)>,
+    proofs: HashMap<Scope, Proof>,
     /// Searches by repository: a helper is asked once.
     searches: HashMap<String, Search>,
     notes: Vec<String>,
@@ -48,7 +61,13 @@ struct State {
 impl Authenticator {
     #[must_use]
     pub fn new(http: HttpClient, registry: &str, quirk: Quirk, credentials: Credentials, allowed_realms: Vec<String>) -> Self {
-        Self { http, registry: registry.to_owned(), quirk, credentials, allowed_realms, state: Mutex::default() }
+        Self { http, registry: registry.to_owned(), quirk, credentials, allowed_realms, state: Mutex::default(), veil: Veil::default() }
+    }
+
+    /// What must not be told of what the registry and its token server were shown.
+    #[must_use]
+    pub fn veil(&self) -> &Veil {
+        &self.veil
     }
 
     /// Keeps the challenge that the registry gave to an unproven request.
@@ -60,25 +79,31 @@ impl Authenticator {
     ///
     /// # Errors
     /// When the token server cannot be asked or refuses.
-    pub async fn proof(&self, base: &Url, scope: &Scope) -> Result<Option<Proof>, RegistryError> {
+    pub async fn proof(&self, base: &Url, scope: &Scope, attempts: &mut Attempts) -> Result<Option<Proof>, RegistryError> {
         let mut state = self.state.lock().await;
         // Who may push may pull: reading back needs no token of its own.
         let wider = Scope::push(&scope.repository);
         let known = if scope.mount_from.is_none() { vec![scope, &wider] } else { vec![scope] };
-        let lasting = |scope: &Scope| state.proofs.get(scope).filter(|(_, until)| until.is_none_or(|until| Instant::now() < until));
-        if let Some((proof, _)) = known.into_iter().find_map(lasting) {
+        if let Some(proof) = known.into_iter().find_map(|scope| state.proofs.get(scope).filter(|proof| !proof.has_run_out())) {
             return Ok(Some(proof.clone()));
         }
-        self.obtain(&mut state, base, scope, None).await
+        self.obtain(&mut state, base, scope, None, attempts).await
     }
 
     /// What to send after a refusal of `used`; `None` when there is nothing better.
     ///
     /// # Errors
     /// When the token server cannot be asked or refuses.
-    pub async fn renew(&self, base: &Url, scope: &Scope, challenge: Option<Challenge>, used: Option<&Proof>) -> Result<Option<Proof>, RegistryError> {
+    pub async fn renew(
+        &self,
+        base: &Url,
+        scope: &Scope,
+        challenge: Option<Challenge>,
+        used: Option<&Proof>,
+        attempts: &mut Attempts,
+    ) -> Result<Option<Proof>, RegistryError> {
         let mut state = self.state.lock().await;
-        if let Some((proof, _)) = state.proofs.get(scope)
+        if let Some(proof) = state.proofs.get(scope).filter(|proof| !proof.has_run_out())
             && used.is_none_or(|used| used.serial != proof.serial)
         {
             return Ok(Some(proof.clone()));
@@ -94,17 +119,7 @@ impl Authenticator {
         if used.is_some() && state.challenge == Some(Challenge::Basic) {
             return Ok(None);
         }
-        self.obtain(&mut state, base, scope, wanted).await
-    }
-
-    /// What the registry said, without the credential that it was shown.
-    pub async fn told(&self, repository: &str, said: Said) -> Said {
-        let state = self.state.lock().await;
-        let found = state.searches.get(repository).and_then(|search| search.found.as_ref());
-        match found {
-            Some(found) => found.credential.hidden_in(said),
-            None => said,
-        }
+        self.obtain(&mut state, base, scope, wanted, attempts).await
     }
 
     /// Where the credential for a repository came from, for messages.
@@ -122,10 +137,20 @@ impl Authenticator {
         self.state.lock().await.notes.clone()
     }
 
-    async fn obtain(&self, state: &mut State, base: &Url, scope: &Scope, wanted: Option<String>) -> Result<Option<Proof>, RegistryError> {
+    async fn obtain(
+        &self,
+        state: &mut State,
+        base: &Url,
+        scope: &Scope,
+        wanted: Option<String>,
+        attempts: &mut Attempts,
+    ) -> Result<Option<Proof>, RegistryError> {
         let Some(challenge) = state.challenge.clone() else { return Ok(None) };
         if !state.searches.contains_key(&scope.repository) {
             let search = self.credentials.find(&self.registry, &scope.repository).await;
+            if let Some(found) = &search.found {
+                self.veil.cover_credential(&found.credential);
+            }
             state.searches.insert(scope.repository.clone(), search);
         }
         let found = state.searches.get(&scope.repository).and_then(|search| search.found.clone());
@@ -135,9 +160,18 @@ impl Authenticator {
                 None => return Ok(None),
             },
             Challenge::Bearer(bearer) => {
-                let server =
-                    TokenServer { http: &self.http, registry: &self.registry, base, quirk: &self.quirk, allowed_realms: &self.allowed_realms };
-                let bought = server.buy(&bearer, scope, wanted.as_deref(), found.as_ref()).await?;
+                let (quirk, allowed_realms) = (&self.quirk, &self.allowed_realms);
+                let server = TokenServer {
+                    http: &self.http,
+                    registry: &self.registry,
+                    base,
+                    quirk,
+                    allowed_realms,
+                    veil: &self.veil,
+                    met: !state.proofs.is_empty(),
+                };
+                let bought = server.buy(&bearer, scope, wanted.as_deref(), found.as_ref(), attempts).await?;
+                self.veil.cover(&bought.token);
                 state.notes.extend(bought.note.filter(|note| !state.notes.contains(note)));
                 (Secret::new(format!("Bearer {}", bought.token.expose())), Some(Instant::now() + bought.life))
             }
@@ -150,8 +184,8 @@ impl Authenticator {
         let mut header = HeaderValue::from_str(text.expose()).map_err(unusable)?;
         header.set_sensitive(true);
         state.serial += 1;
-        let proof = Proof { header, serial: state.serial };
-        state.proofs.insert(scope.clone(), (proof.clone(), until));
+        let proof = Proof { header, serial: state.serial, until };
+        state.proofs.insert(scope.clone(), proof.clone());
         Ok(Some(proof))
     }
 }

@@ -10,15 +10,18 @@ use crate::net::client::{HttpClient, Purpose};
 use crate::net::error::NetError;
 use crate::net::redirect::{authority, is_loopback};
 use crate::registry::answer::challenge_of;
-use crate::registry::attempts::Attempts;
+use crate::registry::attempts::{Attempts, Losses};
 use crate::registry::auth::Authenticator;
 use crate::registry::credentials::Credentials;
 use crate::registry::error::RegistryError;
 use crate::registry::quirks::{self, contract::Quirk};
 
-/// One registry host, with what was learned of it. Cheap to clone.
+/// One registry host, with what was learned of it. Cheap to clone; clones lose time together.
 #[derive(Clone)]
-pub struct Registry(Arc<Inner>);
+pub struct Registry {
+    inner: Arc<Inner>,
+    losses: Losses,
+}
 
 struct Inner {
     http: HttpClient,
@@ -39,31 +42,55 @@ impl Registry {
     pub fn new(http: HttpClient, host: &str, credentials: Credentials, allowed_realms: Vec<String>) -> Self {
         let quirk = quirks::of(host);
         let auth = Authenticator::new(http.clone(), host, quirk, credentials, allowed_realms);
-        Self(Arc::new(Inner { http, host: host.to_owned(), quirk, auth, base: OnceCell::new() }))
+        let inner = Inner { http, host: host.to_owned(), quirk, auth, base: OnceCell::new() };
+        Self { inner: Arc::new(inner), losses: Losses::default() }
+    }
+
+    /// The same registry, for a journey that has lost no time yet.
+    #[must_use]
+    pub fn afresh(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), losses: Losses::default() }
     }
 
     /// As references write it.
     #[must_use]
     pub fn host(&self) -> &str {
-        &self.0.host
+        &self.inner.host
     }
 
     /// What happened that the user may want to know.
     pub async fn notes(&self) -> Vec<String> {
-        self.0.auth.notes().await
+        self.inner.auth.notes().await
     }
 
     #[must_use]
     pub fn quirk(&self) -> &Quirk {
-        &self.0.quirk
+        &self.inner.quirk
     }
 
     pub(crate) fn http(&self) -> &HttpClient {
-        &self.0.http
+        &self.inner.http
     }
 
     pub(crate) fn auth(&self) -> &Authenticator {
-        &self.0.auth
+        &self.inner.auth
+    }
+
+    /// The count of tries for a new request.
+    pub(crate) fn attempts(&self) -> Attempts {
+        Attempts::new(self.http().settings().retry, self.losses.clone())
+    }
+
+    /// Waits while the registry wants to be left alone.
+    pub(crate) async fn quiet(&self) {
+        self.losses.quiet().await;
+    }
+
+    /// An error without anything that this registry was shown.
+    pub(crate) fn veiled(&self, error: RegistryError) -> RegistryError {
+        let text = error.to_string();
+        let told = self.auth().veil().over(&text);
+        if told == text { error } else { RegistryError::Answer { registry: self.host().to_owned(), what: "a question".to_owned(), why: told } }
     }
 
     /// The address of something in a repository.
@@ -79,20 +106,20 @@ impl Registry {
     ///
     /// HTTPS always, but for hosts that the user named as plain, and this very machine where HTTPS is not spoken.
     pub(crate) async fn base(&self) -> Result<Url, RegistryError> {
-        self.0.base.get_or_try_init(|| self.connect()).await.cloned()
+        self.inner.base.get_or_try_init(|| self.connect()).await.cloned()
     }
 
     async fn connect(&self) -> Result<Url, RegistryError> {
-        let host = self.0.quirk.api_host.unwrap_or(&self.0.host);
+        let host = self.inner.quirk.api_host.unwrap_or(&self.inner.host);
         let address = |scheme: &str| {
             let why = "its name is no host".to_owned();
             Url::parse(&format!("{scheme}://{host}/v2/")).map_err(|_| NetError::Refused { host: host.to_owned(), why })
         };
         let (secure, plain) = (address("https")?, address("http")?);
-        if self.0.http.is_plain_http(host) {
+        if self.inner.http.is_plain_http(host) {
             return self.greet(plain, true).await;
         }
-        if is_loopback(&secure) && !self.0.http.has_own_certificates(host) {
+        if is_loopback(&secure) && !self.inner.http.has_own_certificates(host) {
             let secured = tokio::time::timeout(PROBE, self.greet(secure, false)).await;
             return match secured {
                 // Nothing that speaks TLS is there, or something that waits for another kind of greeting.
@@ -108,17 +135,18 @@ impl Registry {
 
     /// Source: OCI distribution specification, "Determining Support".
     async fn greet(&self, url: Url, repeat: bool) -> Result<Url, RegistryError> {
-        let client = self.0.http.for_host(&url, Purpose::Api)?;
-        let mut attempts = Attempts::new(self.0.http.settings().retry);
+        let client = self.inner.http.for_host(&url, Purpose::Api)?;
+        let mut attempts = self.attempts();
         loop {
             match client.get(url.clone()).send().await.map_err(|cause| NetError::of(&cause, &authority(&url))) {
                 Ok(response) => {
                     if let (401, Some(challenge)) = (response.status().as_u16(), challenge_of(response.headers())) {
-                        self.0.auth.learn(challenge).await;
+                        self.inner.auth.learn(challenge).await;
                     }
                     return Ok(url);
                 }
-                Err(cause) if !(repeat && cause.is_transient() && attempts.again(None).await) => return Err(cause.into()),
+                // The first word to a host that has none is a mistake in its name or port more often than a passing trouble.
+                Err(cause) if cause.is_nobody() || !(repeat && cause.is_transient() && attempts.again(None).await) => return Err(cause.into()),
                 Err(_) => {}
             }
         }

@@ -28,7 +28,7 @@ pub async fn confirm(registry: &Registry, reference: &Reference, image: &StoredI
         }
     }
     let checks = blobs(image).into_iter().map(|blob| async move {
-        match registry.presence(&blob, Scope::push(&reference.repository)).await? {
+        match registry.presence(&blob, Scope::push(&reference.repository), &mut registry.attempts()).await? {
             Presence::Present(size) if size.is_none_or(|size| size == blob.size) => Ok(()),
             found => {
                 let actual = match found {

@@ -3,7 +3,6 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
-use crate::registry::error::Said;
 use crate::secret::value::Secret;
 
 /// A way to prove who we are.
@@ -49,16 +48,6 @@ impl Credential {
         let pair = Secret::new(format!("{user}:{}", password.expose()));
         Secret::new(format!("Basic {}", BASE64_STANDARD.encode(pair.expose())))
     }
-
-    /// What a server said, without this credential: some repeat in their refusals what they were shown.
-    #[must_use]
-    pub fn hidden_in(&self, said: Said) -> Said {
-        let (Self::Password { password: secret, .. } | Self::Identity(secret)) = self;
-        let basic = self.to_basic();
-        let shown = [basic.expose().trim_start_matches("Basic "), secret.expose()];
-        let hide = |text: &str| shown.iter().filter(|shown| !shown.is_empty()).fold(text.to_owned(), |text, shown| text.replace(shown, "***"));
-        Said { code: hide(&said.code).into(), message: hide(&said.message).into() }
-    }
 }
 
 /// The user name that says that the password is an identity token. Source: docker/cli, `config/credentials`.
@@ -66,17 +55,3 @@ const TOKEN_USER: &str = "<token>";
 
 /// The user name that goes with an identity token where only passwords are understood (Azure's convention).
 const IDENTITY_USER: &str = "00000000-0000-0000-0000-000000000000";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_server_repeats_is_told_without_the_credential() {
-        let credential = Credential::of_pair("ci".to_owned(), "correct-horse".to_owned());
-        let basic = BASE64_STANDARD.encode("ci:correct-horse");
-        let said = Said { code: "DENIED".into(), message: format!("bad password correct-horse in {basic}").into() };
-        let hidden = credential.hidden_in(said);
-        assert_eq!((&*hidden.code, &*hidden.message), ("DENIED", "bad password *** in ***"));
-    }
-}

@@ -5,6 +5,7 @@ use std::io;
 use crate::image::error::ImageError;
 use crate::net::error::NetError;
 use crate::oci::error::OciError;
+use crate::registry::veil::Veil;
 
 /// A registry that cannot be reached, does not let us, or does something else than it was asked. Exit code 5.
 #[derive(Debug, thiserror::Error)]
@@ -27,9 +28,9 @@ pub enum RegistryError {
     Answer { registry: String, what: String, why: String },
     #[error("{what} {expected}, but {registry} has {actual}")]
     Mismatch { registry: String, what: String, expected: String, actual: String },
-    #[error("{registry} limits us at {what}, also after {tries} tries{said}")]
+    #[error("{registry} limits us at {what} (tries: {tries}){said}")]
     RateLimited { registry: String, what: String, tries: u32, said: Said },
-    #[error("{what} failed {tries} times at {registry}; last: {why}")]
+    #[error("{what} failed at {registry} (tries: {tries}): {why}")]
     Exhausted { registry: String, what: String, tries: u32, why: String },
     /// Something went wrong before, and was told then.
     #[error("the push to {destination} had been given up")]
@@ -81,11 +82,12 @@ impl RegistryError {
 }
 
 impl Said {
-    /// Reads the error document of an answer, or takes its text as it is.
+    /// Reads the error document of an answer, or takes its text as it is, without what the veil hides.
     ///
     /// Source: OCI distribution specification, "Error Codes".
     #[must_use]
-    pub fn of(body: &[u8]) -> Self {
+    pub fn of(body: &[u8], veil: &Veil) -> Self {
+        let plain = |text: &str| veiled(text, veil);
         #[derive(serde::Deserialize)]
         struct Answer {
             errors: Option<Vec<One>>,
@@ -100,7 +102,7 @@ impl Said {
             message: Option<String>,
         }
         let Ok(answer) = serde_json::from_slice::<Answer>(body) else {
-            let text = String::from_utf8_lossy(&body[..body.len().min(4096)]);
+            let text = String::from_utf8_lossy(body);
             // A page for browsers says nothing to us.
             return if text.trim_start().starts_with('<') { Self::default() } else { Self { code: Box::default(), message: plain(&text).into() } };
         };
@@ -125,19 +127,36 @@ impl std::fmt::Display for Said {
 /// At most 300 characters, none of them able to steer a terminal or a CI log.
 #[must_use]
 pub fn plain(text: &str) -> String {
-    text.chars().map(|c| if c == '\n' || c == '\t' { ' ' } else { c }).filter(|c| !c.is_control()).take(300).collect::<String>().trim().to_owned()
+    veiled(text, &Veil::default())
+}
+
+/// The same with nothing of a secret, not even of one that is cut or comes in disguise.
+fn veiled(text: &str, veil: &Veil) -> String {
+    let clean: String = text.chars().map(|c| if c == '\n' || c == '\t' { ' ' } else { c }).filter(|c| !c.is_control()).collect();
+    veil.over(&clean).chars().take(300).collect::<String>().trim().to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::value::Secret;
 
     #[test]
     fn a_registry_s_words_are_capped_and_cleaned() {
-        let said = Said::of(b"{\"errors\":[{\"code\":\"DENIED\",\"message\":\"no\\u001b[31m\\nway\",\"detail\":{}}]}");
+        let veil = Veil::default();
+        let said = Said::of(b"{\"errors\":[{\"code\":\"DENIED\",\"message\":\"no\\u001b[31m\\nway\",\"detail\":{}}]}", &veil);
         assert_eq!(said.to_string(), ": DENIED: no[31m way");
-        assert_eq!(Said::of("x".repeat(5000).as_bytes()).message.len(), 300);
-        assert_eq!(Said::of(b"<html>").to_string(), "");
-        assert_eq!(Said::of(br#"{"details":"incorrect username or password"}"#).message.as_ref(), "incorrect username or password");
+        assert_eq!(Said::of("x".repeat(5000).as_bytes(), &veil).message.len(), 300);
+        assert_eq!(Said::of(b"<html>", &veil).to_string(), "");
+        assert_eq!(Said::of(br#"{"details":"incorrect username or password"}"#, &veil).message.as_ref(), "incorrect username or password");
+    }
+
+    #[test]
+    fn a_secret_is_not_told_in_part_or_in_disguise() {
+        let veil = Veil::default();
+        veil.cover(&Secret::new("correct-horse".to_owned()));
+        let cut = format!("{}correct-horse", "x".repeat(290));
+        assert!(!Said::of(cut.as_bytes(), &veil).message.contains("corr"));
+        assert_eq!(&*Said::of(b"correct-\x07horse", &veil).message, "***");
     }
 }

@@ -64,18 +64,24 @@ impl Registry {
     /// # Errors
     /// When no answer comes, also after repetitions, or it is too large.
     pub async fn ask(&self, call: &Call, limit: u64) -> Result<Answer, RegistryError> {
-        let mut attempts = Attempts::new(self.http().settings().retry);
+        self.ask_within(call, limit, &mut self.attempts()).await
+    }
+
+    /// The same as a part of something that counts its tries together.
+    ///
+    /// # Errors
+    /// When no answer comes, also after repetitions, or it is too large.
+    pub async fn ask_within(&self, call: &Call, limit: u64, attempts: &mut Attempts) -> Result<Answer, RegistryError> {
         loop {
-            let outcome = match self.open(call).await {
-                Ok(Ok(response)) => Answer::read(response, &call.what, limit).await,
-                Ok(Err(refusal)) => return Ok(refusal),
-                Err(error) => Err(error),
+            let response = match self.open(call, attempts).await? {
+                Ok(response) => response,
+                Err(refusal) => return Ok(refusal),
             };
-            match outcome {
-                // The answer broke off in its middle.
-                Err(RegistryError::Unreachable(NetError::Broken { host, why })) => {
+            match Answer::read(response, &call.what, limit, self.http().settings()).await {
+                // The answer broke off in its middle, or its end does not come.
+                Err(RegistryError::Unreachable(cause)) if cause.is_transient() => {
                     if !attempts.again(None).await {
-                        return Err(NetError::Broken { host, why }.into());
+                        return Err(cause.into());
                     }
                 }
                 other => return other,
@@ -95,12 +101,11 @@ impl Registry {
     ///
     /// # Errors
     /// When no answer comes, also after repetitions.
-    pub async fn open(&self, call: &Call) -> Result<Result<Response, Answer>, RegistryError> {
-        let mut attempts = Attempts::new(self.http().settings().retry);
+    pub async fn open(&self, call: &Call, attempts: &mut Attempts) -> Result<Result<Response, Answer>, RegistryError> {
         loop {
-            let outcome = match self.followed(call).await {
+            let outcome = match self.followed(call, attempts).await {
                 Ok(response) if response.status().as_u16() < 400 => return Ok(Ok(response)),
-                Ok(response) => Answer::read(response, &call.what, MAX_SMALL).await,
+                Ok(response) => Answer::read(response, &call.what, MAX_SMALL, self.http().settings()).await,
                 Err(error) => Err(error),
             };
             match outcome {
@@ -126,22 +131,41 @@ impl Registry {
     /// When no answer comes.
     pub async fn send_once(&self, call: &Call, body: Body, proof: Option<&Proof>) -> Result<Answer, RegistryError> {
         let response = self.send(call, &call.url, body, proof, Purpose::Upload).await?;
-        Answer::read(response, &call.what, MAX_SMALL).await
+        Answer::read(response, &call.what, MAX_SMALL, self.http().settings()).await
     }
 
     /// The proof for a call that goes to the registry itself; nothing for one that goes elsewhere.
     ///
     /// # Errors
     /// When the token server cannot be asked or refuses.
-    pub async fn proof_for(&self, url: &Url, scope: &Scope) -> Result<Option<Proof>, RegistryError> {
+    pub async fn proof_for(&self, url: &Url, scope: &Scope, attempts: &mut Attempts) -> Result<Option<Proof>, RegistryError> {
         let base = self.base().await?;
-        if same_origin(&base, url) { self.auth().proof(&base, scope).await } else { Ok(None) }
+        if same_origin(&base, url) { self.auth().proof(&base, scope, attempts).await } else { Ok(None) }
+    }
+
+    /// A better proof than the one that an answer refused, if that is why it refused, and there is one.
+    ///
+    /// # Errors
+    /// When the token server cannot be asked or refuses.
+    pub async fn better_proof(
+        &self,
+        call: &Call,
+        (status, headers): (u16, &HeaderMap),
+        used: Option<&Proof>,
+        attempts: &mut Attempts,
+    ) -> Result<Option<Proof>, RegistryError> {
+        let base = self.base().await?;
+        if !same_origin(&base, &call.url) || !wants_better(status, headers) {
+            return Ok(None);
+        }
+        let better = self.auth().renew(&base, &call.scope, challenge_of(headers), used, attempts).await?;
+        Ok(better.filter(|_| attempts.at_once()))
     }
 
     /// What an answer that is no success means.
     pub async fn refusal(&self, call: &Call, answer: &Answer) -> RegistryError {
         let (registry, what) = (self.host().to_owned(), call.what.clone());
-        let said = self.auth().told(&call.scope.repository, answer.said()).await;
+        let said = answer.said(self.auth().veil());
         match answer.status {
             401 | 403 => RegistryError::Unauthorized {
                 registry,
@@ -158,7 +182,10 @@ impl Registry {
 
     /// What an answer means that stayed a passing trouble to the end.
     pub fn worn_out(&self, what: &str, tries: u32, answer: &Answer) -> RegistryError {
-        let (registry, what, said) = (self.host().to_owned(), what.to_owned(), answer.said());
+        let (registry, what, mut said) = (self.host().to_owned(), what.to_owned(), answer.said(self.auth().veil()));
+        if let Some(asked) = answer.asked_wait().filter(|asked| *asked > self.http().settings().retry.budget) {
+            said.message = format!("{} (it asks us to wait {} s)", said.message, asked.as_secs()).trim_start().into();
+        }
         match answer.status {
             429 | 403 => RegistryError::RateLimited { registry, what, tries, said },
             status => RegistryError::Exhausted { registry, what, tries, why: format!("status {status}{said}") },
@@ -166,18 +193,21 @@ impl Registry {
     }
 
     /// One try: proof, one renewal of it, and redirects of questions that change nothing.
-    async fn followed(&self, call: &Call) -> Result<Response, RegistryError> {
-        let mut response = self.proven(call).await?;
+    async fn followed(&self, call: &Call, attempts: &mut Attempts) -> Result<Response, RegistryError> {
+        let mut response = self.proven(call, attempts).await?;
         if !matches!(call.method, Method::GET | Method::HEAD) {
             return Ok(response);
         }
-        for _ in 0..MAX_HOPS {
+        for hop in 0..=MAX_HOPS {
             let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
             let (true, Some(location)) = (response.status().is_redirection(), location) else { return Ok(response) };
+            if hop == MAX_HOPS {
+                break;
+            }
             let next = next_hop(response.url(), location)?;
             let base = self.base().await?;
             response = if same_origin(&next, &base) {
-                self.proven(&Call { url: next, ..call.clone() }).await?
+                self.proven(&Call { url: next, ..call.clone() }, attempts).await?
             } else {
                 self.send(call, &next, Body::default(), None, Purpose::Api).await?
             };
@@ -187,15 +217,11 @@ impl Registry {
     }
 
     /// One request with proof, and a second with a better one when the first is refused.
-    async fn proven(&self, call: &Call) -> Result<Response, RegistryError> {
-        let proof = self.proof_for(&call.url, &call.scope).await?;
+    async fn proven(&self, call: &Call, attempts: &mut Attempts) -> Result<Response, RegistryError> {
+        let proof = self.proof_for(&call.url, &call.scope, attempts).await?;
         let response = self.send(call, &call.url, call.body.clone().into(), proof.as_ref(), Purpose::Api).await?;
-        let base = self.base().await?;
-        if !same_origin(&base, &call.url) || !wants_better(response.status().as_u16(), response.headers()) {
-            return Ok(response);
-        }
-        let challenge = challenge_of(response.headers());
-        match self.auth().renew(&base, &call.scope, challenge, proof.as_ref()).await? {
+        let refusal = (response.status().as_u16(), response.headers());
+        match self.better_proof(call, refusal, proof.as_ref(), attempts).await? {
             Some(better) => self.send(call, &call.url, call.body.clone().into(), Some(&better), Purpose::Api).await,
             None => Ok(response),
         }
@@ -203,6 +229,7 @@ impl Registry {
 
     async fn send(&self, call: &Call, url: &Url, body: Body, proof: Option<&Proof>, purpose: Purpose) -> Result<Response, RegistryError> {
         let base = self.base().await?;
+        self.quiet().await;
         let client = if same_origin(&base, url) { self.http().for_host(url, purpose)? } else { self.http().for_foreign(url, &base, purpose).await? };
         let mut request = client.request(call.method.clone(), url.clone()).headers(call.headers.clone());
         if !matches!(call.method, Method::GET | Method::HEAD) {
@@ -216,8 +243,7 @@ impl Registry {
 }
 
 /// Whether an answer asks for another proof: 401, or 403 with the reason that the token's scope is too small.
-#[must_use]
-pub fn wants_better(status: u16, headers: &HeaderMap) -> bool {
+fn wants_better(status: u16, headers: &HeaderMap) -> bool {
     let small_scope = || matches!(challenge_of(headers), Some(Challenge::Bearer(bearer)) if bearer.error.as_deref() == Some("insufficient_scope"));
     status == 401 || (status == 403 && small_scope())
 }

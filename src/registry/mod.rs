@@ -28,6 +28,7 @@ pub mod sessions;
 pub mod together;
 pub mod token;
 pub mod upload;
+pub mod veil;
 
 #[cfg(test)]
 pub(crate) mod scripted;

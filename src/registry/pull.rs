@@ -34,6 +34,7 @@ pub struct RegistryBlobs {
 /// # Errors
 /// When a document cannot be had or does not belong to an image.
 pub async fn open(registry: &Registry, reference: &Reference, scratch: &Path) -> Result<StoredImage, RegistryError> {
+    let registry = registry.afresh();
     let (document, root) = registry.manifest(reference).await?;
     let blobs = RegistryBlobs::new(registry, reference, scratch);
     blobs.keep(&root.digest, document.bytes())?;
@@ -41,10 +42,10 @@ pub async fn open(registry: &Registry, reference: &Reference, scratch: &Path) ->
     match opened {
         Ok(Ok(image)) => Ok(image),
         Ok(Err(ImageError::Read { what, cause })) => Err(match cause.downcast::<RegistryError>() {
-            Ok(error) => error,
+            Ok(error) => registry.veiled(error),
             Err(cause) => ImageError::Read { what, cause }.into(),
         }),
-        Ok(Err(error)) => Err(error.into()),
+        Ok(Err(error)) => Err(registry.veiled(error.into())),
         Err(cause) => Err(RegistryError::Scratch { what: "the documents".to_owned(), cause: io::Error::other(cause) }),
     }
 }

@@ -1,6 +1,7 @@
 //! An image on its way into a registry: blobs first, then manifests by digest, and the tag last of all.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -15,7 +16,6 @@ use crate::oci::digest::Digest;
 use crate::oci::error::OciError;
 use crate::oci::reference::Reference;
 use crate::registry::answer::MAX_SMALL;
-use crate::registry::attempts::Attempts;
 use crate::registry::client::Registry;
 use crate::registry::confirm::confirm;
 use crate::registry::contents::{blobs, documents};
@@ -95,6 +95,8 @@ struct Inner {
     destination: Reference,
     scope: Scope,
     mount_from: Option<String>,
+    /// One refusal stands for all blobs.
+    mounts_refused: AtomicBool,
     observer: Arc<dyn PushObserver>,
     parallel: usize,
     permits: Arc<Semaphore>,
@@ -126,13 +128,15 @@ impl Pushing {
         observer: Arc<dyn PushObserver>,
     ) -> Result<Self, RegistryError> {
         registry.base().await?;
+        let registry = registry.afresh();
         let neighbour = |from: &Reference| from.registry == destination.registry && from.repository != destination.repository;
         let parallel = options.parallel.max(1);
         Ok(Self(Arc::new(Inner {
-            registry: registry.clone(),
+            registry,
             destination: destination.clone(),
             scope: Scope::push(&destination.repository),
             mount_from: options.mount_from.filter(neighbour).map(|from| from.repository),
+            mounts_refused: AtomicBool::new(false),
             observer,
             parallel,
             permits: Arc::new(Semaphore::new(parallel)),
@@ -270,7 +274,7 @@ impl Pushing {
 
     async fn is_there(&self, blob: &Descriptor) -> Result<bool, RegistryError> {
         // A registry that cannot say gets the blob; one that does not let us ask will not let us push.
-        match self.0.registry.presence(blob, self.0.scope.clone()).await {
+        match self.0.registry.presence(blob, self.0.scope.clone(), &mut self.0.registry.attempts()).await {
             Ok(Presence::Present(size)) => Ok(size.is_none_or(|size| size == blob.size)),
             Ok(Presence::Absent) | Err(RegistryError::Protocol { .. } | RegistryError::Exhausted { .. }) => Ok(false),
             Err(error) => Err(error),
@@ -280,13 +284,21 @@ impl Pushing {
     /// A mount that does not work for whatever reason costs nothing but an upload.
     async fn mount(&self, blob: &Descriptor) -> Mount {
         let Inner { registry, scope, mount_from: Some(from), .. } = &*self.0 else { return Mount::Refused };
+        if self.0.mounts_refused.load(Ordering::Relaxed) {
+            return Mount::Refused;
+        }
         let Ok(mut url) = registry.url(&scope.repository, &["blobs", "uploads", ""]).await else { return Mount::Refused };
         url.query_pairs_mut().append_pair("mount", blob.digest.as_str()).append_pair("from", from);
         let call = Call::new(&format!("the mount of blob {}", blob.digest), Method::POST, url, scope.clone().mounting(from));
-        match registry.ask(&call, MAX_SMALL).await {
-            Ok(answer) if answer.status == 201 => Mount::Done,
-            Ok(answer) if answer.status == 202 => location(&answer).ok().flatten().map_or(Mount::Refused, Mount::Session),
-            _ => Mount::Refused,
+        // Enough for another token, or for one passing trouble.
+        let answer = registry.ask_within(&call, MAX_SMALL, &mut registry.attempts().at_most(2)).await;
+        match answer.map(|answer| (answer.status, location(&answer))) {
+            Ok((201, _)) => Mount::Done,
+            Ok((202, Ok(Some(session)))) => Mount::Session(session),
+            _ => {
+                self.0.mounts_refused.store(true, Ordering::Relaxed);
+                Mount::Refused
+            }
         }
     }
 
@@ -296,9 +308,9 @@ impl Pushing {
         let url = registry.url(&scope.repository, &["manifests", name]).await?;
         let what = format!("the push of manifest {name}");
         let call = Call::new(&what, Method::PUT, url, scope.clone()).carrying(&descriptor.media_type, bytes);
-        let mut attempts = Attempts::new(registry.http().settings().retry);
+        let mut attempts = registry.attempts();
         loop {
-            let answer = registry.ask(&call, MAX_SMALL).await?;
+            let answer = registry.ask_within(&call, MAX_SMALL, &mut attempts).await?;
             if answer.is_success() {
                 let told = answer.told_digest(descriptor.digest.algorithm()).filter(|told| *told != descriptor.digest);
                 return told.map_or(Ok(()), |told| {
@@ -311,7 +323,7 @@ impl Pushing {
                     })
                 });
             }
-            let blobs_are_missing = match &*answer.said().code {
+            let blobs_are_missing = match &*answer.code() {
                 // Registries with several servers may not see at once what was put a moment ago.
                 "MANIFEST_BLOB_UNKNOWN" | "BLOB_UNKNOWN" => true,
                 // The digest is of these very bytes. docker-registry 2.8.2 says so while another job puts the same manifest.
@@ -337,7 +349,7 @@ impl Pushing {
         tokio::select! {
             biased;
             _ = given_up.wait_for(|given_up| *given_up) => Err(self.given_up()),
-            outcome = work => outcome,
+            outcome = work => outcome.map_err(|error| self.0.registry.veiled(error)),
         }
     }
 
@@ -370,6 +382,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::error::NetError;
     use crate::registry::scripted::{Line, Scripted, image, line, registry};
 
     struct Counting(Mutex<Vec<(u64, BlobArrival)>>);
@@ -460,6 +473,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_mount_that_is_refused_is_an_upload_whatever_the_answer() {
+        for (status, posts) in [(401, 2), (403, 2), (404, 2), (405, 2), (400, 2), (500, 3), (202, 2)] {
+            let (mut server, image) = (Scripted::bind().await, image(LAYER));
+            // Also 202 without a place to go on.
+            let mut upload = vec![line("POST /v2/a/b/blobs/uploads/", status, &[], ""); posts - 1];
+            upload.extend([line("POST /v2/a/b/blobs/uploads/", 202, &["Location: /up"], ""), line("PUT /up", 201, &[], "")]);
+            server.play(script(&image, upload));
+            let (outcome, seen) = run(&server, &image, Some("base/image")).await;
+            outcome.unwrap_or_else(|error| panic!("{status}: {error}"));
+            assert_eq!(seen[0].1, BlobArrival::Uploaded, "{status}");
+            let heard = server.heard();
+            assert_eq!(heard.iter().filter(|heard| heard.line.starts_with("POST")).count(), posts, "{status}");
+            assert!(heard.iter().any(|heard| heard.line.starts_with("PUT /up") && heard.body == LAYER));
+        }
+    }
+
+    #[tokio::test]
     async fn a_granted_mount_sends_no_bytes() {
         let (mut server, image) = (Scripted::bind().await, image(LAYER));
         server.play(script(&image, vec![line("POST /v2/a/b/blobs/uploads/", 201, &[], "")]));
@@ -472,12 +502,15 @@ mod tests {
     async fn a_registry_that_is_busy_is_asked_again() {
         let (mut server, image) = (Scripted::bind().await, image(LAYER));
         let unknown = r#"{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN","message":"gone"}]}"#;
+        let head = format!("HEAD /v2/a/b/blobs/{}", blobs(&image)[0].digest);
         let upload = vec![
             line("POST /v2/a/b/blobs/uploads/", 429, &["Retry-After: 0"], "retry-after: 0.1ms, allowed: 2000/minute"),
             line("POST /v2/a/b/blobs/uploads/", 202, &["Location: /one"], ""),
             line("PUT /one", 404, &[], unknown),
+            line(&head, 404, &[], ""),
             line("POST /v2/a/b/blobs/uploads/", 202, &["Location: /two"], ""),
             line("PUT /two", 503, &[], ""),
+            line(&head, 404, &[], ""),
             line("POST /v2/a/b/blobs/uploads/", 202, &["Location: /three"], ""),
             line("PUT /three", 201, &[], ""),
         ];
@@ -503,6 +536,76 @@ mod tests {
         let shown = |path: &str| server.heard().into_iter().find(|heard| heard.line.starts_with(path)).and_then(|heard| heard.authorization);
         assert_eq!(shown("PUT /one").as_deref(), Some("Bearer one"));
         assert_eq!(shown("PUT /two").as_deref(), Some("Bearer two"));
+    }
+
+    #[tokio::test]
+    async fn what_arrived_is_not_sent_again_though_its_answer_was_lost() {
+        let (mut server, image) = (Scripted::bind().await, image(LAYER));
+        let layer = blobs(&image)[0].clone();
+        let length = format!("content-length: {}", layer.size);
+        let upload = vec![
+            line("POST /v2/a/b/blobs/uploads/", 202, &["Location: /up"], ""),
+            line("PUT /up", 502, &[], ""),
+            line(&format!("HEAD /v2/a/b/blobs/{}", layer.digest), 200, &[&length], ""),
+        ];
+        server.play(script(&image, upload));
+        run(&server, &image, None).await.0.expect("pushed");
+        assert_eq!(server.lines().iter().filter(|line| line.starts_with("PUT /up")).count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_token_that_runs_out_among_the_pieces_is_renewed_where_it_stands() {
+        let layer: Vec<u8> = (0..9_000_000_u32).map(|at| at.to_le_bytes()[at as usize % 3]).collect();
+        let (mut server, image) = (Scripted::bind().await, image(&layer));
+        let challenge = format!(r#"WWW-Authenticate: Bearer realm="http://localhost:{}/token",service="s""#, server.address.port());
+        let upload = vec![
+            line("POST /v2/a/b/blobs/uploads/", 401, &[&challenge], ""),
+            line("GET /token", 200, &[], r#"{"token":"one"}"#),
+            line("POST /v2/a/b/blobs/uploads/", 202, &["Location: /whole"], ""),
+            line("PUT /whole", 413, &[], ""),
+            line("POST /v2/a/b/blobs/uploads/", 202, &["Location: /up?1"], ""),
+            line("PATCH /up?1", 202, &["Location: /up?2"], ""),
+            line("PATCH /up?2", 401, &[&challenge], ""),
+            line("GET /token", 200, &[], r#"{"token":"two"}"#),
+            line("PATCH /up?2", 202, &["Location: /up?3"], ""),
+            line("PATCH /up?3", 202, &["Location: /up?4"], ""),
+            line("PUT /up?4", 401, &[&challenge], ""),
+            line("GET /token", 200, &[], r#"{"token":"three"}"#),
+            line(&format!("PUT /up?4&digest={}", blobs(&image)[0].digest), 201, &[], ""),
+        ];
+        server.play(upload.into_iter().chain(script(&image, vec![])).collect());
+        run(&server, &image, None).await.0.expect("pushed");
+        assert_eq!(server.heard().iter().filter(|heard| heard.line.starts_with("PATCH")).count(), 4, "one piece was sent again");
+    }
+
+    #[tokio::test]
+    async fn a_location_that_leads_inside_or_out_of_http_gets_no_bytes() {
+        for location in ["https://10.0.0.1/up", "https://169.254.169.254/up", "http://10.0.0.1/up", "ftp://localhost/up", "http://u:p@localhost/up"] {
+            let (mut server, image) = (Scripted::bind().await, image(LAYER));
+            let header = format!("Location: {location}");
+            server.play(script(&image, vec![line("POST /v2/a/b/blobs/uploads/", 202, &[&header], "")]));
+            let error = run(&server, &image, None).await.0.expect_err(location);
+            assert!(matches!(error, RegistryError::Unreachable(NetError::Refused { .. })), "{location}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_registry_repeats_of_our_proof_is_not_told() {
+        let challenge =
+            |server: &Scripted| format!(r#"WWW-Authenticate: Bearer realm="http://localhost:{}/token",service="s""#, server.address.port());
+        for (status, times) in [(503, 6), (429, 6), (400, 1), (418, 1)] {
+            let (mut server, image) = (Scripted::bind().await, image(LAYER));
+            let echo = format!("you said Bearer bought-token and {} and hunter2", crate::registry::scripted::BASIC);
+            let mut upload = vec![
+                line("POST /v2/a/b/blobs/uploads/", 401, &[&challenge(&server)], ""),
+                line("GET /token", 200, &[], r#"{"token":"bought-token"}"#),
+            ];
+            upload.extend(vec![line("POST /v2/a/b/blobs/uploads/", status, &[], &echo); times]);
+            server.play(script(&image, upload));
+            let error = run(&server, &image, None).await.0.expect_err("refused");
+            let told = format!("{error} {error:?}");
+            assert!(told.contains("you said Bearer *** and Basic *** and ***"), "{told}");
+        }
     }
 
     #[tokio::test]

@@ -14,7 +14,7 @@ use crate::oci::digest::{Digest, Hasher};
 use crate::oci::manifest::{Document, MAX_DOCUMENT};
 use crate::oci::media_type::ACCEPTED_MANIFESTS;
 use crate::oci::reference::Reference;
-use crate::registry::answer::{Answer, Pace};
+use crate::registry::answer::{Answer, MAX_SMALL, Pace};
 use crate::registry::attempts::Attempts;
 use crate::registry::client::Registry;
 use crate::registry::error::RegistryError;
@@ -53,7 +53,7 @@ impl Registry {
             return Err(RegistryError::Mismatch { registry: self.host().to_owned(), what, expected, actual: digest.to_string() });
         }
         let declared = answer.header("content-type").map(|kind| kind.split(';').next().unwrap_or_default().trim());
-        let document = Document::parse(&answer.body, declared)?;
+        let document = Document::parse(&answer.body, declared).map_err(|error| self.veiled(error.into()))?;
         let descriptor = Descriptor::new(document.media_type(), digest, answer.body.len() as u64);
         Ok((document, descriptor))
     }
@@ -66,11 +66,11 @@ impl Registry {
         let what = format!("blob {}", descriptor.digest);
         let url = self.url(repository, &["blobs", descriptor.digest.as_str()]).await?;
         let call = Call::new(&what, Method::GET, url, Scope::pull(repository));
-        let mut attempts = Attempts::new(self.http().settings().retry);
+        let mut attempts = self.attempts();
         loop {
-            let response = match self.open(&call).await? {
+            let response = match self.open(&call, &mut attempts).await? {
                 Ok(response) if response.status() == 200 => response,
-                Ok(response) => return Err(self.refusal(&call, &Answer::read(response, &what, MAX_DOCUMENT).await?).await),
+                Ok(response) => return Err(self.refusal(&call, &Answer::read(response, &what, MAX_SMALL, self.http().settings()).await?).await),
                 Err(answer) => return Err(self.refusal(&call, &answer).await),
             };
             match self.write(response, descriptor, into).await {
@@ -89,18 +89,18 @@ impl Registry {
     /// # Errors
     /// When it cannot be asked or does not let us ask.
     pub async fn has_blob(&self, repository: &str, descriptor: &Descriptor) -> Result<Presence, RegistryError> {
-        self.presence(descriptor, Scope::pull(repository)).await
+        self.presence(descriptor, Scope::pull(repository), &mut self.attempts()).await
     }
 
-    /// The same under a scope that is used for more.
+    /// The same under a scope that is used for more, and as a part of something that counts its tries together.
     ///
     /// # Errors
     /// When it cannot be asked or does not let us ask.
-    pub async fn presence(&self, descriptor: &Descriptor, scope: Scope) -> Result<Presence, RegistryError> {
+    pub async fn presence(&self, descriptor: &Descriptor, scope: Scope, attempts: &mut Attempts) -> Result<Presence, RegistryError> {
         let url = self.url(&scope.repository, &["blobs", descriptor.digest.as_str()]).await?;
         let call = Call::new(&format!("blob {}", descriptor.digest), Method::HEAD, url, scope);
         let base = self.base().await?;
-        match self.open(&call).await? {
+        match self.open(&call, attempts).await? {
             Ok(response) if response.status().is_success() => {
                 let length = response.headers().get(http::header::CONTENT_LENGTH);
                 Ok(Presence::Present(length.and_then(|value| value.to_str().ok()?.parse().ok())))
@@ -121,7 +121,7 @@ impl Registry {
         let host = authority(response.url());
         let (mut hasher, mut size) = (Hasher::for_digest(&descriptor.digest), 0);
         let mut stream = response.bytes_stream();
-        let pace = Pace::start();
+        let pace = Pace::start(self.http().settings());
         while let Some(piece) = stream.next().await {
             let piece = piece.map_err(|cause| NetError::of(&cause, &host))?;
             size += piece.len() as u64;
@@ -157,9 +157,13 @@ fn digest_like(other: &Digest, bytes: &[u8]) -> Digest {
 mod tests {
     use super::*;
     use crate::net::client::{HttpClient, NetSettings};
+    use crate::net::redirect::MAX_HOPS;
+    use crate::net::retry::RetryPolicy;
     use crate::oci::media_type::OCI_LAYER_GZIP;
     use crate::registry::credentials::Credentials;
     use crate::registry::scripted::{BASIC, Scripted, line, registry};
+
+    use std::time::Duration;
 
     const BASIC_CHALLENGE: &str = "WWW-Authenticate: Basic realm=\"x\"";
 
@@ -198,6 +202,47 @@ mod tests {
         server.play(vec![line("GET /v2/", 200, &[], ""), line(&path, 307, &["Location: https://169.254.169.254/latest"], "")]);
         let error = registry(&server).fetch_blob("a/b", &blob, Path::new("/nonexistent/blob")).await.expect_err("refused");
         assert!(matches!(error, RegistryError::Unreachable(NetError::Refused { .. })), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_followed_five_times_and_not_six() {
+        for (hops, followed) in [(MAX_HOPS, true), (MAX_HOPS + 1, false)] {
+            let (mut server, mut storage) = (Scripted::bind().await, Scripted::bind().await);
+            let blob = Descriptor::new(OCI_LAYER_GZIP, Digest::of(b"bytes"), 5);
+            let to = |hop: usize| format!("Location: http://127.0.0.1:{}/{hop}", storage.address.port());
+            let path = format!("GET /v2/a/b/blobs/{}", blob.digest);
+            server.play(vec![line("GET /v2/", 200, &[], ""), line(&path, 307, &[&to(1)], "")]);
+            let mut script: Vec<_> = (1..hops).map(|hop| line(&format!("GET /{hop}"), 302, &[&to(hop + 1)], "")).collect();
+            script.push(line(&format!("GET /{hops}"), 200, &[], "bytes"));
+            storage.play(script);
+            let scratch = tempfile::tempdir().expect("a scratch directory");
+            let outcome = registry(&server).fetch_blob("a/b", &blob, &scratch.path().join("blob")).await;
+            assert_eq!(outcome.is_ok(), followed, "{outcome:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_document_that_is_too_large_is_not_read_to_its_end() {
+        let mut server = Scripted::bind().await;
+        let large = format!("{{\"schemaVersion\":2,\"x\":\"{}\"}}", "x".repeat(usize::try_from(MAX_DOCUMENT).expect("small")));
+        server.play(vec![line("GET /v2/", 200, &[], ""), line("GET /v2/a/b/manifests/1", 200, &[], &large)]);
+        let reference = format!("localhost:{}/a/b:1", server.address.port()).parse().expect("a reference");
+        let error = registry(&server).manifest(&reference).await.expect_err("too large");
+        assert!(matches!(error, RegistryError::TooLarge { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_registry_that_is_not_there_is_told_at_once() {
+        let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a loopback port");
+        let host = nobody.local_addr().expect("bound").to_string();
+        drop(nobody);
+        // Another try would come in an hour.
+        let hour = Duration::from_secs(3600);
+        let retry = RetryPolicy { first_wait: hour, longest_wait: hour, budget: 10 * hour, ..RetryPolicy::default() };
+        let http = HttpClient::new(NetSettings { retry, ..NetSettings::default() }).expect("settings without files");
+        let registry = Registry::new(http, &host, Credentials::default(), Vec::new());
+        let error = registry.has_blob("a", &Descriptor::new(OCI_LAYER_GZIP, Digest::of(b""), 0)).await.expect_err("nobody is there");
+        assert!(error.to_string().contains("nothing listens there"), "{error}");
     }
 
     #[tokio::test]

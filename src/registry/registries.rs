@@ -25,11 +25,11 @@ impl Registries {
         Self(Arc::new(Inner { http, credentials, allowed_realms, known: Mutex::default() }))
     }
 
-    /// The registry at `host[:port]`. Nothing is sent before the first question.
+    /// The registry at `host[:port]`, for one journey. Nothing is sent before the first question.
     #[must_use]
     pub fn of(&self, host: &str) -> Registry {
         let mut known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
         let make = || Registry::new(self.0.http.clone(), host, self.0.credentials.clone(), self.0.allowed_realms.clone());
-        known.entry(host.to_owned()).or_insert_with(make).clone()
+        known.entry(host.to_owned()).or_insert_with(make).afresh()
     }
 }

@@ -32,6 +32,7 @@ pub(crate) struct Heard {
 }
 
 /// One line of the script: what a request's line must be, and the answer. Used once, in order among equals.
+#[derive(Clone)]
 pub(crate) struct Line {
     wanted: String,
     answer: String,

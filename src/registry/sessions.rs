@@ -53,7 +53,7 @@ impl Sessions {
         let closing =
             open.into_iter().filter(|location| same_origin(&base, location) && location.path().starts_with(&uploads)).map(|location| async {
                 let call = Call::new("the end of an upload", Method::DELETE, location, scope.clone());
-                let proof = registry.proof_for(&call.url, scope).await.ok().flatten();
+                let proof = registry.proof_for(&call.url, scope, &mut registry.attempts().at_most(1)).await.ok().flatten();
                 registry.send_once(&call, reqwest::Body::default(), proof.as_ref()).await
             });
         let _ = tokio::time::timeout(PATIENCE, join_all(closing)).await;

@@ -20,6 +20,7 @@ use crate::registry::error::RegistryError;
 use crate::registry::quirks::contract::Quirk;
 use crate::registry::realm;
 use crate::registry::scope::Scope;
+use crate::registry::veil::Veil;
 use crate::secret::value::Secret;
 
 /// The token server of one registry.
@@ -30,6 +31,9 @@ pub struct TokenServer<'a> {
     pub base: &'a Url,
     pub quirk: &'a Quirk,
     pub allowed_realms: &'a [String],
+    pub veil: &'a Veil,
+    /// It has given a token before.
+    pub met: bool,
 }
 
 /// A token, and how long it may be used: a tenth less than its server says.
@@ -51,11 +55,19 @@ struct TokenAnswer {
 const DEFAULT_LIFE: u64 = 60;
 
 impl TokenServer<'_> {
-    /// Buys a token for a scope, and for `wanted`, which is the scope that the registry itself asked for.
+    /// Buys a token for a scope, and for `wanted`, which is the scope that the registry itself asked for. The tries are those of the
+    /// request that needs the token.
     ///
     /// # Errors
     /// When the server may not or cannot be asked, or refuses.
-    pub async fn buy(&self, bearer: &Bearer, scope: &Scope, wanted: Option<&str>, found: Option<&Found>) -> Result<Bought, RegistryError> {
+    pub async fn buy(
+        &self,
+        bearer: &Bearer,
+        scope: &Scope,
+        wanted: Option<&str>,
+        found: Option<&Found>,
+        attempts: &mut Attempts,
+    ) -> Result<Bought, RegistryError> {
         let what = "the token request";
         let unusable = |why: String| RegistryError::Answer { registry: self.registry.to_owned(), what: what.to_owned(), why };
         let realm = Url::parse(&bearer.realm).ok().filter(|realm| realm.has_host() && matches!(realm.scheme(), "https" | "http"));
@@ -78,15 +90,18 @@ impl TokenServer<'_> {
         let mut answer = None;
         if let Some(Found { credential: Credential::Identity(token), .. }) = shown {
             let form = identity_form(bearer, &words, token);
-            let posted = self.ask(&realm, Some(form), None, trusted).await?;
+            let posted = self.ask(&realm, Some(form), None, trusted, attempts).await?;
             // Servers without OAuth 2 take the identity token as a password.
             answer = (!matches!(posted.status, 404 | 405 | 501)).then_some(posted);
         }
         let answer = match answer {
             Some(answer) => answer,
-            None => self.ask(&with_query(&realm, bearer, &words), None, shown.map(|found| found.credential.to_basic()), trusted).await?,
+            None => {
+                let basic = shown.map(|found| found.credential.to_basic());
+                self.ask(&with_query(&realm, bearer, &words), None, basic, trusted, attempts).await?
+            }
         };
-        let said = |answer: &Answer| shown.map_or_else(|| answer.said(), |found| found.credential.hidden_in(answer.said()));
+        let said = |answer: &Answer| answer.said(self.veil);
         if matches!(answer.status, 401 | 403) {
             if found.is_some() && !trusted {
                 let why =
@@ -117,13 +132,19 @@ impl TokenServer<'_> {
     }
 
     /// One question to a token server, repeated while it has passing troubles. Redirects are answers like any other.
-    async fn ask(&self, url: &Url, form: Option<Secret>, basic: Option<Secret>, trusted: bool) -> Result<Answer, RegistryError> {
+    async fn ask(
+        &self,
+        url: &Url,
+        form: Option<Secret>,
+        basic: Option<Secret>,
+        trusted: bool,
+        attempts: &mut Attempts,
+    ) -> Result<Answer, RegistryError> {
         // Hosts that the user or we named may lie anywhere; others only where the registry itself lies.
         let host = url.host_str().unwrap_or_default();
         let named = self.quirk.realms.contains(&host) || self.allowed_realms.iter().any(|realm| realm == host);
         let own = trusted && (named || url.host() == self.base.host());
         let client = if own { self.http.for_host(url, Purpose::Api)? } else { self.http.for_foreign(url, self.base, Purpose::Api).await? };
-        let mut attempts = Attempts::new(self.http.settings().retry);
         loop {
             let mut request = match &form {
                 Some(form) => client.post(url.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.expose().to_owned()),
@@ -134,7 +155,7 @@ impl TokenServer<'_> {
                 request = request.header(AUTHORIZATION, value);
             }
             let outcome = match request.send().await {
-                Ok(response) => Answer::read(response, "the token request", MAX_SMALL).await,
+                Ok(response) => Answer::read(response, "the token request", MAX_SMALL, self.http.settings()).await,
                 Err(cause) => Err(NetError::of(&cause, &authority(url)).into()),
             };
             match outcome {
@@ -142,6 +163,11 @@ impl TokenServer<'_> {
                     if !attempts.again(answer.asked_wait()).await {
                         return Ok(answer);
                     }
+                }
+                // A token server that is not there at all is told at once, and not tried again with the request that needs the token.
+                Err(RegistryError::Unreachable(cause)) if cause.is_nobody() && !self.met => {
+                    let (registry, what) = (self.registry.to_owned(), "the token request".to_owned());
+                    return Err(RegistryError::Exhausted { registry, what, tries: attempts.made() + 1, why: cause.to_string() });
                 }
                 Err(RegistryError::Unreachable(cause)) if cause.is_transient() => {
                     if !attempts.again(None).await {

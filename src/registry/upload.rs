@@ -12,13 +12,14 @@ use crate::image::blobs::Blobs;
 use crate::net::error::NetError;
 use crate::net::redirect::next_hop;
 use crate::oci::descriptor::Descriptor;
-use crate::registry::answer::{Answer, MAX_SMALL, challenge_of};
+use crate::registry::answer::{Answer, MAX_SMALL};
 use crate::registry::attempts::Attempts;
 use crate::registry::auth::Proof;
 use crate::registry::client::Registry;
 use crate::registry::error::RegistryError;
-use crate::registry::exchange::{Call, wants_better};
+use crate::registry::exchange::Call;
 use crate::registry::feed::Feed;
+use crate::registry::read::Presence;
 use crate::registry::scope::Scope;
 use crate::registry::sessions::Sessions;
 
@@ -54,28 +55,31 @@ impl BlobUpload<'_> {
     /// # Errors
     /// When the registry refuses, cannot be reached after repetitions, or the blob cannot be read.
     pub async fn run(&self, mut session: Option<Url>, mut feed: Option<Feed>) -> Result<(), RegistryError> {
-        let call = self.call(Method::PUT, self.registry.base().await?);
-        let mut attempts = Attempts::new(self.registry.http().settings().retry);
+        let mut attempts = self.registry.attempts();
         let (mut renewed, mut manner) = (false, Manner::Whole);
         loop {
             let location = match session.take() {
                 Some(location) => location,
-                None => self.begin().await?,
+                None => self.begin(&mut attempts).await?,
             };
             self.sessions.opened(&location);
-            let proof = self.registry.proof_for(&location, self.scope).await?;
+            let call = self.call(Method::PUT, location.clone());
+            let proof = self.registry.proof_for(&location, self.scope, &mut attempts).await?;
             let feed = feed.take().unwrap_or_else(|| Feed::open(self.blobs, self.descriptor));
             let outcome = match manner {
                 Manner::Whole => self.whole(&location, feed, proof.as_ref()).await,
-                Manner::Pieces => self.in_pieces(location.clone(), feed, proof.as_ref()).await,
+                Manner::Pieces => self.in_pieces(location.clone(), feed, &mut attempts).await,
             };
             let answer = match outcome {
                 Ok(answer) => answer,
                 Err(RegistryError::Unreachable(cause)) if cause.is_transient() => {
-                    if attempts.again(None).await {
-                        continue;
+                    if !attempts.again(None).await {
+                        return Err(cause.into());
                     }
-                    return Err(cause.into());
+                    if self.arrived(&mut attempts).await {
+                        return Ok(());
+                    }
+                    continue;
                 }
                 Err(error) => return Err(error),
             };
@@ -83,18 +87,21 @@ impl BlobUpload<'_> {
                 self.sessions.ended(&location);
                 return self.check(&answer);
             }
-            if proof.is_some() && !renewed && wants_better(answer.status, &answer.headers) {
+            // One that was refused in its time will be refused again.
+            if !renewed || proof.as_ref().is_some_and(Proof::has_run_out) {
                 renewed = true;
-                let base = self.registry.base().await?;
-                if self.registry.auth().renew(&base, self.scope, challenge_of(&answer.headers), proof.as_ref()).await?.is_some() {
+                if self.registry.better_proof(&call, (answer.status, &answer.headers), proof.as_ref(), &mut attempts).await?.is_some() {
                     continue;
                 }
             }
-            if answer.is_transient() || answer.said().code.starts_with("BLOB_UPLOAD_") {
-                if attempts.again(answer.asked_wait()).await {
-                    continue;
+            if answer.is_transient() || answer.code().starts_with("BLOB_UPLOAD_") {
+                if !attempts.again(answer.asked_wait()).await {
+                    return Err(self.registry.worn_out(&call.what, attempts.made(), &answer));
                 }
-                return Err(self.registry.worn_out(&call.what, attempts.made(), &answer));
+                if self.arrived(&mut attempts).await {
+                    return Ok(());
+                }
+                continue;
             }
             if manner == Manner::Whole && matches!(answer.status, 404 | 405 | 411 | 413 | 415 | 416 | 501) {
                 manner = Manner::Pieces;
@@ -104,11 +111,17 @@ impl BlobUpload<'_> {
         }
     }
 
+    /// Whether all of it has arrived although the answer said otherwise, or got lost.
+    async fn arrived(&self, attempts: &mut Attempts) -> bool {
+        let presence = self.registry.presence(self.descriptor, self.scope.clone(), attempts).await;
+        matches!(presence, Ok(Presence::Present(size)) if size.is_none_or(|size| size == self.descriptor.size))
+    }
+
     /// Opens a session.
-    async fn begin(&self) -> Result<Url, RegistryError> {
+    async fn begin(&self, attempts: &mut Attempts) -> Result<Url, RegistryError> {
         let url = self.registry.url(&self.scope.repository, &["blobs", "uploads", ""]).await?;
         let call = self.call(Method::POST, url);
-        let answer = self.registry.ask(&call, MAX_SMALL).await?;
+        let answer = self.registry.ask_within(&call, MAX_SMALL, attempts).await?;
         if answer.status != 202 {
             return Err(self.registry.refusal(&call, &answer).await);
         }
@@ -156,7 +169,7 @@ impl BlobUpload<'_> {
         outcome
     }
 
-    async fn in_pieces(&self, mut location: Url, mut feed: Feed, proof: Option<&Proof>) -> Result<Answer, RegistryError> {
+    async fn in_pieces(&self, mut location: Url, mut feed: Feed, attempts: &mut Attempts) -> Result<Answer, RegistryError> {
         let limit = self.registry.quirk().chunk;
         let mut start = 0_u64;
         let mut rest = Bytes::new();
@@ -176,7 +189,7 @@ impl BlobUpload<'_> {
             let length = piece.len() as u64;
             let call = self.call(Method::PATCH, location.clone()).with("content-type", "application/octet-stream");
             let call = call.with("content-range", &format!("{start}-{}", start + length - 1)).with("content-length", &length.to_string());
-            let answer = self.watched(self.registry.send_once(&call, piece.into(), proof), &AtomicU64::new(start + length)).await?;
+            let answer = self.piece(&call, piece.into(), start + length, attempts).await?;
             if !answer.is_success() {
                 return Ok(answer);
             }
@@ -189,11 +202,22 @@ impl BlobUpload<'_> {
             (self.progress)(length);
         }
         let call = self.call(Method::PUT, closing(&location, self.descriptor)).with("content-length", "0");
-        let answer = self.watched(self.registry.send_once(&call, Body::default(), proof), &AtomicU64::new(start)).await?;
+        let answer = self.piece(&call, Bytes::new(), start, attempts).await?;
         if answer.is_success() {
             self.sessions.ended(&location);
         }
         Ok(answer)
+    }
+
+    /// Sends one piece, and once more where its proof has run out on the way there.
+    async fn piece(&self, call: &Call, piece: Bytes, end: u64, attempts: &mut Attempts) -> Result<Answer, RegistryError> {
+        let proof = self.registry.proof_for(&call.url, self.scope, attempts).await?;
+        let sent = AtomicU64::new(end);
+        let answer = self.watched(self.registry.send_once(call, piece.clone().into(), proof.as_ref()), &sent).await?;
+        match self.registry.better_proof(call, (answer.status, &answer.headers), proof.as_ref(), attempts).await? {
+            Some(better) => self.watched(self.registry.send_once(call, piece.into(), Some(&better)), &sent).await,
+            None => Ok(answer),
+        }
     }
 
     /// Ends a request that makes no progress.
