@@ -55,6 +55,8 @@ pub struct Answer {
     /// Where it came from, after redirects.
     pub url: Url,
     pub body: Bytes,
+    /// How often it was asked for, where the trouble that it tells did not pass.
+    pub tries: u32,
 }
 
 impl Answer {
@@ -75,7 +77,7 @@ impl Answer {
                 return Err(RegistryError::TooLarge { what: format!("the answer to {what}"), limit });
             }
         }
-        Ok(Self { status, headers, url, body: body.into() })
+        Ok(Self { status, headers, url, body: body.into(), tries: 1 })
     }
 
     /// A header's text; `None` where it is missing or no text.
@@ -99,6 +101,19 @@ impl Answer {
     #[must_use]
     pub fn asked_wait(&self) -> Option<Duration> {
         asked_wait(self.header("retry-after"), &String::from_utf8_lossy(&self.body), time::OffsetDateTime::now_utc())
+    }
+
+    /// What it means to `registry`'s user that it stayed a passing trouble to the end.
+    #[must_use]
+    pub fn worn_out(&self, registry: &str, what: &str, veil: &Veil, budget: Duration) -> RegistryError {
+        let (registry, what, tries, mut said) = (registry.to_owned(), what.to_owned(), self.tries, self.said(veil));
+        if let Some(asked) = self.asked_wait().filter(|asked| *asked > budget) {
+            said.message = format!("{} (it asks us to wait {} s)", said.message, asked.as_secs()).trim_start().into();
+        }
+        match self.status {
+            429 | 403 => RegistryError::RateLimited { registry, what, tries, said },
+            status => RegistryError::Exhausted { registry, what, tries, why: format!("status {status}{said}") },
+        }
     }
 
     /// The digest that it tells, if it is by this algorithm.

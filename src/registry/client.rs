@@ -9,7 +9,7 @@ use url::Url;
 use crate::net::client::{HttpClient, Purpose};
 use crate::net::error::NetError;
 use crate::net::redirect::{authority, is_loopback};
-use crate::registry::answer::challenge_of;
+use crate::registry::answer::{Answer, MAX_SMALL, challenge_of};
 use crate::registry::attempts::{Attempts, Losses};
 use crate::registry::auth::Authenticator;
 use crate::registry::credentials::Credentials;
@@ -142,8 +142,23 @@ impl Registry {
                 Ok(response) => {
                     if let (401, Some(challenge)) = (response.status().as_u16(), challenge_of(response.headers())) {
                         self.inner.auth.learn(challenge).await;
+                        return Ok(url);
                     }
-                    return Ok(url);
+                    if response.status().as_u16() < 400 || !repeat {
+                        return Ok(url);
+                    }
+                    let answer = Answer::read(response, "the greeting", MAX_SMALL, self.inner.http.settings()).await;
+                    match answer {
+                        Ok(answer) if answer.is_transient() => {
+                            if !attempts.again(answer.asked_wait()).await {
+                                let (host, budget) = (&self.inner.host, self.inner.http.settings().retry.budget);
+                                let answer = Answer { tries: attempts.made(), ..answer };
+                                return Err(answer.worn_out(host, "the greeting", self.auth().veil(), budget));
+                            }
+                        }
+                        // Whatever it says, it is there.
+                        _ => return Ok(url),
+                    }
                 }
                 // The first word to a host that has none is a mistake in its name or port more often than a passing trouble.
                 Err(cause) if cause.is_nobody() || !(repeat && cause.is_transient() && attempts.again(None).await) => return Err(cause.into()),

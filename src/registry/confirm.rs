@@ -33,6 +33,7 @@ pub async fn confirm(registry: &Registry, reference: &Reference, image: &StoredI
             found => {
                 let actual = match found {
                     Presence::Present(Some(size)) => format!("{size}"),
+                    Presence::Unknown(status) => format!("no other answer than status {status}"),
                     _ => "none".to_owned(),
                 };
                 Err(mismatch(format!("blob {}", blob.digest), format!("should have {} bytes", blob.size), actual))

@@ -59,7 +59,8 @@ impl Call {
 }
 
 impl Registry {
-    /// Asks, and reads the whole answer of at most `limit` bytes. Refusals are answers too; only passing troubles are repeated.
+    /// Asks, and reads the whole answer of at most `limit` bytes. Refusals are answers too; passing troubles are repeated, and are the
+    /// answer if they do not pass.
     ///
     /// # Errors
     /// When no answer comes, also after repetitions, or it is too large.
@@ -111,7 +112,7 @@ impl Registry {
             match outcome {
                 Ok(answer) if answer.is_transient() => {
                     if !attempts.again(answer.asked_wait()).await {
-                        return Err(self.worn_out(&call.what, attempts.made(), &answer));
+                        return Ok(Err(Answer { tries: attempts.made(), ..answer }));
                     }
                 }
                 Ok(answer) => return Ok(Err(answer)),
@@ -166,6 +167,9 @@ impl Registry {
     pub async fn refusal(&self, call: &Call, answer: &Answer) -> RegistryError {
         let (registry, what) = (self.host().to_owned(), call.what.clone());
         let said = answer.said(self.auth().veil());
+        if answer.is_transient() {
+            return answer.worn_out(&registry, &what, self.auth().veil(), self.http().settings().retry.budget);
+        }
         match answer.status {
             401 | 403 => RegistryError::Unauthorized {
                 registry,
@@ -177,18 +181,6 @@ impl Registry {
             },
             404 => RegistryError::NotFound { registry, what, said },
             status => RegistryError::Protocol { registry, what, status, said },
-        }
-    }
-
-    /// What an answer means that stayed a passing trouble to the end.
-    pub fn worn_out(&self, what: &str, tries: u32, answer: &Answer) -> RegistryError {
-        let (registry, what, mut said) = (self.host().to_owned(), what.to_owned(), answer.said(self.auth().veil()));
-        if let Some(asked) = answer.asked_wait().filter(|asked| *asked > self.http().settings().retry.budget) {
-            said.message = format!("{} (it asks us to wait {} s)", said.message, asked.as_secs()).trim_start().into();
-        }
-        match answer.status {
-            429 | 403 => RegistryError::RateLimited { registry, what, tries, said },
-            status => RegistryError::Exhausted { registry, what, tries, why: format!("status {status}{said}") },
         }
     }
 

@@ -274,11 +274,8 @@ impl Pushing {
 
     async fn is_there(&self, blob: &Descriptor) -> Result<bool, RegistryError> {
         // A registry that cannot say gets the blob; one that does not let us ask will not let us push.
-        match self.0.registry.presence(blob, self.0.scope.clone(), &mut self.0.registry.attempts()).await {
-            Ok(Presence::Present(size)) => Ok(size.is_none_or(|size| size == blob.size)),
-            Ok(Presence::Absent) | Err(RegistryError::Protocol { .. } | RegistryError::Exhausted { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
+        let presence = self.0.registry.presence(blob, self.0.scope.clone(), &mut self.0.registry.attempts()).await?;
+        Ok(matches!(presence, Presence::Present(size) if size.is_none_or(|size| size == blob.size)))
     }
 
     /// A mount that does not work for whatever reason costs nothing but an upload.
@@ -331,7 +328,7 @@ impl Pushing {
                 _ => return Err(registry.refusal(&call, &answer).await),
             };
             if !attempts.again(answer.asked_wait()).await {
-                return Err(registry.worn_out(&what, attempts.made(), &answer));
+                return Err(registry.refusal(&call, &answer).await);
             }
             if blobs_are_missing {
                 let work = blobs(image).into_iter().map(|blob| async move { self.bring(&image.blobs, &blob, None).await });

@@ -27,6 +27,8 @@ pub enum Presence {
     Absent,
     /// With the size that it told, if it told one.
     Present(Option<u64>),
+    /// It cannot say, and answers with this status.
+    Unknown(u16),
 }
 
 impl Registry {
@@ -109,7 +111,8 @@ impl Registry {
             Ok(_) => Ok(Presence::Present(None)),
             Err(answer) if !same_origin(&answer.url, &base) => Ok(Presence::Present(None)),
             Err(answer) if matches!(answer.status, 404 | 405) => Ok(Presence::Absent),
-            Err(answer) => Err(self.refusal(&call, &answer).await),
+            Err(answer) if matches!(answer.status, 401 | 403 | 429) => Err(self.refusal(&call, &answer).await),
+            Err(answer) => Ok(Presence::Unknown(answer.status)),
         }
     }
 

@@ -9,6 +9,7 @@ use http::Method;
 use url::Url;
 
 use crate::net::redirect::same_origin;
+use crate::registry::answer::MAX_SMALL;
 use crate::registry::client::Registry;
 use crate::registry::exchange::Call;
 use crate::registry::scope::Scope;
@@ -53,8 +54,8 @@ impl Sessions {
         let closing =
             open.into_iter().filter(|location| same_origin(&base, location) && location.path().starts_with(&uploads)).map(|location| async {
                 let call = Call::new("the end of an upload", Method::DELETE, location, scope.clone());
-                let proof = registry.proof_for(&call.url, scope, &mut registry.attempts().at_most(1)).await.ok().flatten();
-                registry.send_once(&call, reqwest::Body::default(), proof.as_ref()).await
+                // Enough for another token, or for one passing trouble.
+                registry.ask_within(&call, MAX_SMALL, &mut registry.attempts().at_most(2)).await
             });
         let _ = tokio::time::timeout(PATIENCE, join_all(closing)).await;
     }

@@ -161,7 +161,8 @@ impl TokenServer<'_> {
             match outcome {
                 Ok(answer) if answer.is_transient() => {
                     if !attempts.again(answer.asked_wait()).await {
-                        return Ok(answer);
+                        let answer = Answer { tries: attempts.made(), ..answer };
+                        return Err(answer.worn_out(self.registry, "the token request", self.veil, self.http.settings().retry.budget));
                     }
                 }
                 // A token server that is not there at all is told at once, and not tried again with the request that needs the token.

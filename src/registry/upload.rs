@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
@@ -23,8 +24,8 @@ use crate::registry::read::Presence;
 use crate::registry::scope::Scope;
 use crate::registry::sessions::Sessions;
 
-/// A registry may think about a whole blob for so many times its allowed silence: it hashes and moves it.
-const THINKING: u32 = 5;
+/// A registry may be silent over a whole blob a second longer for so many bytes of it: it hashes and moves them.
+const THINKING: u64 = 10 << 20;
 
 /// What is to be uploaded, and how it is told.
 pub struct BlobUpload<'a> {
@@ -84,19 +85,22 @@ impl BlobUpload<'_> {
                 Err(error) => return Err(error),
             };
             if answer.is_success() {
-                self.sessions.ended(&location);
+                if manner == Manner::Whole {
+                    self.sessions.ended(&location);
+                }
                 return self.check(&answer);
             }
             // One that was refused in its time will be refused again.
             if !renewed || proof.as_ref().is_some_and(Proof::has_run_out) {
-                renewed = true;
-                if self.registry.better_proof(&call, (answer.status, &answer.headers), proof.as_ref(), &mut attempts).await?.is_some() {
+                let refusal = (answer.status, &answer.headers);
+                if self.registry.better_proof(&call, refusal, proof.as_ref(), &mut attempts).await?.is_some() {
+                    renewed = true;
                     continue;
                 }
             }
             if answer.is_transient() || answer.code().starts_with("BLOB_UPLOAD_") {
                 if !attempts.again(answer.asked_wait()).await {
-                    return Err(self.registry.worn_out(&call.what, attempts.made(), &answer));
+                    return Err(self.registry.refusal(&call, &Answer { tries: attempts.made(), ..answer }).await);
                 }
                 if self.arrived(&mut attempts).await {
                     return Ok(());
@@ -194,7 +198,10 @@ impl BlobUpload<'_> {
                 return Ok(answer);
             }
             if let Some(next) = self::location(&answer)? {
-                self.sessions.ended(&location);
+                // The same session has the same path. Whoever names another one may have left the first open.
+                if next.path() == location.path() {
+                    self.sessions.ended(&location);
+                }
                 self.sessions.opened(&next);
                 location = next;
             }
@@ -232,7 +239,8 @@ impl BlobUpload<'_> {
             let now = sent.load(Ordering::Relaxed);
             silent = if now == before { silent + 1 } else { 0 };
             before = now;
-            if silent >= if now < self.descriptor.size { 1 } else { THINKING } {
+            let thinking = if now < self.descriptor.size { 0 } else { self.descriptor.size / THINKING };
+            if idle.saturating_mul(silent) >= idle + Duration::from_secs(thinking) {
                 let why = format!("no progress for {} s after {now} of {} bytes", idle.saturating_mul(silent).as_secs(), self.descriptor.size);
                 return Err(NetError::Timeout { host: self.registry.host().to_owned(), why }.into());
             }
@@ -277,7 +285,6 @@ mod tests {
     use crate::registry::contents::blobs;
     use crate::registry::credentials::Credentials;
     use crate::registry::scripted::{Scripted, image, line};
-    use std::time::Duration;
 
     #[tokio::test]
     async fn a_registry_that_falls_silent_is_left() {
