@@ -38,7 +38,7 @@ pub struct Repository<'a> {
 /// # Errors
 /// When a registry refuses or cannot be reached, or the source does not let us see all that refers to a subject.
 pub async fn copy_referrers(from: Repository<'_>, to: Repository<'_>, subjects: Vec<Digest>, scratch: &Path) -> Result<Vec<Referrer>, RegistryError> {
-    let blobs: Arc<dyn Blobs> = Arc::new(RegistryBlobs::new(from.registry, from.reference, scratch));
+    let blobs: Arc<dyn Blobs> = Arc::new(RegistryBlobs::new(from.registry, from.reference, scratch)?);
     let (mut seen, mut waiting) = (BTreeSet::from_iter(subjects.iter().cloned()), VecDeque::from(subjects));
     let mut copied = Vec::new();
     while let Some(subject) = waiting.pop_front() {
@@ -82,7 +82,7 @@ async fn copy(from: Repository<'_>, to: Repository<'_>, referrer: &Referrer, blo
 }
 
 async fn carry(to: &Registry, blob: &Descriptor, blobs: &Arc<dyn Blobs>, scope: &Scope) -> Result<(), RegistryError> {
-    if let Presence::Present(size) = to.presence(blob, scope.clone()).await?
+    if let Presence::Present(size) = to.presence(blob, scope.clone(), &mut to.attempts()).await?
         && size.is_none_or(|size| size == blob.size)
     {
         return Ok(());

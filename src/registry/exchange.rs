@@ -95,7 +95,8 @@ impl Registry {
     /// # Errors
     /// When no answer comes, or it is too large.
     pub async fn ask_once(&self, call: &Call, limit: u64) -> Result<Answer, RegistryError> {
-        Answer::read(self.proven(call).await?, &call.what, limit).await
+        let response = self.proven(call, &mut self.attempts()).await?;
+        Answer::read(response, &call.what, limit, self.http().settings()).await
     }
 
     /// Asks, and hands back the answer with its body still to be read, or the whole of a refusal (status 400 and above).

@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tempfile::TempDir;
 use tokio::runtime::Handle;
 
 use crate::image::blobs::Blobs;
@@ -22,21 +23,22 @@ use crate::registry::error::RegistryError;
 pub struct RegistryBlobs {
     registry: Registry,
     repository: Reference,
-    scratch: PathBuf,
+    /// Of this image alone: what another place was seen to hold is not taken for what this one holds.
+    scratch: TempDir,
     runtime: Handle,
     /// One lock per blob, so that two openers fetch it once.
     fetching: Mutex<HashMap<Digest, Arc<Mutex<()>>>>,
 }
 
-/// Opens the image at a reference. Its documents are read now, its layers later; all of them land in `scratch`, which must
-/// outlive the image.
+/// Opens the image at a reference. Its documents are read now, its layers later, each once; all of them land below `scratch` and are
+/// removed with the image.
 ///
 /// # Errors
 /// When a document cannot be had or does not belong to an image.
 pub async fn open(registry: &Registry, reference: &Reference, scratch: &Path) -> Result<StoredImage, RegistryError> {
     let registry = registry.afresh();
     let (document, root) = registry.manifest(reference).await?;
-    let blobs = RegistryBlobs::new(registry, reference, scratch);
+    let blobs = RegistryBlobs::new(&registry, reference, scratch)?;
     blobs.keep(&root.digest, document.bytes())?;
     let opened = tokio::task::spawn_blocking(move || StoredImage::open(Arc::new(blobs), &root, false)).await;
     match opened {
@@ -51,19 +53,22 @@ pub async fn open(registry: &Registry, reference: &Reference, scratch: &Path) ->
 }
 
 impl RegistryBlobs {
-    /// The blobs of a reference's repository; they land in `scratch`.
+    /// The blobs of a reference's repository; they land in a folder of their own below `scratch`.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
     ///
     /// # Panics
     /// Outside a tokio runtime, on whose threads blobs are fetched.
-    #[must_use]
-    pub fn new(registry: &Registry, reference: &Reference, scratch: &Path) -> Self {
-        Self {
+    pub fn new(registry: &Registry, reference: &Reference, scratch: &Path) -> Result<Self, RegistryError> {
+        let folder = tempfile::Builder::new().prefix("pull-").tempdir_in(scratch);
+        Ok(Self {
             registry: registry.clone(),
             repository: reference.clone(),
-            scratch: scratch.to_owned(),
+            scratch: folder.map_err(|cause| RegistryError::Scratch { what: scratch.display().to_string(), cause })?,
             runtime: Handle::current(),
             fetching: Mutex::default(),
-        }
+        })
     }
 
     fn fetch(&self, descriptor: &Descriptor, path: &Path) -> Result<(), RegistryError> {
@@ -80,7 +85,7 @@ impl RegistryBlobs {
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {
-        self.scratch.join(format!("{}-{}", digest.algorithm(), digest.hex()))
+        self.scratch.path().join(format!("{}-{}", digest.algorithm(), digest.hex()))
     }
 }
 
@@ -131,6 +136,10 @@ mod tests {
             assert_eq!(opener.await.expect("no panic"), "bytes of a layer");
         }
         assert_eq!(server.lines().len(), 4);
+        // Whoever opens the image anew sees what the registry holds now, and finds that this one says nothing more.
+        open(&registry(&server), &reference, scratch.path()).await.map(drop).expect_err("it is asked again");
+        drop(pulled);
+        assert_eq!(std::fs::read_dir(scratch.path()).expect("a folder").count(), 0, "nothing is left behind");
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -139,7 +148,7 @@ mod tests {
         let unknown = r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}"#;
         server.play(vec![line("GET /v2/", 200, &[], ""), line("GET /v2/a/manifests/latest", 404, &[], unknown)]);
         let reference: Reference = format!("localhost:{}/a", server.address.port()).parse().expect("a reference");
-        let Err(error) = open(&registry(&server), &reference, Path::new("/nonexistent")).await else { panic!("there is none") };
+        let Err(error) = open(&registry(&server), &reference, &std::env::temp_dir()).await else { panic!("there is none") };
         assert!(error.is_not_found() && error.to_string().contains("MANIFEST_UNKNOWN"), "{error}");
     }
 }
