@@ -17,7 +17,7 @@ use crate::oci::digest::Digest;
 use crate::oci::media_type::{is_index, is_manifest};
 use crate::oci::reference::Reference;
 use crate::registry::client::Registry;
-use crate::registry::error::RegistryError;
+use crate::registry::error::{RegistryError, Said};
 
 /// Blobs of one repository, each fetched when it is first opened.
 pub struct RegistryBlobs {
@@ -47,6 +47,7 @@ pub async fn open(registry: &Registry, reference: &Reference, scratch: &Path) ->
             Ok(error) => registry.veiled(error),
             Err(cause) => ImageError::Read { what, cause }.into(),
         }),
+        Ok(Err(ImageError::Missing { what })) => Err(RegistryError::NotFound { registry: registry.host().to_owned(), what, said: Said::default() }),
         Ok(Err(error)) => Err(registry.veiled(error.into())),
         Err(cause) => Err(RegistryError::Scratch { what: "the documents".to_owned(), cause: io::Error::other(cause) }),
     }
