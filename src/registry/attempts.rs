@@ -68,6 +68,11 @@ impl Attempts {
         self.made
     }
 
+    /// Waits as long as a server has asked somebody of this journey to wait.
+    pub async fn quiet(&self) {
+        self.losses.quiet().await;
+    }
+
     /// Counts a failed try and sleeps before the next, as long as the server `asked` or longer. `false` when there shall be none.
     pub async fn again(&mut self, asked: Option<Duration>) -> bool {
         self.made += 1;

@@ -146,6 +146,7 @@ impl TokenServer<'_> {
         let own = trusted && (named || url.host() == self.base.host());
         let client = if own { self.http.for_host(url, Purpose::Api)? } else { self.http.for_foreign(url, self.base, Purpose::Api).await? };
         loop {
+            attempts.quiet().await;
             let mut request = match &form {
                 Some(form) => client.post(url.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.expose().to_owned()),
                 None => client.get(url.clone()),
