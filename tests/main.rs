@@ -11,6 +11,7 @@ mod demo;
 mod destinations;
 mod documents;
 mod edges;
+mod faults;
 mod laboratory;
 mod memory;
 mod planting;

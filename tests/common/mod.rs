@@ -16,3 +16,4 @@ pub(crate) mod tar;
 pub(crate) mod thief;
 pub(crate) mod tls;
 pub(crate) mod token_server;
+pub(crate) mod wire;
