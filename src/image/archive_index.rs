@@ -50,6 +50,9 @@ impl TarIndex {
         let mut members = BTreeMap::new();
         while let Some(entry) = walker.next_entry()? {
             walker.take_aside();
+            if walker.is_sparse() {
+                return Err(ImageError::malformed(what, format!("{} has holes, and is not stored as it is read", quote(&entry.path))));
+            }
             let member = match entry.kind {
                 EntryKind::File => Member::File { offset: walker.position(), size: entry.size },
                 EntryKind::Hardlink => Member::Link(entry.link),
@@ -188,7 +191,7 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
-    use crate::image::testing::{header, member, seal};
+    use crate::image::testing::{header, member, pax, seal};
 
     fn index(archive: &[u8]) -> Result<TarIndex, ImageError> {
         let mut file = tempfile::tempfile().unwrap();
@@ -230,5 +233,6 @@ mod tests {
         assert!(index(&archive).is_ok());
         assert!(index(&archive[..5000]).is_err());
         assert!(index(&[archive, member("./a", b'0', b"")].concat()).is_err());
+        assert!(index(&[member("p", b'x', &pax("GNU.sparse.map", "0,1")), member("a", b'0', b"1")].concat()).is_err(), "a file with holes");
     }
 }

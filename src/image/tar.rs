@@ -40,6 +40,7 @@ pub struct TarWalker<'a, R> {
     /// Data of the current entry that is still unread, and the padding after it.
     data_left: u64,
     padding: usize,
+    is_sparse: bool,
     entries: u64,
     notes: Notes,
     aside: Vec<u8>,
@@ -56,7 +57,7 @@ impl<'a, R: TarSource> TarWalker<'a, R> {
     /// A walker over `what`, which errors will name.
     pub fn new(reader: R, what: &str, limits: &'a Limits) -> Self {
         let notes = Notes::default();
-        Self { reader, what: what.to_owned(), limits, position: 0, data_left: 0, padding: 0, entries: 0, notes, aside: Vec::new() }
+        Self { reader, what: what.to_owned(), limits, position: 0, data_left: 0, padding: 0, is_sparse: false, entries: 0, notes, aside: Vec::new() }
     }
 
     /// The next entry, `None` at the end of the archive. Data of the last one that was not read is passed over.
@@ -79,6 +80,8 @@ impl<'a, R: TarSource> TarWalker<'a, R> {
                     let other = extension.pax(&self.what, &body, self.limits)?;
                     self.keep_aside(&other)?;
                 }
+                // Go's reader forgets what was said before it, others do not.
+                b'g' if extension.is_pending() => return Err(self.malformed("a global header stands between an extended header and its entry")),
                 b'g' => {
                     let body = self.read_extension(size)?;
                     check_global(&self.what, &body)?;
@@ -100,6 +103,12 @@ impl<'a, R: TarSource> TarWalker<'a, R> {
     /// The data of the entry that [`TarWalker::next_entry`] gave last. Of a sparse file: the bytes that are stored.
     pub fn data(&mut self) -> EntryData<'_, 'a, R> {
         EntryData(self)
+    }
+
+    /// Whether the last entry is a file with holes, of which only what is stored is delivered.
+    #[must_use]
+    pub fn is_sparse(&self) -> bool {
+        self.is_sparse
     }
 
     /// Bytes before the next that will be read.
@@ -226,7 +235,10 @@ impl<'a, R: TarSource> TarWalker<'a, R> {
         if self.entries > self.limits.max_entries {
             return Err(self.limit(format!("{} entries", self.limits.max_entries)));
         }
-        let name = extension.path.unwrap_or_else(|| header.name());
+        let own_name = header.name().ok_or_else(|| self.malformed("a header has a prefix that readers disagree on"))?;
+        let is_folder = |name: &[u8]| name.ends_with(b"/");
+        let was_folder = is_folder(&own_name);
+        let name = extension.path.unwrap_or(own_name);
         let target = extension.link.unwrap_or_else(|| header.link().to_vec());
         if name.len().max(target.len()) as u64 > self.limits.max_name {
             return Err(self.limit(format!("{} bytes for a name", self.limits.max_name)));
@@ -245,14 +257,20 @@ impl<'a, R: TarSource> TarWalker<'a, R> {
             b'3' | b'4' | b'6' => EntryKind::Special,
             b'5' => EntryKind::Directory,
             // Before ustar, a directory was a file whose name ends with a slash.
-            0 if name.ends_with(b"/") => EntryKind::Directory,
+            0 if was_folder && is_folder(&name) => EntryKind::Directory,
+            _ if is_folder(&name) => return Err(self.malformed("a file has the name of a folder, on which readers disagree")),
             b'0' | 0 | b'7' | b'S' => EntryKind::File,
+            // Headers to some readers, files to others.
+            kind @ (b'D' | b'M' | b'N' | b'V' | b'X') => {
+                return Err(self.malformed(&format!("there is an entry of type `{}`, on which readers disagree", kind.escape_ascii())));
+            }
             other => {
                 self.notes.add(&format!("entries of type `{}` are read as files", other.escape_ascii()));
                 EntryKind::File
             }
         };
         let mut stored = 0;
+        self.is_sparse = kind == EntryKind::File && (header.kind() == b'S' || extension.is_sparse);
         if kind == EntryKind::File {
             if header.kind() == b'S' {
                 self.pass_sparse_headers(header)?;
@@ -262,8 +280,13 @@ impl<'a, R: TarSource> TarWalker<'a, R> {
                 self.pass_sparse_map()?;
             }
             stored = self.data_left;
-        } else if size != 0 && header.kind() != 0 {
-            self.notes.add("an entry that is no file claims to have data");
+        } else if size != 0 {
+            let claim = "an entry that is no file claims to have data";
+            if kind != EntryKind::Hardlink {
+                return Err(self.malformed(&format!("{claim}, on which readers disagree")));
+            }
+            // Nobody looks for data behind a hard link.
+            self.notes.add(claim);
         }
         let link = match kind {
             EntryKind::Symlink => target,
@@ -466,7 +489,8 @@ mod tests {
     #[test]
     fn names_are_cleaned_and_never_leave_the_root() {
         let names = ["/etc//passwd", "./a/./b/", "../../x", "a/../../b", ".", "/"];
-        let archive: Vec<u8> = names.iter().flat_map(|name| member(name, b'0', b"1")).collect();
+        let archive: Vec<u8> =
+            names.iter().flat_map(|name| if name.ends_with('/') { member(name, b'5', b"") } else { member(name, b'0', b"1") }).collect();
         let (entries, notes, _) = walk(&archive).unwrap();
         assert_eq!(entries.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), ["etc/passwd", "a/b", "x", "a/b", "", ""]);
         assert_eq!(notes, ["the name `../../x` has `..` in it", "the name `a/../../b` has `..` in it"]);
@@ -561,6 +585,39 @@ mod tests {
         let sum: i32 = block.iter().map(|&byte| i32::from(byte.cast_signed())).sum();
         block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
         assert!(TarHeader::new(&block).is_some());
+    }
+
+    #[test]
+    fn what_readers_read_differently_is_refused() {
+        let data = member("y", b'0', b"");
+        for kind in [b'2', b'3', b'4', b'5', b'6'] {
+            assert!(is_malformed(&[&header("x", kind, b"00000001000"), &data]), "{}", kind.escape_ascii());
+        }
+        for kind in *b"DMNVX" {
+            assert!(is_malformed(&[&member("x", kind, b"")]), "{}", kind.escape_ascii());
+        }
+        let prefix = |magic: &[u8; 8]| {
+            let mut block = header("x", b'0', b"0");
+            block[257..265].copy_from_slice(magic);
+            block[345..348].copy_from_slice(b"pre");
+            seal(block)
+        };
+        assert_eq!(paths(&[&prefix(b"ustar\x0000")]), ["pre/x"]);
+        assert!(is_malformed(&[&prefix(b"ustar  \0")]) && is_malformed(&[&prefix(&[0; 8])]));
+        assert!(is_malformed(&[&member("x/", b'0', b"1")]));
+        assert!(is_malformed(&[&member("p", b'x', &pax("path", "folder/")), &member("x", 0, b"")]));
+        assert!(is_malformed(&[&member("p", b'x', &pax("path", "a")), &member("g", b'g', &pax("comment", "b")), &data]));
+    }
+
+    #[test]
+    fn files_with_holes_are_told() {
+        let archive = [member("p", b'x', &pax("GNU.sparse.map", "0,1")), member("x", b'0', b"1"), member("y", b'0', b"2")].concat();
+        let limits = Limits::default();
+        let mut walker = TarWalker::new(&archive[..], "a test", &limits);
+        for expected in [true, false] {
+            walker.next_entry().unwrap().unwrap();
+            assert_eq!(walker.is_sparse(), expected);
+        }
     }
 
     #[test]

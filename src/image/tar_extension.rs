@@ -17,6 +17,8 @@ pub struct Extension {
     pub mtime: Option<i64>,
     /// The data begins with a sparse map (GNU sparse format 1.0).
     pub map_in_data: bool,
+    /// The data is what is stored of a file with holes (GNU sparse formats 0.0, 0.1 and 1.0).
+    pub is_sparse: bool,
     seen_pax: bool,
     seen_any: bool,
 }
@@ -61,16 +63,20 @@ impl Extension {
         for record in Records(body) {
             let (key, value) = record.ok_or_else(|| malformed("a record of an extended header is broken"))?;
             let number = || whole_number(value).ok_or_else(|| malformed("a number in an extended header is broken"));
-            // An empty value takes back what was said before.
-            let words = || Some(value.to_vec()).filter(|value| !value.is_empty());
+            self.is_sparse |= key.starts_with(b"GNU.sparse.");
             match key {
                 b"path" | b"linkpath" | b"GNU.sparse.name" if value.contains(&0) => {
                     return Err(malformed("a name in an extended header holds a zero byte"));
                 }
-                b"path" => path = words(),
-                b"linkpath" => link = words(),
-                b"GNU.sparse.name" => name = words(),
-                b"size" => self.size = if value.is_empty() { None } else { Some(number()?) },
+                // To some it takes back what was said before, to others it is a name, or 0.
+                b"path" | b"linkpath" | b"GNU.sparse.name" | b"size" if value.is_empty() => {
+                    return Err(malformed("a value in an extended header is empty, on which readers disagree"));
+                }
+                b"path" => path = Some(value.to_vec()),
+                b"linkpath" => link = Some(value.to_vec()),
+                b"GNU.sparse.name" => name = Some(value.to_vec()),
+                b"size" if value.contains(&b'.') => return Err(malformed("a number in an extended header is broken")),
+                b"size" => self.size = Some(number()?),
                 b"uid" => self.uid = if value.is_empty() { None } else { Some(number()?) },
                 b"gid" => self.gid = if value.is_empty() { None } else { Some(number()?) },
                 b"mtime" => self.mtime = if value.is_empty() { None } else { Some(number()?) },
@@ -124,7 +130,9 @@ struct Records<'a>(&'a [u8]);
 impl<'a> Records<'a> {
     fn split(&mut self) -> Option<(&'a [u8], &'a [u8])> {
         let space = self.0.iter().take(20).position(|&byte| byte == b' ')?;
-        let length: usize = std::str::from_utf8(&self.0[..space]).ok()?.parse().ok()?;
+        let length = &self.0[..space];
+        // A sign is a number's to Rust, and none of this one's.
+        let length: usize = std::str::from_utf8(length).ok().filter(|_| length.iter().all(u8::is_ascii_digit))?.parse().ok()?;
         let record = self.0.get(space + 1..length)?.strip_suffix(b"\n")?;
         self.0 = &self.0[length..];
         let equals = memchr::memchr(b'=', record)?;
@@ -193,8 +201,16 @@ mod tests {
 
     #[test]
     fn broken_records_are_errors() {
-        let texts = ["9 path=a", "11 path=a\n", "path=a\n", "99999999999999999999 a=b\n", "0 a=b\n", "4 a\n", "7 =abc\n", "\0\0\0"];
-        let records = [record("size", "x"), record("uid", "+1"), record("path", "a\0b"), record("size", "1.x")];
+        let texts = ["9 path=a", "11 path=a\n", "path=a\n", "99999999999999999999 a=b\n", "0 a=b\n", "4 a\n", "7 =abc\n", "+9 path=a\n", "\0\0\0"];
+        let records = [
+            record("size", "x"),
+            record("size", ""),
+            record("size", "1.5"),
+            record("path", ""),
+            record("uid", "+1"),
+            record("path", "a\0b"),
+            record("size", "1.x"),
+        ];
         for body in texts.iter().map(|text| text.as_bytes()).chain(records.iter().map(Vec::as_slice)) {
             assert!(pax(body).is_err(), "{}", body.escape_ascii());
         }

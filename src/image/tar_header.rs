@@ -53,18 +53,18 @@ impl<'a> TarHeader<'a> {
         number(&self.0[136..148])
     }
 
-    /// The name as the header has it, the prefix in front where the dialect knows one.
+    /// The name as the header has it, the prefix in front where the dialect knows one. `None` where some readers take for a prefix
+    /// what is none to others.
     #[must_use]
-    pub fn name(&self) -> Vec<u8> {
+    pub fn name(&self) -> Option<Vec<u8>> {
         let name = text(&self.0[..100]);
         let is_ustar = &self.0[257..263] == b"ustar\0";
         let is_star = is_ustar && &self.0[508..512] == b"tar\0";
-        let prefix = match (is_ustar, is_star) {
-            (_, true) => text(&self.0[345..476]),
-            (true, _) => text(&self.0[345..500]),
-            _ => b"",
-        };
-        if prefix.is_empty() { name.to_vec() } else { [prefix, b"/", name].concat() }
+        let prefix = text(&self.0[345..500]);
+        // In old GNU headers of sparse files this is the place of times and the map, and no reader looks for a name there.
+        let clear = if is_star { prefix.len() <= 131 } else { is_ustar || prefix.is_empty() || self.kind() == b'S' };
+        let prefix = if is_ustar { prefix } else { b"" };
+        clear.then(|| if prefix.is_empty() { name.to_vec() } else { [prefix, b"/", name].concat() })
     }
 
     #[must_use]
@@ -85,7 +85,8 @@ pub fn sparse_pieces(records: &[u8], more: u8) -> (usize, bool) {
     (records.chunks_exact(24).take_while(|record| record[0] != 0).count(), more != 0)
 }
 
-/// A numeric field: octal digits between spaces and zero bytes, or base 256 when the top bit is set. An empty field is 0.
+/// A numeric field: octal digits after spaces, up to a space or zero byte, or base 256 when the top bit is set. An empty field is 0.
+/// What may follow the digits is spaces, up to a zero byte: there readers stop, and on anything else they disagree.
 #[must_use]
 pub fn number(field: &[u8]) -> Option<i64> {
     if let Some((&first, rest)) = field.split_first()
@@ -99,10 +100,13 @@ pub fn number(field: &[u8]) -> Option<i64> {
         }
         return i64::try_from(value).ok();
     }
-    let is_blank = |byte: &u8| matches!(byte, b' ' | 0);
-    let start = field.iter().position(|byte| !is_blank(byte)).unwrap_or(field.len());
-    let digits = &field[start..];
-    let digits = &digits[..digits.iter().position(is_blank).unwrap_or(digits.len())];
+    if field.iter().all(|&byte| matches!(byte, b' ' | 0)) {
+        return Some(0);
+    }
+    let digits = text(field).trim_ascii();
+    if digits.is_empty() {
+        return None;
+    }
     digits.iter().try_fold(0_i64, |value, &digit| {
         if !(b'0'..=b'7').contains(&digit) {
             return None;
@@ -133,5 +137,8 @@ mod tests {
         assert_eq!(number(&[0x80, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 5]), None, "2^63 + 5");
         assert_eq!(number(b"12x4\0"), None);
         assert_eq!(number(b"-1\0"), None);
+        assert_eq!(number(b"12 \x0034"), Some(0o12));
+        assert_eq!(number(b"12 34\0"), None);
+        assert_eq!(number(b"\0\x0012\0"), None);
     }
 }
