@@ -77,7 +77,8 @@ pub fn spool(reader: impl Read, scratch: &Path) -> Result<File, ImageError> {
     const MOST: u64 = 256 << 30;
     let what = "the archive";
     let write = |cause| ImageError::Write { what: format!("a scratch file in {}", scratch.display()), cause };
-    let mut decoder = Decoder::new(reader, what, &Limits::default())?;
+    let limits = Limits::default();
+    let mut decoder = Decoder::new(Counted { reader, count: 0 }, what, &limits)?;
     let mut file = tempfile::tempfile_in(scratch).map_err(write)?;
     let mut buffer = vec![0; 256 << 10];
     let mut total = 0;
@@ -90,10 +91,25 @@ pub fn spool(reader: impl Read, scratch: &Path) -> Result<File, ImageError> {
         if total > MOST {
             return Err(ImageError::Limit { what: what.to_owned(), limit: format!("{MOST} bytes") });
         }
+        limits.check_expansion(what, total, decoder.get_ref().count)?;
         io::Write::write_all(&mut file, &buffer[..count]).map_err(write)?;
     }
     file.rewind().map_err(write)?;
     Ok(file)
+}
+
+/// A reader that knows how many bytes it gave.
+struct Counted<R> {
+    reader: R,
+    count: u64,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(out)?;
+        self.count += count as u64;
+        Ok(count)
+    }
 }
 
 /// The blobs of an archive. Names are looked up in its index, and nowhere else.

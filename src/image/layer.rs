@@ -77,7 +77,7 @@ fn walk(
         decoder,
         hasher: (!hashes_once).then(|| Hasher::for_digest(diff_id)),
         what: &what,
-        limit: limits.max_layer_bytes,
+        limits,
         total: 0,
         counted: 0,
     };
@@ -138,10 +138,10 @@ fn show_aside(mut bytes: &[u8], what: &'static str, visitor: &mut dyn LayerVisit
 
 /// The unpacked bytes, hashed as they arrive, lent on from where the decoder has unpacked them.
 struct PlainBytes<'a, R> {
-    decoder: Decoder<R>,
+    decoder: Decoder<HashingReader<R>>,
     hasher: Option<Hasher>,
     what: &'a str,
-    limit: u64,
+    limits: &'a Limits,
     total: u64,
     /// Bytes that the decoder lends and that are already hashed and part of the total.
     counted: usize,
@@ -168,19 +168,20 @@ impl<R: Read> PlainBytes<'_, R> {
 
 impl<R: Read> BufRead for PlainBytes<'_, R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        let bytes = self.decoder.fill_buf()?;
+        let lent = self.decoder.fill_buf()?.len();
         if self.counted == 0 {
-            self.total += bytes.len() as u64;
-            if self.total > self.limit {
-                let limit = format!("{} uncompressed bytes", self.limit);
+            self.total += lent as u64;
+            if self.total > self.limits.max_layer_bytes {
+                let limit = format!("{} uncompressed bytes", self.limits.max_layer_bytes);
                 return Err(ImageError::Limit { what: self.what.to_owned(), limit }.into_io());
             }
+            self.limits.check_expansion(self.what, self.total, self.decoder.get_ref().count()).map_err(ImageError::into_io)?;
             if let Some(hasher) = &mut self.hasher {
-                hasher.update(bytes);
+                hasher.update(self.decoder.fill_buf()?);
             }
-            self.counted = bytes.len();
+            self.counted = lent;
         }
-        Ok(bytes)
+        self.decoder.fill_buf()
     }
 
     fn consume(&mut self, count: usize) {

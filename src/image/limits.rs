@@ -1,10 +1,14 @@
 //! How much a layer may ask of us.
 
+use crate::image::error::ImageError;
+
 /// Caps on what one layer may contain. The defaults let every honest image through and keep a hostile one from exhausting anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Uncompressed bytes of one layer.
     pub max_layer_bytes: u64,
+    /// Uncompressed bytes for each stored one; see [`Limits::check_expansion`].
+    pub max_expansion: u64,
     /// Entries of one layer.
     pub max_entries: u64,
     /// Bytes that all paths and link targets of one layer take together.
@@ -21,10 +25,28 @@ pub struct Limits {
     pub max_aside: u64,
 }
 
+/// A few files of zeros are no bomb: so much may be unpacked from whatever little is stored.
+const FREE_BYTES: u64 = 256 << 20;
+
+impl Limits {
+    /// Whether `unpacked` bytes may have come out of `stored` ones. Time is what a bomb costs us: memory is not.
+    ///
+    /// # Errors
+    /// When they are more than the limit allows.
+    pub fn check_expansion(&self, what: &str, unpacked: u64, stored: u64) -> Result<(), ImageError> {
+        if unpacked <= FREE_BYTES || unpacked <= stored.saturating_mul(self.max_expansion) {
+            return Ok(());
+        }
+        let limit = format!("{} times its stored size, where {} MiB are free: it would be a bomb to unpack", self.max_expansion, FREE_BYTES >> 20);
+        Err(ImageError::Limit { what: what.to_owned(), limit })
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
             max_layer_bytes: 64 << 30,
+            max_expansion: 200,
             max_entries: 5_000_000,
             max_path_bytes: 512 << 20,
             max_name: 64 << 10,
@@ -33,5 +55,18 @@ impl Default for Limits {
             zstd_window_log: 27,
             max_aside: 64 << 20,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bomb_is_told_from_a_file_of_zeros() {
+        let limits = Limits::default();
+        let fits = |unpacked, stored| limits.check_expansion("a test", unpacked, stored).is_ok();
+        assert!(fits(FREE_BYTES, 1) && fits(10 << 30, 60 << 20) && fits(u64::MAX, u64::MAX));
+        assert!(!fits(FREE_BYTES + 1, 1) && !fits(10 << 30, 10 << 20));
     }
 }

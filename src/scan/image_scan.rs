@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
 use crate::image::error::ImageError;
@@ -167,6 +167,12 @@ fn scan_layers(
 ) -> Result<Vec<LayerScan>, ImageError> {
     let next = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
+    let (unpacked, stored_bytes) = (AtomicU64::new(0), AtomicU64::new(0));
+    // Many small bombs are a large one.
+    let counted = |scan: LayerScan, size: u64| {
+        let add = |total: &AtomicU64, more: u64| total.fetch_add(more, Ordering::Relaxed).saturating_add(more);
+        options.limits.check_expansion("the image", add(&unpacked, scan.bytes), add(&stored_bytes, size)).map(|()| scan)
+    };
     let work = || {
         let mut done = Vec::new();
         while !failed.load(Ordering::Relaxed) {
@@ -174,6 +180,7 @@ fn scan_layers(
             let Some(job) = jobs.get(index) else { break };
             observer.layer_started(index, jobs.len(), job.layer.size);
             let result = scanner.scan_layer(&*stored.blobs, job.layer, job.diff_id, &|bytes| observer.progress(bytes));
+            let result = result.and_then(|scan| counted(scan, job.layer.size));
             match &result {
                 Ok(scan) => observer.layer_done(job.layer, scan),
                 Err(_) => failed.store(true, Ordering::Relaxed),
