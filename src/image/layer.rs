@@ -73,14 +73,7 @@ fn walk(
     let compression = decoder.compression();
     // Of an uncompressed blob, digest and diffID are one hash; it is computed once.
     let hashes_once = compression == Compression::None && descriptor.digest.algorithm() == diff_id.algorithm();
-    let plain = PlainBytes {
-        decoder,
-        hasher: (!hashes_once).then(|| Hasher::for_digest(diff_id)),
-        what: &what,
-        limits,
-        total: 0,
-        counted: 0,
-    };
+    let plain = PlainBytes { decoder, hasher: (!hashes_once).then(|| Hasher::for_digest(diff_id)), what: &what, limits, total: 0, counted: 0 };
 
     let mut walker = TarWalker::new(plain, &what, limits);
     let mut listing = ListingBuilder::default();

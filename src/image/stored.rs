@@ -186,13 +186,17 @@ impl Children<'_> {
                 let children = self.open(&index, depth + 1)?;
                 ChildContent::Index { index, children }
             }
-            Document::Manifest(manifest) if descriptor.is_attestation() || !media_type::is_image_config(&manifest.config.media_type) => {
-                ChildContent::Artifact(Box::new(manifest))
-            }
-            Document::Manifest(manifest) => ChildContent::Image(Box::new(Image::open(self.blobs, manifest)?)),
+            Document::Manifest(manifest) if is_image(descriptor, &manifest) => ChildContent::Image(Box::new(Image::open(self.blobs, manifest)?)),
+            Document::Manifest(manifest) => ChildContent::Artifact(Box::new(manifest)),
         };
         Ok(Child { descriptor: descriptor.clone(), content })
     }
+}
+
+/// A line that calls itself an attestation and leads to layers of files is an image all the same: what can be run is unpacked and looked at.
+fn is_image(descriptor: &Descriptor, manifest: &Manifest) -> bool {
+    let has_files = manifest.layers.iter().any(|layer| media_type::is_layer(&layer.media_type));
+    media_type::is_image_config(&manifest.config.media_type) && (has_files || !descriptor.is_attestation())
 }
 
 impl Image {

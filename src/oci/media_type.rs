@@ -36,6 +36,12 @@ pub fn is_image_config(media_type: &str) -> bool {
     matches!(media_type, OCI_CONFIG | DOCKER_CONFIG)
 }
 
+/// Whether this names a layer of files, of any family and packing.
+#[must_use]
+pub fn is_layer(media_type: &str) -> bool {
+    media_type.contains(".tar")
+}
+
 /// Layers of this type must not be distributed; registries hold only a pointer to them.
 #[must_use]
 pub fn is_foreign_layer(media_type: &str) -> bool {
