@@ -117,9 +117,15 @@ impl ImageConfig {
         refuse_ambiguous(&serde_json::from_slice(bytes).map_err(json)?)?;
         let members: Members = serde_json::from_slice(bytes).map_err(json)?;
         let run = members.config.unwrap_or_default();
+        let variant = members.variant.filter(|variant| !variant.is_empty());
+        let is_plain = |text: &str| text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.'));
+        let told = [Some(&*members.os), Some(&members.architecture), variant.as_deref(), members.os_version.as_deref()];
+        if !told.into_iter().flatten().all(is_plain) {
+            return Err(OciError::Malformed { what: "config", why: "its platform has characters that no platform has".to_owned() });
+        }
         Ok(Self {
             bytes: bytes.into(),
-            platform: Platform { os: members.os, architecture: members.architecture, variant: members.variant, os_version: members.os_version },
+            platform: Platform { os: members.os, architecture: members.architecture, variant, os_version: members.os_version },
             created: members.created,
             env: run.env.unwrap_or_default(),
             labels: run.labels.unwrap_or_default(),
@@ -268,6 +274,13 @@ mod tests {
         }
         // Labels are told apart by letter case.
         ImageConfig::parse(br#"{"config":{"Labels":{"a":"1","A":"2"}},"rootfs":{}}"#).expect("valid");
+    }
+
+    #[test]
+    fn a_platform_of_other_characters_is_refused() {
+        let with = |name: &str| ImageConfig::parse(CONFIG.replace("amd64", name).as_bytes());
+        assert!(with("arm64").is_ok() && with("x86_64").is_ok());
+        assert!(with("amd\\u001b[2J64").is_err() && with("a/b").is_err());
     }
 
     #[test]
