@@ -11,17 +11,24 @@ use crate::common::images::{Image, github_token, write_index};
 use crate::common::registry::{Auth, Registry};
 
 /// As much of JSON Schema as our document uses. Other words in it are an error, and so are members that it does not name.
-struct Schema {
+pub(crate) struct Schema {
     root: Value,
     /// The members that some report had, by their way from the root.
     seen: BTreeSet<String>,
 }
 
 impl Schema {
-    fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/run-v1.json");
         let root = serde_json::from_slice(&std::fs::read(path).expect("the schema")).expect("JSON");
         Self { root, seen: BTreeSet::new() }
+    }
+
+    /// What is wrong with a report, if something is.
+    pub(crate) fn problem(&mut self, report: &Value) -> Option<String> {
+        let root = self.root.clone();
+        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.check(&root, report, "$"))).err()?;
+        Some(panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "it does not fit".to_owned()))
     }
 
     fn resolve(&self, rule: &Value) -> Value {

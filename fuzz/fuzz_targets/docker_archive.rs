@@ -1,0 +1,8 @@
+//! The target `docker_archive`.
+
+#![no_main]
+
+#[path = "../targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::docker_archive(bytes));

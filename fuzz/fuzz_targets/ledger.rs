@@ -1,0 +1,8 @@
+//! The target `ledger`.
+
+#![no_main]
+
+#[path = "../targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::ledger(bytes));
