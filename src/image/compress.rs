@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +11,7 @@ use crate::image::append::Appended;
 use crate::image::archive_index::FileRange;
 use crate::image::blobs::{Blobs, copy_verified};
 use crate::image::compression::Compression;
+use crate::image::deflate::DeflateWriter;
 use crate::image::error::ImageError;
 use crate::image::stored::{Image, StoredImage};
 use crate::oci::descriptor::Descriptor;
@@ -25,7 +26,7 @@ const THREADS: usize = 2;
 ///
 /// # Errors
 /// When a layer is damaged, or scratch space runs out.
-pub fn compress_layers(stored: &StoredImage, scratch: &Path, level: u32, progress: &(dyn Fn(u64) + Sync)) -> Result<StoredImage, ImageError> {
+pub fn compress_layers(stored: &StoredImage, scratch: &Path, progress: &(dyn Fn(u64) + Sync)) -> Result<StoredImage, ImageError> {
     let mut plain: BTreeMap<Digest, Descriptor> = BTreeMap::new();
     for layer in stored.images().flat_map(|image| &image.manifest.layers) {
         if !media_type::is_foreign_layer(&layer.media_type) && is_plain(&*stored.blobs, layer)? {
@@ -43,7 +44,7 @@ pub fn compress_layers(stored: &StoredImage, scratch: &Path, level: u32, progres
     let packed = Mutex::new(BTreeMap::new());
     let work = || -> Result<(), ImageError> {
         while let Some(layer) = queue.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let done = match compress(&*stored.blobs, layer, scratch, level, progress) {
+            let done = match compress(&*stored.blobs, layer, scratch, progress) {
                 Ok(done) => done,
                 Err(error) => {
                     // The others need not go on.
@@ -109,16 +110,47 @@ fn is_plain(blobs: &dyn Blobs, layer: &Descriptor) -> Result<bool, ImageError> {
     Ok(Compression::sniff(&start) == Ok(Compression::None))
 }
 
-fn compress(blobs: &dyn Blobs, layer: &Descriptor, scratch: &Path, level: u32, progress: &(dyn Fn(u64) + Sync)) -> Result<Packed, ImageError> {
+fn compress(blobs: &dyn Blobs, layer: &Descriptor, scratch: &Path, progress: &(dyn Fn(u64) + Sync)) -> Result<Packed, ImageError> {
     let failed = |cause| ImageError::Write { what: format!("a scratch file in {}", scratch.display()), cause };
     let file = tempfile::tempfile_in(scratch).map_err(failed)?;
-    let hashed = HashingWriter { inner: BufWriter::with_capacity(256 << 10, file), hasher: Hasher::sha256(), count: 0 };
-    let gzip = flate2::GzBuilder::new().mtime(0).operating_system(255).write(hashed, flate2::Compression::new(level.min(9)));
-    let mut told = Told { inner: gzip, progress };
+    let hashed = HashingWriter { inner: file, hasher: Hasher::sha256(), count: 0 };
+    let mut gzip = GzipWriter::new(hashed).map_err(failed)?;
+    let mut told = Told { inner: &mut gzip, progress };
     copy_verified(blobs, layer, &mut told)?;
-    let hashed = told.inner.finish().map_err(failed)?;
-    let file = hashed.inner.into_inner().map_err(|error| failed(error.into_error()))?;
-    Ok(Packed { file: Arc::new(file), digest: hashed.hasher.finish(), size: hashed.count })
+    let hashed = gzip.finish().map_err(failed)?;
+    Ok(Packed { file: Arc::new(hashed.inner), digest: hashed.hasher.finish(), size: hashed.count })
+}
+
+/// One gzip member (RFC 1952) with the head that Go's writer gives it, which is Docker's.
+struct GzipWriter<W: Write> {
+    deflate: DeflateWriter<W>,
+    sum: flate2::Crc,
+}
+
+impl<W: Write> GzipWriter<W> {
+    fn new(mut inner: W) -> io::Result<Self> {
+        inner.write_all(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255])?;
+        Ok(Self { deflate: DeflateWriter::new(inner), sum: flate2::Crc::new() })
+    }
+
+    fn finish(self) -> io::Result<W> {
+        let mut inner = self.deflate.finish()?;
+        inner.write_all(&self.sum.sum().to_le_bytes())?;
+        inner.write_all(&self.sum.amount().to_le_bytes())?;
+        Ok(inner)
+    }
+}
+
+impl<W: Write> Write for GzipWriter<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.deflate.write(bytes)?;
+        self.sum.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.deflate.flush()
+    }
 }
 
 /// Hashes what it writes, in the large pieces that a compressor gives.
@@ -178,7 +210,7 @@ mod tests {
         let count = |bytes| {
             told.fetch_add(bytes, Ordering::Relaxed);
         };
-        let packed = compress_layers(&stored, scratch.path(), 1, &count).unwrap();
+        let packed = compress_layers(&stored, scratch.path(), &count).unwrap();
         let (old, new) = (stored.images().next().unwrap(), packed.images().next().unwrap());
         assert!(!packed.unpacked);
         assert_eq!(told.into_inner(), old.manifest.layers[0].size);
@@ -194,7 +226,7 @@ mod tests {
     fn compressed_layers_stay_and_damaged_ones_are_errors() {
         let scratch = tempfile::tempdir().unwrap();
         let stored = an_image(media_type::OCI_MANIFEST);
-        assert_eq!(compress_layers(&stored, scratch.path(), 1, &|_| ()).unwrap().document(), stored.document());
+        assert_eq!(compress_layers(&stored, scratch.path(), &|_| ()).unwrap().document(), stored.document());
 
         let mut blobs = Memory::default();
         let root = put_image(&mut blobs, media_type::DOCKER_MANIFEST, "amd64", 0);
@@ -203,6 +235,6 @@ mod tests {
         bytes[600] ^= 1;
         blobs.0.insert(layer, bytes.into());
         let stored = StoredImage::open(Arc::new(blobs), &root, true).unwrap();
-        assert!(matches!(compress_layers(&stored, scratch.path(), 1, &|_| ()), Err(ImageError::Mismatch { .. })));
+        assert!(matches!(compress_layers(&stored, scratch.path(), &|_| ()), Err(ImageError::Mismatch { .. })));
     }
 }

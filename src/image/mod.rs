@@ -7,6 +7,7 @@ pub mod archive_writer;
 pub mod blobs;
 pub mod compress;
 pub mod compression;
+pub mod deflate;
 pub mod entry;
 pub mod error;
 pub mod family;
