@@ -72,7 +72,7 @@ pub fn destination(text: &str) -> Result<Location, Failure> {
 fn archive(path: &Path, scratch: &Path) -> Option<Location> {
     let mut file = File::open(path).ok()?;
     if is_compressed(&file).ok()? {
-        file = spool(File::open(path).ok()?, scratch).ok()?;
+        file = spool(File::open(path).ok()?, scratch).ok()?.file;
     }
     let mut start = Vec::new();
     file.try_clone().ok()?.take(512).read_to_end(&mut start).ok()?;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use crate::image::archive_index::TarIndex;
+use crate::image::archive_index::{ArchiveFile, TarIndex};
 use crate::image::blobs::{Blobs, Overlay, read_verified};
 use crate::image::compression::{Compression, Decoder};
 use crate::image::error::ImageError;
@@ -27,7 +27,7 @@ use crate::oci::reference::Reference;
 ///
 /// # Errors
 /// When the archive is damaged, holds no such image, or lacks parts of it.
-pub fn open_oci_archive(file: File, tag: Option<&str>) -> Result<StoredImage, ImageError> {
+pub fn open_oci_archive(file: impl Into<ArchiveFile>, tag: Option<&str>) -> Result<StoredImage, ImageError> {
     let blobs = ArchiveBlobs { index: TarIndex::open(file)?, names: BTreeMap::new() };
     let index = parse_index(&blobs.index.read_member(b"index.json", MAX_DOCUMENT)?)?;
     let root = find_in_index(&index, tag, "the archive")?;
@@ -41,7 +41,7 @@ pub fn open_oci_archive(file: File, tag: Option<&str>) -> Result<StoredImage, Im
 ///
 /// # Errors
 /// When the archive is damaged, holds no such image, or lacks parts of it.
-pub fn open_docker_archive(file: File, reference: Option<&str>) -> Result<StoredImage, ImageError> {
+pub fn open_docker_archive(file: impl Into<ArchiveFile>, reference: Option<&str>) -> Result<StoredImage, ImageError> {
     let blobs = ArchiveBlobs { index: TarIndex::open(file)?, names: BTreeMap::new() };
     if blobs.index.get(b"oci-layout").is_some() && blobs.index.get(b"index.json").is_some() {
         let index = blobs.index.read_member(b"index.json", MAX_DOCUMENT).and_then(|bytes| parse_index(&bytes));
@@ -73,7 +73,7 @@ pub fn is_compressed(file: &File) -> Result<bool, ImageError> {
 ///
 /// # Errors
 /// When it cannot be read or written, or unpacks to more than 256 GiB.
-pub fn spool(reader: impl Read, scratch: &Path) -> Result<File, ImageError> {
+pub fn spool(reader: impl Read, scratch: &Path) -> Result<ArchiveFile, ImageError> {
     const MOST: u64 = 256 << 30;
     let what = "the archive";
     let write = |cause| ImageError::Write { what: format!("a scratch file in {}", scratch.display()), cause };
@@ -95,7 +95,7 @@ pub fn spool(reader: impl Read, scratch: &Path) -> Result<File, ImageError> {
         io::Write::write_all(&mut file, &buffer[..count]).map_err(write)?;
     }
     file.rewind().map_err(write)?;
-    Ok(file)
+    Ok(ArchiveFile { file, is_ours: true })
 }
 
 /// A reader that knows how many bytes it gave.
@@ -142,6 +142,10 @@ impl ArchiveBlobs {
 impl Blobs for ArchiveBlobs {
     fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, ImageError> {
         Ok(Box::new(self.index.open_member(&self.name(&descriptor.digest))?))
+    }
+
+    fn are_ours(&self) -> bool {
+        self.index.is_ours()
     }
 }
 

@@ -11,10 +11,24 @@ use crate::image::error::ImageError;
 use crate::image::limits::Limits;
 use crate::image::tar::{TarSource, TarWalker, quote};
 
+/// A file that holds an archive.
+pub struct ArchiveFile {
+    pub file: File,
+    /// Made by this process and without a name: nobody else can change it.
+    pub is_ours: bool,
+}
+
+impl From<File> for ArchiveFile {
+    fn from(file: File) -> Self {
+        Self { file, is_ours: false }
+    }
+}
+
 /// Names and where their data lies.
 #[derive(Debug, Clone)]
 pub struct TarIndex {
     file: Arc<File>,
+    is_ours: bool,
     members: BTreeMap<Vec<u8>, Member>,
 }
 
@@ -40,9 +54,10 @@ impl TarIndex {
     ///
     /// # Errors
     /// When it is damaged, too large to be an image, or holds one name twice.
-    pub fn open(file: File) -> Result<Self, ImageError> {
+    pub fn open(file: impl Into<ArchiveFile>) -> Result<Self, ImageError> {
         let what = "the archive";
         let limits = Limits { max_entries: 100_000, max_name: 4096, ..Limits::default() };
+        let ArchiveFile { file, is_ours } = file.into();
         let file = Arc::new(file);
         let end = file.metadata().map_err(|error| ImageError::from_io(what, error))?.len();
         let source = SeekingSource { range: FileRange { file: Arc::clone(&file), position: 0, end }, buffer: [0; 4096], start: 0, end: 0 };
@@ -64,7 +79,7 @@ impl TarIndex {
                 return Err(ImageError::malformed(what, format!("it holds {name} twice")));
             }
         }
-        Ok(Self { file, members })
+        Ok(Self { file, is_ours, members })
     }
 
     /// Offset and size of a file's data; links are followed.
@@ -79,6 +94,12 @@ impl TarIndex {
             }
         }
         None
+    }
+
+    /// Whether nobody else can change the file.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.is_ours
     }
 
     /// A reader of a file's data.

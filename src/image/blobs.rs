@@ -18,6 +18,11 @@ pub trait Blobs: Send + Sync {
     /// # Errors
     /// When the blob is missing or cannot be opened.
     fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, ImageError>;
+
+    /// Whether nobody else can change what is in here, as in a scratch file without a name: what was checked once needs no second check.
+    fn are_ours(&self) -> bool {
+        false
+    }
 }
 
 /// Some blobs in memory over a store that holds the rest: a changed image is its old one under an overlay.
@@ -40,6 +45,10 @@ impl Blobs for Overlay {
             None => self.base.open(descriptor),
         }
     }
+
+    fn are_ours(&self) -> bool {
+        self.base.are_ours()
+    }
 }
 
 /// Copies a blob of any size and checks it on the way. On an error, what was written so far must be thrown away.
@@ -47,24 +56,36 @@ impl Blobs for Overlay {
 /// # Errors
 /// When it cannot be read or written, or is not what its descriptor says.
 pub fn copy_verified(blobs: &dyn Blobs, descriptor: &Descriptor, out: &mut dyn Write) -> Result<(), ImageError> {
-    let what = || format!("blob {}", descriptor.digest);
     let mut reader = HashingReader::new(blobs.open(descriptor)?.take(descriptor.size.saturating_add(1)), Hasher::for_digest(&descriptor.digest));
-    let mut buffer = vec![0; 256 << 10];
-    loop {
-        let count = match reader.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(ImageError::from_io(&what(), error)),
-        };
-        out.write_all(&buffer[..count]).map_err(|cause| ImageError::Write { what: what(), cause })?;
-    }
+    pump(&mut reader, descriptor, out)?;
     let (digest, size) = reader.finish();
     if (&digest, size) == (&descriptor.digest, descriptor.size) {
         return Ok(());
     }
     let expected = format!("should be {} bytes with digest {}", descriptor.size, descriptor.digest);
     Err(ImageError::Mismatch { what: "blob".to_owned(), expected, actual: format!("{size} and {digest}") })
+}
+
+/// The same for a blob that was checked before and that nobody can have changed since: see [`Blobs::are_ours`].
+///
+/// # Errors
+/// When it cannot be read or written.
+pub fn copy(blobs: &dyn Blobs, descriptor: &Descriptor, out: &mut dyn Write) -> Result<(), ImageError> {
+    pump(&mut *blobs.open(descriptor)?, descriptor, out)
+}
+
+fn pump(reader: &mut dyn Read, descriptor: &Descriptor, out: &mut dyn Write) -> Result<(), ImageError> {
+    let what = || format!("blob {}", descriptor.digest);
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        let count = match reader.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(ImageError::from_io(&what(), error)),
+        };
+        out.write_all(&buffer[..count]).map_err(|cause| ImageError::Write { what: what(), cause })?;
+    }
 }
 
 /// Reads a whole small blob (a config, a manifest) and checks its size and digest.

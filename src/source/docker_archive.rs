@@ -6,6 +6,7 @@ use std::path::Path;
 use futures_util::future::BoxFuture;
 
 use crate::image::archive::{is_compressed, open_docker_archive, spool};
+use crate::image::archive_index::ArchiveFile;
 use crate::oci::location::Location;
 use crate::registry::access::Access;
 use crate::source::contract::{Opened, Source, SourceError, unreadable};
@@ -32,11 +33,11 @@ impl Source for DockerArchive {
 }
 
 /// Opens an archive where it lies. Only what cannot be read twice, stdin and compressed files, is copied to a nameless scratch file.
-pub fn open_file(location: &Location, path: &Path, scratch: &Path) -> Result<File, SourceError> {
+pub fn open_file(location: &Location, path: &Path, scratch: &Path) -> Result<ArchiveFile, SourceError> {
     if path == Path::new("-") {
         return spool(std::io::stdin().lock(), scratch).map_err(unreadable(location));
     }
     let open = || File::open(path).map_err(|cause| SourceError::Open { location: location.to_string(), cause });
     let file = open()?;
-    if is_compressed(&file).map_err(unreadable(location))? { spool(open()?, scratch).map_err(unreadable(location)) } else { Ok(file) }
+    if is_compressed(&file).map_err(unreadable(location))? { spool(open()?, scratch).map_err(unreadable(location)) } else { Ok(file.into()) }
 }

@@ -1,14 +1,18 @@
 //! `docker-daemon:NAME`: an image in a Docker daemon, taken from its `save` stream.
 
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::io::Write as _;
 
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 
 use crate::image::archive::open_docker_archive;
+use crate::image::archive_index::ArchiveFile;
 use crate::oci::location::Location;
 use crate::registry::access::Access;
 use crate::source::contract::{Opened, Source, SourceError, unreadable};
+
+/// Bytes that are written at once.
+const WRITE: usize = 1 << 20;
 
 pub struct DockerDaemon;
 
@@ -29,12 +33,17 @@ impl Source for DockerDaemon {
             // A daemon sends an image only as one stream with its table of contents at the end.
             let mut file = tempfile::tempfile_in(&access.scratch).map_err(scratch)?;
             let mut stream = access.docker().map_err(failed)?.save(name).await.map_err(failed)?;
+            // Bytes come in small pieces; to be written, they wait for each other.
+            let mut waiting = Vec::with_capacity(2 * WRITE);
             while let Some(bytes) = stream.next().await {
-                let bytes = bytes.map_err(failed)?;
-                tokio::task::block_in_place(|| file.write_all(&bytes)).map_err(scratch)?;
+                waiting.extend_from_slice(&bytes.map_err(failed)?);
+                if waiting.len() >= WRITE {
+                    tokio::task::block_in_place(|| file.write_all(&waiting)).map_err(scratch)?;
+                    waiting.clear();
+                }
             }
-            file.seek(SeekFrom::Start(0)).map_err(scratch)?;
-            let image = open_docker_archive(file, None).map_err(unreadable(location))?;
+            tokio::task::block_in_place(|| file.write_all(&waiting)).map_err(scratch)?;
+            let image = open_docker_archive(ArchiveFile { file, is_ours: true }, None).map_err(unreadable(location))?;
             Ok(Opened { image, origin: None })
         }))
     }
