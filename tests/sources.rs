@@ -1,7 +1,10 @@
 //! Images in every form that builders and daemons save them in: each is read in place, shipped, and found again by the thief.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
@@ -253,4 +256,90 @@ fn every_platform_of_a_registrys_index_is_read() {
     let platforms: Vec<&str> = list(&scanned.report["source"], "platforms").iter().filter_map(|row| row["platform"].as_str()).collect();
     assert_eq!(platforms, ["linux/amd64", "linux/arm64"]);
     assert!(list(&scanned.report, "findings").iter().all(|finding| finding["platforms"] == json!(["linux/arm64"])), "{}", scanned.report);
+}
+
+/// A Docker Engine that knows one image, and how many bytes of its save it sends before it hangs up. It takes its time to begin.
+fn engine(folder: &Path, save: Vec<u8>, sent: usize) -> String {
+    let path = folder.join("engine.sock");
+    let listener = UnixListener::bind(&path).expect("a socket");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a client");
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).expect("a request");
+                head.push(byte[0]);
+            }
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/x-tar\r\ntransfer-encoding: chunked\r\n\r\n").expect("a client");
+            std::thread::sleep(Duration::from_secs(1));
+            for piece in save[..sent].chunks(30_000) {
+                let chunk = [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat();
+                stream.write_all(&chunk).expect("a client that reads");
+            }
+            if sent == save.len() {
+                stream.write_all(b"0\r\n\r\n").expect("a client that reads");
+            }
+        }
+    });
+    format!("unix://{}", path.display())
+}
+
+#[test]
+fn a_daemons_image_arrives_as_skopeo_brings_it() {
+    let (honeycrate, registry) = (Honeycrate::stranger(), Registry::plain(Auth::None));
+    let (ours, theirs) = (tempdir().expect("scratch"), tempdir().expect("scratch"));
+    let source = format!("docker-daemon:{IMAGE}");
+    let mut command = honeycrate.command(&["push", &source, &registry.reference("acme/ours:1"), "--plain-http", &registry.host()]);
+    let ran = run(command.env("DOCKER_HOST", daemon().host()));
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    let target = format!("docker://{}", registry.reference("acme/theirs:1"));
+    let options = ["--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false", "--src-daemon-host", &daemon().host()];
+    must(program("skopeo", theirs.path()).args(options).args([&source, &target]));
+
+    let [our_manifest, their_manifest]: [Value; 2] =
+        ["acme/ours:1", "acme/theirs:1"].map(|name| serde_json::from_str(&skopeo::raw_manifest(&registry, name)).expect("a manifest is JSON"));
+    assert_eq!(our_manifest["config"], their_manifest["config"]);
+    assert_eq!(our_manifest["mediaType"], their_manifest["mediaType"]);
+    let unpacked = |name: &str, manifest: &Value, layout: &Path| -> Vec<String> {
+        skopeo::pull(&registry, name, layout);
+        let layers = list(manifest, "layers").iter().map(|layer| layer["digest"].as_str().expect("a digest"));
+        // A reader of one gzip member and no more, and gzip itself, which reads them all.
+        let unpack = |digest: &str| {
+            let path = layout.join(blob_name(digest));
+            let (mut first, packed) = (Vec::new(), std::fs::read(&path).expect("it was pulled"));
+            flate2::bufread::GzDecoder::new(&packed[..]).read_to_end(&mut first).expect("gzip");
+            let all = run(program("gzip", layout).arg("-dc").arg(&path));
+            assert!(all.code == 0 && all.stdout == first, "{name}: {digest}");
+            crate::common::images::digest(&first)
+        };
+        layers.map(unpack).collect()
+    };
+    let diff_ids: Vec<String> =
+        list(&skopeo::config(&registry, "acme/ours:1")["rootfs"], "diff_ids").iter().map(|id| id.as_str().expect("a digest").to_owned()).collect();
+    assert!(!diff_ids.is_empty());
+    assert_eq!(unpacked("acme/ours:1", &our_manifest, ours.path()), diff_ids);
+    assert_eq!(unpacked("acme/theirs:1", &their_manifest, theirs.path()), diff_ids);
+}
+
+#[test]
+fn a_daemon_that_breaks_off_leaves_nothing_behind() {
+    let folder = tempdir().expect("scratch");
+    let archive = folder.path().join("save.tar");
+    must(daemon().docker().args(["save", "--output"]).arg(&archive).arg(IMAGE));
+    let save = std::fs::read(&archive).expect("it was saved");
+    for (sent, code) in [(0, 3), (save.len() / 2, 3), (save.len() - 1, 3), (save.len(), 0)] {
+        let (honeycrate, registry, socket) = (Honeycrate::new(), Registry::plain(Auth::None), tempdir().expect("scratch"));
+        let scratch = socket.path().join("scratch");
+        std::fs::create_dir(&scratch).expect("the folder is writable");
+        let mut command = honeycrate.ship(&format!("docker-daemon:{IMAGE}"), &registry, "acme/shop:1");
+        let ran = run(command.env("DOCKER_HOST", engine(socket.path(), save.clone(), sent)).env("TMPDIR", &scratch));
+        assert_eq!(ran.code, code, "{sent} of {} bytes: {}", save.len(), ran.all());
+        assert_eq!(std::fs::read_dir(&scratch).expect("a folder").count(), 0, "{sent}");
+        if code != 0 {
+            assert!(ran.all().contains("broke off in the middle"), "{}", ran.all());
+            assert_eq!((registry.writes().len(), registry.stored()), (0, 0), "{sent}");
+            assert!(!honeycrate.ledger_path().exists() || honeycrate.records().is_empty(), "{sent}");
+        }
+    }
 }

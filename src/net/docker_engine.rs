@@ -53,6 +53,8 @@ pub enum EngineError {
     Address(String),
     #[error("there is no Docker Engine at {address}: {cause}")]
     Unreachable { address: String, cause: NetError },
+    #[error("the Docker Engine at {address} broke off in the middle of an image: {cause}")]
+    BrokeOff { address: String, cause: NetError },
     #[error("the Docker Engine has no image `{0}`")]
     NoSuchImage(String),
     #[error("the Docker Engine refused {what} (status {status}): {message}")]
@@ -70,6 +72,7 @@ impl EngineError {
             Self::Unreachable { .. } => {
                 Some("is Docker running, and may this user open its socket? else give the image as docker-archive:FILE or oci:DIRECTORY")
             }
+            Self::BrokeOff { .. } => Some("nothing was pushed; the Engine's own log says why, a full disk among other things"),
             Self::NoSuchImage(_) => Some("build or pull it first; `docker image ls` lists what the Engine has"),
             _ => None,
         }
@@ -141,7 +144,8 @@ impl DockerEngine {
         let answer = self.get(self.image(name, "get")?).await?;
         let answer = accepted(answer, name, "save").await?;
         let address = self.address.clone();
-        Ok(answer.bytes_stream().map_err(move |cause| broken(&address, &cause)).boxed())
+        let broke_off = move |cause| EngineError::BrokeOff { address: address.clone(), cause: NetError::of(&cause, "the Docker Engine") };
+        Ok(answer.bytes_stream().map_err(broke_off).boxed())
     }
 
     /// Loads a tar archive, as `docker load` does.
