@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use crate::image::archive_index::{ArchiveFile, TarIndex};
+use crate::image::archive_index::{ArchiveFile, FileRange, TarIndex};
 use crate::image::blobs::{Blobs, Overlay, read_verified};
 use crate::image::compression::{Compression, Decoder};
 use crate::image::error::ImageError;
@@ -146,6 +146,10 @@ impl Blobs for ArchiveBlobs {
 
     fn are_ours(&self) -> bool {
         self.index.is_ours()
+    }
+
+    fn file(&self, descriptor: &Descriptor) -> Result<Option<FileRange>, ImageError> {
+        self.index.open_member(&self.name(&descriptor.digest)).map(Some)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, Read};
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
@@ -130,6 +131,23 @@ impl FileRange {
     #[must_use]
     pub fn new(file: Arc<File>, offset: u64, size: u64) -> Self {
         Self { file, position: offset, end: offset.saturating_add(size) }
+    }
+
+    /// All that is left of a file, from its first byte.
+    #[must_use]
+    pub fn whole(file: File) -> Self {
+        Self::new(Arc::new(file), 0, u64::MAX)
+    }
+
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Where the bytes lie that are not yet read.
+    #[must_use]
+    pub fn bounds(&self) -> Range<u64> {
+        self.position..self.end
     }
 }
 

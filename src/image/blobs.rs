@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Cursor, Read, Write};
 use std::sync::Arc;
 
+use crate::image::archive_index::FileRange;
 use crate::image::error::ImageError;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::digest::{Digest, Hasher, HashingReader};
@@ -22,6 +23,14 @@ pub trait Blobs: Send + Sync {
     /// Whether nobody else can change what is in here, as in a scratch file without a name: what was checked once needs no second check.
     fn are_ours(&self) -> bool {
         false
+    }
+
+    /// The same bytes as a piece of a file, where they lie in one: another process can then read them in place.
+    ///
+    /// # Errors
+    /// As for `open`.
+    fn file(&self, _descriptor: &Descriptor) -> Result<Option<FileRange>, ImageError> {
+        Ok(None)
     }
 }
 
@@ -48,6 +57,10 @@ impl Blobs for Overlay {
 
     fn are_ours(&self) -> bool {
         self.base.are_ours()
+    }
+
+    fn file(&self, descriptor: &Descriptor) -> Result<Option<FileRange>, ImageError> {
+        if self.added.contains_key(&descriptor.digest) { Ok(None) } else { self.base.file(descriptor) }
     }
 }
 

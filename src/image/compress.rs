@@ -103,6 +103,13 @@ impl Blobs for ScratchBlobs {
             None => self.base.open(descriptor),
         }
     }
+
+    fn file(&self, descriptor: &Descriptor) -> Result<Option<FileRange>, ImageError> {
+        match self.files.get(&descriptor.digest) {
+            Some((file, size)) => Ok(Some(FileRange::new(Arc::clone(file), 0, *size))),
+            None => self.base.file(descriptor),
+        }
+    }
 }
 
 fn is_plain(blobs: &dyn Blobs, layer: &Descriptor) -> Result<bool, ImageError> {

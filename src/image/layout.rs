@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
+use crate::image::archive_index::FileRange;
 use crate::image::blobs::{Blobs, copy_verified};
 use crate::image::error::ImageError;
 use crate::image::stored::StoredImage;
@@ -51,13 +52,23 @@ impl Layout {
     }
 }
 
-impl Blobs for Layout {
-    fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, ImageError> {
+impl Layout {
+    fn blob(&self, descriptor: &Descriptor) -> Result<File, ImageError> {
         match open_file(&self.directory.join(blob_path(&descriptor.digest))) {
-            Ok(file) => Ok(Box::new(file)),
+            Ok(file) => Ok(file),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Err(ImageError::Missing { what: format!("blob {}", descriptor.digest) }),
             Err(cause) => Err(ImageError::Read { what: format!("blob {}", descriptor.digest), cause }),
         }
+    }
+}
+
+impl Blobs for Layout {
+    fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, ImageError> {
+        Ok(Box::new(self.blob(descriptor)?))
+    }
+
+    fn file(&self, descriptor: &Descriptor) -> Result<Option<FileRange>, ImageError> {
+        Ok(Some(FileRange::whole(self.blob(descriptor)?)))
     }
 }
 

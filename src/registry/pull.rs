@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 
+use crate::image::archive_index::FileRange;
 use crate::image::blobs::Blobs;
 use crate::image::error::ImageError;
 use crate::image::stored::StoredImage;
@@ -88,10 +89,8 @@ impl RegistryBlobs {
     fn path(&self, digest: &Digest) -> PathBuf {
         self.scratch.path().join(format!("{}-{}", digest.algorithm(), digest.hex()))
     }
-}
 
-impl Blobs for RegistryBlobs {
-    fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, ImageError> {
+    fn fetched(&self, descriptor: &Descriptor) -> Result<File, ImageError> {
         let what = || format!("blob {}", descriptor.digest);
         let path = self.path(&descriptor.digest);
         let lock = Arc::clone(self.fetching.lock().unwrap_or_else(PoisonError::into_inner).entry(descriptor.digest.clone()).or_default());
@@ -103,7 +102,17 @@ impl Blobs for RegistryBlobs {
             })?;
         }
         drop(held);
-        Ok(Box::new(File::open(&path).map_err(|cause| ImageError::Read { what: what(), cause })?))
+        File::open(&path).map_err(|cause| ImageError::Read { what: what(), cause })
+    }
+}
+
+impl Blobs for RegistryBlobs {
+    fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, ImageError> {
+        Ok(Box::new(self.fetched(descriptor)?))
+    }
+
+    fn file(&self, descriptor: &Descriptor) -> Result<Option<FileRange>, ImageError> {
+        Ok(Some(FileRange::whole(self.fetched(descriptor)?)))
     }
 }
 
