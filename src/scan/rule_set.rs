@@ -36,6 +36,8 @@ pub struct RuleSet {
     longest: usize,
     before: usize,
     after: usize,
+    /// Name and text of each file that was added to the built-in rules.
+    added: Vec<(String, String)>,
 }
 
 /// Which rules can find something in a file: words like `password` are everywhere, and most files need no look at each of them.
@@ -60,10 +62,10 @@ impl RuleSet {
     /// # Errors
     /// Every problem of the file, when it has any.
     pub fn with_rules(&self, file_name: &str, yaml: &str) -> Result<Self, Vec<RuleProblem>> {
-        let added = read_file(file_name, yaml)?;
-        let mut problems: Vec<RuleProblem> = added.iter().filter_map(|rule| rule.too_large(file_name)).collect();
+        let more = read_file(file_name, yaml)?;
+        let mut problems: Vec<RuleProblem> = more.iter().filter_map(|rule| rule.too_large(file_name)).collect();
         let mut known: BTreeSet<&str> = self.rules.iter().map(|rule| rule.id.as_str()).collect();
-        for rule in &added {
+        for rule in &more {
             if !known.insert(&rule.id) {
                 let problem = "the id is taken".to_owned();
                 let hint = "ids are unique over all rules, the built-in ones too; choose another";
@@ -73,7 +75,15 @@ impl RuleSet {
         if !problems.is_empty() {
             return Err(problems);
         }
-        Ok(Self::new(self.rules.iter().cloned().chain(added.into_iter().map(Arc::new)).collect()))
+        let mut added = self.added.clone();
+        added.push((file_name.to_owned(), yaml.to_owned()));
+        Ok(Self { added, ..Self::new(self.rules.iter().cloned().chain(more.into_iter().map(Arc::new)).collect()) })
+    }
+
+    /// Name and text of each file that was added to the built-in rules, in order: what another process needs for the same set.
+    #[must_use]
+    pub fn added(&self) -> &[(String, String)] {
+        &self.added
     }
 
     /// The first `count` of these rules, for comparing sets of different size.
@@ -171,7 +181,7 @@ impl RuleSet {
         let after = rules.iter().map(|rule| rule.after).max().unwrap_or_default();
         let longest = literals.iter().map(Vec::len).max().unwrap_or_default();
         let bound = (0..rules.len()).filter(|number| !rules[*number].paths.is_empty()).collect();
-        Self { literals, owners, bound, prefilters: Default::default(), longest, before, after, rules }
+        Self { literals, owners, bound, prefilters: Default::default(), longest, before, after, added: Vec::new(), rules }
     }
 }
 
