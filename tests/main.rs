@@ -20,6 +20,7 @@ mod memory;
 mod planting;
 mod pushing;
 mod read_back;
+mod reader;
 mod scanners;
 mod scanning;
 mod schema;

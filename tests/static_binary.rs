@@ -5,6 +5,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use crate::common::command::{must, program, run};
+use crate::common::images::Image;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_honeycrate");
 
@@ -29,4 +30,14 @@ fn the_program_runs_where_there_is_nothing_else() {
     let inside = |arguments: &[&str]| must(program("chroot", Path::new("/tmp")).arg(jail.path()).arg("/honeycrate").args(arguments));
     assert!(inside(&["--version"]).starts_with("honeycrate "));
     assert!(inside(&["demo"]).contains("history"));
+}
+
+#[test]
+fn without_a_way_to_start_readers_it_reads_the_layers_itself_and_says_so() {
+    let jail = jail();
+    // No /proc, so the program cannot find itself.
+    Image::shop().write(&jail.path().join("layout"));
+    let ran = run(program("chroot", Path::new("/tmp")).arg(jail.path()).args(["/honeycrate", "scan", "oci:/layout"]));
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    assert!(ran.all().contains("unconfined: no reader process could be started"), "{}", ran.all());
 }

@@ -11,10 +11,14 @@ use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::{decoy, explain, init, key, ledger, scratch, setup, ship, show, token};
 use crate::net::client::install_crypto;
+use crate::reader::worker;
 
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
+    if std::env::args_os().skip(1).eq([worker::ARGUMENT]) {
+        return worker::main();
+    }
     // A core dump or a debugger of the same user would show keys and tokens. Where the kernel refuses, we go on as every program does.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     tell_panics_by_place();

@@ -131,6 +131,7 @@ impl Setup {
             progress: Arc::new(Terminal::new(self.quiet)),
             hold: self.settings.registry.upload == Upload::AfterVerdict,
             threads: std::thread::available_parallelism().map_or(2, usize::from).min(8),
+            reader: Some(PathBuf::from("/proc/self/exe")),
         };
         Ok((session, scratch))
     }

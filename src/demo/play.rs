@@ -183,6 +183,7 @@ fn session(stage: &Path, ring: KeyRing) -> Result<Session, String> {
         progress: Arc::new(Silent),
         hold: false,
         threads: 2,
+        reader: None,
     })
 }
 

@@ -26,6 +26,9 @@ pub enum ImageError {
     Limit { what: String, limit: String },
     #[error("{what} is compressed with {codec}, which is not supported")]
     Codec { what: String, codec: String },
+    /// The process that read it ended before it could say what it read.
+    #[error("the reader of {what} died: {why}; it counts as unread")]
+    ReaderDied { what: String, why: String },
 }
 
 impl ImageError {
@@ -51,6 +54,7 @@ impl ImageError {
             Self::Missing { .. } => Some("the archive or layout is incomplete; save or copy the image again, with all its platforms"),
             Self::Mismatch { .. } => Some("the image is damaged or was changed on the way; build or copy it again"),
             Self::Codec { .. } => Some("layers may be plain tar, gzip or zstd"),
+            Self::ReaderDied { .. } => Some("if it happens again, this layer is hostile or meets a bug of ours: report it"),
             _ => None,
         }
     }

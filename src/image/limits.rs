@@ -1,9 +1,11 @@
 //! How much a layer may ask of us.
 
+use serde::{Deserialize, Serialize};
+
 use crate::image::error::ImageError;
 
 /// Caps on what one layer may contain. The defaults let every honest image through and keep a hostile one from exhausting anything.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Uncompressed bytes of one layer.
     pub max_layer_bytes: u64,

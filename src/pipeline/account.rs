@@ -14,6 +14,7 @@ use crate::pipeline::error::PipelineError;
 use crate::pipeline::progress::Stage;
 use crate::pipeline::session::Session;
 use crate::policy::gate;
+use crate::reader::process::Standing;
 use crate::report::run_report::{
     AppliedException, Coverage, LeftBehind, NotScanned, Notice, Outcome, PushedImage, ReportedFinding, ReportedPlacement, RunError, RunReport,
     Source, SourcePlatform, Timings, Tool,
@@ -67,6 +68,20 @@ impl Account {
         self.report.source = Some(Source { reference: location.to_string(), digest: Some(image.digest()), platforms: platforms.collect() });
     }
 
+    /// Which processes read the layers, and what held them.
+    pub fn read_by(&mut self, standing: &Standing) {
+        if let Some(confinement) = &standing.confinement {
+            self.report.coverage.readers_held_by.clone_from(&confinement.held_by);
+            if !confinement.missing.is_empty() {
+                let missing = confinement.missing.join(", no ");
+                self.notice(format!("the processes that read the layers were less confined than they could be: no {missing}"), false);
+            }
+        }
+        if let Some(why) = &standing.unconfined {
+            self.notice(format!("layers were read in this process, unconfined: no reader process could be started ({why})"), false);
+        }
+    }
+
     /// What was found, and what to think of it.
     pub fn judged(&mut self, session: &Session, findings: &[Finding], own_bait: usize, coverage: &image_scan::Coverage, verdict: &gate::Verdict) {
         self.stop();
@@ -77,6 +92,7 @@ impl Account {
             cached_layers: Some(coverage.cached_layers).filter(|layers| *layers > 0),
             files: Some(coverage.files),
             bytes: Some(coverage.bytes),
+            readers_held_by: std::mem::take(&mut self.report.coverage.readers_held_by),
             not_scanned: coverage.not_scanned.iter().map(|text| NotScanned::parse(text)).collect(),
             anomalies: coverage.anomalies.clone(),
         };

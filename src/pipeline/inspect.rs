@@ -17,7 +17,8 @@ use crate::pipeline::progress::Stage;
 use crate::pipeline::session::Session;
 use crate::policy::gate::{Verdict, judge};
 use crate::reader::cache::CachedScanner;
-use crate::scan::blob_scan::{BlobScanner, DirectScanner};
+use crate::reader::process::{PATIENCE, ProcessScanner, Settings};
+use crate::scan::blob_scan::BlobScanner;
 use crate::scan::image_scan::{ImageScan, ScanObserver, ScanOptions, scan_stored_with};
 use crate::secret::value::Secret;
 use crate::source::{self, contract::Opened};
@@ -70,21 +71,28 @@ pub fn inspect(
     observer: &dyn ScanObserver,
 ) -> Result<Inspected, PipelineError> {
     account.watch(Stage::Scanning);
-    let scan = scan(session, location, &opened.image, observer)?;
+    let scan = scan(session, location, &opened.image, account, observer)?;
     let incomplete = !scan.coverage.not_scanned.is_empty();
     let verdict = judge(&scan.findings, incomplete, &session.policy, clock::now().date());
     Ok(Inspected { location: location.clone(), opened, scan, verdict })
 }
 
-fn scan(session: &Session, location: &Location, image: &StoredImage, observer: &dyn ScanObserver) -> Result<ImageScan, PipelineError> {
+fn scan(
+    session: &Session,
+    location: &Location,
+    image: &StoredImage,
+    account: &mut Account,
+    observer: &dyn ScanObserver,
+) -> Result<ImageScan, PipelineError> {
     let bytes = image.images().flat_map(|image| &image.manifest.layers).map(|layer| layer.size).sum();
     session.progress.begin(Stage::Scanning, bytes);
     let options = ScanOptions { now: clock::now().unix_timestamp(), threads: session.threads, limits: Limits::default() };
     let own = is_own(session);
-    let direct = DirectScanner { rules: &session.rules, is_own: &own, now: options.now, limits: &options.limits };
-    let cached = session.cache.as_deref().map(|cache| CachedScanner::new(&direct, cache, &session.rules.hash(), &options.limits, options.now));
-    let scanner: &dyn BlobScanner = cached.as_ref().map_or(&direct, |cached| cached);
+    let readers = readers(session, &own, &options);
+    let cached = session.cache.as_deref().map(|cache| CachedScanner::new(&readers, cache, &session.rules.hash(), &options.limits, options.now));
+    let scanner: &dyn BlobScanner = cached.as_ref().map_or(&readers, |cached| cached);
     let result = tokio::task::block_in_place(|| scan_stored_with(scanner, image, &session.rules, &own, &options, observer));
+    account.read_by(&readers.standing());
     session.progress.end();
     if let Some(trouble) = session.cache.as_deref().and_then(|cache| cache.finish(options.now)) {
         session.progress.note(&format!("note: {trouble}"));
@@ -92,6 +100,20 @@ fn scan(session: &Session, location: &Location, image: &StoredImage, observer: &
     let mut scan = result.map_err(|cause| PipelineError::Image { location: location.to_string(), cause })?;
     scan.coverage.cached_layers = cached.map_or(0, |cached| cached.layers_known());
     Ok(scan)
+}
+
+/// What scans the blobs: processes that can do nothing else, or this one where none can be started.
+fn readers<'a>(session: &'a Session, is_own: &'a (dyn Fn(&Secret) -> bool + Sync), options: &'a ScanOptions) -> ProcessScanner<'a> {
+    ProcessScanner::new(Settings {
+        program: session.reader.as_deref(),
+        rules: &session.rules,
+        is_own,
+        has_keys: session.keys.is_some(),
+        now: options.now,
+        limits: &options.limits,
+        count: options.threads,
+        patience: PATIENCE,
+    })
 }
 
 /// Tells the owner's own bait by its value.

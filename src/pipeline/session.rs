@@ -1,6 +1,7 @@
 //! What every journey of one command shares.
 
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::ledger::record::Context;
@@ -28,6 +29,8 @@ pub struct Session {
     pub hold: bool,
     /// Layers that are read at once.
     pub threads: usize,
+    /// This program, which becomes a reader process when it is told to. Without it, layers are read in this one.
+    pub reader: Option<PathBuf>,
 }
 
 /// The built-in rules, or those and the user's.

@@ -3,3 +3,8 @@
 pub mod cache;
 pub mod cache_entry;
 pub mod cache_folder;
+pub mod confine;
+pub mod probe;
+pub mod process;
+pub mod protocol;
+pub mod worker;

@@ -118,6 +118,9 @@ pub struct Coverage {
     /// Their uncompressed size.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub bytes: Option<u64>,
+    /// What held the processes that read the layers; empty when this one read them.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub readers_held_by: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub not_scanned: Vec<NotScanned>,
     /// What is odd about the image's bytes, as phrases.

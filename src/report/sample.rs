@@ -68,6 +68,7 @@ pub(crate) fn sample() -> RunReport {
             cached_layers: Some(2),
             files: Some(1234),
             bytes: Some(56_789_012),
+            readers_held_by: vec!["seccomp".to_owned()],
             not_scanned: vec![NotScanned { what: "app/big.zip".to_owned(), why: "archives in archives are not opened".to_owned() }],
             anomalies: Vec::new(),
         },

@@ -20,6 +20,8 @@ pub const MAX_MATCH: usize = 12 << 10;
 pub const MIN_LITERAL: usize = 3;
 /// Compiled size at which a pattern counts as too large, in bytes.
 const MAX_COMPILED: usize = 4 << 20;
+/// Threads that a pattern keeps its working memory for; one more makes its own.
+const MAX_THREADS: usize = 8;
 
 /// One credential type, ready for use.
 #[derive(Debug)]
@@ -246,7 +248,8 @@ impl fmt::Display for RuleProblem {
 }
 
 fn compile(pattern: &str) -> Option<Compiled> {
-    let config = Regex::config().nfa_size_limit(Some(MAX_COMPILED)).utf8_empty(false);
+    // Without a number for its pool, the engine looks for one in /proc, which a confined process cannot.
+    let config = Regex::config().nfa_size_limit(Some(MAX_COMPILED)).utf8_empty(false).pool_capacity(MAX_THREADS);
     let regex = Regex::builder().configure(config).syntax(syntax::Config::new().unicode(false).utf8(false)).build(pattern).ok()?;
     let group = |name| regex.group_info().to_index(PatternID::ZERO, name);
     Some(Compiled { secret: group("secret").unwrap_or(0), id: group("id"), regex })
