@@ -4,6 +4,8 @@
 //! growing size: of the prefilter alone, of the whole content scanner, and of two floors, a copy and a search for one byte.
 //! The made-up rules have prefixes and words like those of real ones.
 
+#![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
+
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::{env, fs};

@@ -30,8 +30,10 @@ use honeycrate::scan::rule_set::RuleSet;
 use honeycrate::secret::fingerprint::Fingerprint;
 use honeycrate::secret::key_ring::KeyRing;
 
-/// The targets by name. Each must come back from any bytes.
-pub(crate) const TARGETS: [(&str, fn(&[u8])); 12] = [
+/// A name, and what is fuzzed under it: it must come back from any bytes.
+type Target = (&'static str, fn(&[u8]));
+
+pub(crate) const TARGETS: [Target; 12] = [
     ("tar", tar),
     ("decompression", decompression),
     ("manifest", manifest),

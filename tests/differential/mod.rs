@@ -77,6 +77,7 @@ fn readers_agree_on_five_thousand_generated_archives_or_ours_refuses_them() {
     compare(0..ALL);
 }
 
+#[expect(clippy::print_stdout, reason = "the table is for people who ask for it")]
 fn compare(seeds: std::ops::Range<u64>) {
     let folder = tempdir().expect("scratch");
     let archives: Vec<(PathBuf, Vec<u8>)> = seeds

@@ -118,7 +118,7 @@ fn docker() -> Vec<Row> {
         }),
         ("a secret in the layer", Denied("github-personal-token"), || {
             let dirty = [file("key", github_token(93)), end()].concat();
-            [file("c.json", config(&[dirty.clone()])), file("l", dirty), listed("c.json", &["l"]), end()].concat()
+            [file("c.json", config(std::slice::from_ref(&dirty))), file("l", dirty), listed("c.json", &["l"]), end()].concat()
         }),
         ("a list that is no JSON", MANIFEST, || list_text("Config: c.json")),
         ("a list of no byte", MANIFEST, || list_text("")),

@@ -54,6 +54,7 @@ pub(crate) fn token_number(number: u32) -> String {
     ["gh", "p_", &body, std::str::from_utf8(&check).expect("digits are ASCII")].concat()
 }
 
+#[expect(clippy::print_stdout, reason = "the tally is for people who ask for it")]
 fn assert_sound(tally: &Tally, what: &str) {
     println!("{}", tally.line(what));
     assert!(tally.wrong.is_empty(), "{}\n{}", tally.line(what), tally.wrong.join("\n"));

@@ -87,7 +87,9 @@ fn changed(mut bytes: Vec<u8>, from_end: usize) -> Vec<u8> {
     bytes
 }
 
-fn rows() -> Vec<(&'static str, Expected, fn() -> Vec<u8>)> {
+type Row = (&'static str, Expected, fn() -> Vec<u8>);
+
+fn rows() -> Vec<Row> {
     vec![
         ("two gzip members", Passes, || [gzip(&tar()[..700]), gzip(&tar()[700..])].concat()),
         ("a gzip member for each byte", Passes, || tar().iter().flat_map(|&byte| gzip(&[byte])).collect()),
