@@ -1,6 +1,6 @@
 //! Lets a layer leave as soon as its own scan has passed, while the next is scanned.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::{BoxFuture, FutureExt as _, Shared};
@@ -19,21 +19,19 @@ use crate::scan::blob_scan::LayerScan;
 use crate::scan::finding::{Confidence, Severity};
 use crate::scan::image_scan::ScanObserver;
 
-/// Stored bytes that take longer to scan than a few requests.
+/// Stored bytes of an image that takes longer to scan than a few requests do.
 pub const WORTH_IT: u64 = 64 << 20;
 
 /// A shipment that sets out while its image is still scanned.
 ///
-/// A layer is sent ahead when nothing in it would deny the image, and more than [`WORTH_IT`] is still to be scanned: of a small image
-/// nothing leaves before the verdict. From the first thing on that would deny, nothing is sent before the verdict either: neither that
+/// Of an image of more than [`WORTH_IT`], a layer is sent ahead when nothing in it would deny; of a smaller one nothing leaves before the
+/// verdict. From the first thing on that would deny, nothing is sent before the verdict either: neither that
 /// layer nor any that is scanned after it.
 pub struct HeadStart {
     shipment: Shared<BoxFuture<'static, Arc<Shipment>>>,
-    /// What is sent ahead, and from where; `None` when the layers are not yet as they will be pushed.
+    /// Where layers are sent ahead from; `None` when none is.
     blobs: Option<Arc<dyn Blobs>>,
     policy: Policy,
-    /// Stored bytes that are not yet scanned.
-    unscanned: AtomicU64,
     halted: AtomicBool,
     ahead: Mutex<JoinSet<()>>,
     runtime: Handle,
@@ -52,6 +50,8 @@ impl HeadStart {
         (locations, origin): (&[Location], Option<&Reference>),
         (layers, blobs): (Vec<Descriptor>, Option<Arc<dyn Blobs>>),
     ) -> Self {
+        let size: u64 = layers.iter().map(|layer| layer.size).sum();
+        let ahead_from = blobs.clone().filter(|_| size > WORTH_IT);
         let watching = Arc::new(WatchingPush::new(Arc::clone(progress)));
         let (locations, origin, access, observer) = (locations.to_vec(), origin.cloned(), access.clone(), Arc::clone(&watching));
         let runtime = Handle::current();
@@ -59,16 +59,15 @@ impl HeadStart {
         let shipment = async move { begun.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())) }.boxed().shared();
         let head_start = Self {
             shipment,
-            blobs,
+            blobs: ahead_from,
             policy: policy.clone(),
-            unscanned: AtomicU64::new(layers.iter().map(|layer| layer.size).sum()),
             halted: AtomicBool::new(false),
             ahead: Mutex::default(),
             runtime,
             progress: Arc::clone(progress),
             watching,
         };
-        if head_start.blobs.is_some() {
+        if blobs.is_some() {
             head_start.spawn(|shipment| async move { shipment.ask(&layers).await });
         }
         head_start
@@ -116,9 +115,7 @@ impl ScanObserver for HeadStart {
 
     fn layer_done(&self, layer: &Descriptor, scan: &LayerScan) {
         self.look(scan.seen.sightings.iter().map(|placed| (placed.sighting.severity, placed.sighting.confidence)));
-        let before = self.unscanned.fetch_sub(layer.size, Ordering::SeqCst);
-        let is_worth_it = before.saturating_sub(layer.size) > WORTH_IT;
-        let may_leave = is_worth_it && !scan.seen.overflow && !self.halted.load(Ordering::SeqCst);
+        let may_leave = !scan.seen.overflow && !self.halted.load(Ordering::SeqCst);
         let Some(blobs) = self.blobs.as_ref().filter(|_| may_leave) else { return };
         let (blobs, layer) = (Arc::clone(blobs), layer.clone());
         self.spawn(|shipment| async move { shipment.send_ahead(&blobs, &layer).await });
@@ -196,12 +193,12 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_layer_that_passed_leaves_before_the_verdict() {
-        assert_eq!(sent(WORTH_IT + 1, &[], true).await, ["POST /v2/a/b/blobs/uploads/", "PUT /up"]);
+        assert_eq!(sent(WORTH_IT, &[], true).await, ["POST /v2/a/b/blobs/uploads/", "PUT /up"]);
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn of_a_small_image_nothing_leaves_before_the_verdict() {
-        assert!(sent(WORTH_IT, &[], true).await.is_empty());
+        assert!(sent(WORTH_IT / 2, &[], true).await.is_empty());
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
