@@ -98,7 +98,7 @@ impl Jail {
     }
 
     fn send(&mut self, id: usize, source: &str) {
-        let job = json!({ "id": id, "argv": [env!("CARGO_BIN_EXE_honeycrate"), "scan", source] });
+        let job = json!({ "id": id, "argv": [env!("CARGO_BIN_EXE_honeycrate"), "scan", "--cache", "off", source] });
         writeln!(self.0.stdin.as_mut().expect("it was piped"), "{job}").expect("the jail listens");
     }
 
