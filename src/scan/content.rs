@@ -467,7 +467,7 @@ mod tests {
             \x20 - {id: acme-word, name: A, severity: low, confidence: low, literals: [acmeword], case: insensitive, generic: true, checks: [placeholder, word], \
             entropy: 2.5, pattern: '(?i:acmeword)[=:] ?(?P<secret>[^\\s]{8,64})', gain: A., revoke: B.}\n";
         let rules = RuleSet::builtin().with_rules("acme.yaml", yaml).expect("good rules");
-        let token = "acme_0123456789abcde0";
+        let token = &["acme_", "0123456789abcde0"].concat();
         let lines = [
             format!("a {token} b{token} {token}0"),
             format!("acmeword=Vt7qLw92xQ ACMEWORD: {token} acmeword=changeme acmeword=getValue()"),
