@@ -301,7 +301,9 @@ fn judge(case: Case, played: &Played, image: &StoredImage) -> Result<End, String
     if let (Err(error), Strike::Once(_)) = (&played.outcome, strike) {
         let session = matches!(kind, Kind::Upload | Kind::Piece);
         // A token that was bought for this very try is not doubted twice.
-        let bought = own[..first].last().is_some_and(|heard| heard.kind == Kind::Token);
+        // Where several blobs travel, their requests may come between.
+        let between = case.personality.parallel;
+        let bought = own[..first].iter().rev().take(between).any(|heard| heard.kind == Kind::Token);
         let token = !matches!(case.personality.proof, Proof::Nothing | Proof::Basic) && kind != Kind::Token && !bought;
         let heals = match fault {
             Fault::BusyAges => false,
