@@ -20,8 +20,14 @@ pub trait Blobs: Send + Sync {
     /// When the blob is missing or cannot be opened.
     fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, ImageError>;
 
-    /// Whether nobody else can change what is in here, as in a scratch file without a name: what was checked once needs no second check.
+    /// Whether nobody else can change what is in here, as in a scratch file without a name: what was checked once in this run needs no
+    /// second check.
     fn are_ours(&self) -> bool {
+        false
+    }
+
+    /// Whether this blob was checked before and nobody can have changed it since. What comes out then needs no further check.
+    fn is_checked(&self, _descriptor: &Descriptor) -> bool {
         false
     }
 
@@ -57,6 +63,10 @@ impl Blobs for Overlay {
 
     fn are_ours(&self) -> bool {
         self.base.are_ours()
+    }
+
+    fn is_checked(&self, descriptor: &Descriptor) -> bool {
+        !self.added.contains_key(&descriptor.digest) && self.base.is_checked(descriptor)
     }
 
     fn file(&self, descriptor: &Descriptor) -> Result<Option<FileRange>, ImageError> {

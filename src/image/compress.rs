@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::image::append::Appended;
 use crate::image::archive_index::FileRange;
@@ -18,95 +18,154 @@ use crate::oci::descriptor::Descriptor;
 use crate::oci::digest::{Digest, Hasher};
 use crate::oci::media_type;
 
-/// Layers that are compressed at the same time.
-const THREADS: usize = 2;
-
-/// Compresses each distinct uncompressed layer into a file without a name in `scratch`. `progress` is told of uncompressed bytes as they go by.
-/// Configs stay as they are; manifests get the new layers. An image without uncompressed layers comes back unchanged.
+/// Packs the uncompressed layers of a store of blobs, in any order and from several threads, into files without a name.
 ///
-/// Layers are those of an image that was scanned: what nobody else can have changed since is not hashed again.
-///
-/// # Errors
-/// When a layer is damaged, or scratch space runs out.
-pub fn compress_layers(stored: &StoredImage, scratch: &Path, progress: &(dyn Fn(u64) + Sync)) -> Result<StoredImage, ImageError> {
-    let mut plain: BTreeMap<Digest, Descriptor> = BTreeMap::new();
-    for layer in stored.images().flat_map(|image| &image.manifest.layers) {
-        if !media_type::is_foreign_layer(&layer.media_type) && is_plain(&*stored.blobs, layer)? {
-            plain.insert(layer.digest.clone(), layer.clone());
-        }
-    }
-    if plain.is_empty() {
-        return Ok(StoredImage { unpacked: false, ..stored.clone() });
-    }
-
-    // The largest first, so that no thread is left with it at the end.
-    let mut queue: Vec<&Descriptor> = plain.values().collect();
-    queue.sort_by_key(|layer| std::cmp::Reverse(layer.size));
-    let next = AtomicUsize::new(0);
-    let packed = Mutex::new(BTreeMap::new());
-    let work = || -> Result<(), ImageError> {
-        while let Some(layer) = queue.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let done = match compress(&*stored.blobs, layer, scratch, progress) {
-                Ok(done) => done,
-                Err(error) => {
-                    // The others need not go on.
-                    next.store(queue.len(), Ordering::Relaxed);
-                    return Err(error);
-                }
-            };
-            packed.lock().unwrap_or_else(PoisonError::into_inner).insert(layer.digest.clone(), done);
-        }
-        Ok(())
-    };
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..THREADS.min(queue.len())).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().try_for_each(|thread| match thread.join() {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
-        })
-    })?;
-    let packed = packed.into_inner().unwrap_or_else(PoisonError::into_inner);
-
-    let changed = stored
-        .images()
-        .map(|image| {
-            let kind = media_type::gzip_layer_for(&image.manifest.media_type);
-            let layers = image.manifest.layers.iter().map(|layer| match packed.get(&layer.digest) {
-                Some(packed) => layer.pointing_to(kind, packed.digest.clone(), packed.size),
-                None => layer.clone(),
-            });
-            let manifest = image.manifest.with(image.manifest.config.clone(), layers.collect())?;
-            Ok(Appended { image: Image { manifest, config: image.config.clone() }, blobs: BTreeMap::new() })
-        })
-        .collect::<Result<_, ImageError>>()?;
-    let files = packed.into_values().map(|packed| (packed.digest, (packed.file, packed.size))).collect();
-    let blobs = Arc::new(ScratchBlobs { base: Arc::clone(&stored.blobs), files });
-    StoredImage { blobs, unpacked: false, ..stored.clone() }.with_images(changed)
+/// As a store itself it holds what was packed over what it was packed from.
+pub struct Packer {
+    base: Arc<dyn Blobs>,
+    scratch: PathBuf,
+    /// By the layer that it was packed from.
+    packed: Mutex<BTreeMap<Digest, Packed>>,
 }
 
 struct Packed {
+    /// What it is from now on, of Docker's type.
+    descriptor: Descriptor,
     file: Arc<File>,
-    digest: Digest,
-    size: u64,
 }
 
-/// Compressed layers in scratch files over the store that they came from.
-struct ScratchBlobs {
-    base: Arc<dyn Blobs>,
-    files: BTreeMap<Digest, (Arc<File>, u64)>,
+impl Packer {
+    #[must_use]
+    pub fn new(base: Arc<dyn Blobs>, scratch: &Path) -> Self {
+        Self { base, scratch: scratch.to_owned(), packed: Mutex::default() }
+    }
+
+    /// Packs a layer, once, and gives what it became; `None` for one that is packed already. `progress` is told of uncompressed bytes.
+    ///
+    /// A layer that `was_read` in this run is not hashed again where nobody else can have changed it since; every other is checked
+    /// against its digest.
+    ///
+    /// # Errors
+    /// When the layer is damaged, or scratch space runs out.
+    pub fn pack(&self, layer: &Descriptor, was_read: bool, progress: &(dyn Fn(u64) + Sync)) -> Result<Option<Descriptor>, ImageError> {
+        if let Some(packed) = self.packed().get(&layer.digest) {
+            return Ok(Some(packed.descriptor.clone()));
+        }
+        if media_type::is_foreign_layer(&layer.media_type) || !is_plain(&*self.base, layer)? {
+            return Ok(None);
+        }
+        let is_checked = was_read && self.base.are_ours();
+        let packed = compress(&*self.base, layer, is_checked, &self.scratch, progress)?;
+        let descriptor = packed.descriptor.clone();
+        self.packed().insert(layer.digest.clone(), packed);
+        Ok(Some(descriptor))
+    }
+
+    /// The layers of an image that are still to be packed, once each, the largest first.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn left(&self, image: &StoredImage) -> Result<Vec<Descriptor>, ImageError> {
+        let mut left: BTreeMap<&Digest, &Descriptor> = BTreeMap::new();
+        for layer in image.images().flat_map(|image| &image.manifest.layers) {
+            if !media_type::is_foreign_layer(&layer.media_type) && !self.packed().contains_key(&layer.digest) && is_plain(&*self.base, layer)? {
+                left.insert(&layer.digest, layer);
+            }
+        }
+        let mut left: Vec<Descriptor> = left.into_values().cloned().collect();
+        left.sort_by_key(|layer| std::cmp::Reverse(layer.size));
+        Ok(left)
+    }
+
+    /// Packs layers on so many threads, in their order: with the largest first, no thread is left with it at the end. `done` is told what
+    /// became of each.
+    ///
+    /// # Errors
+    /// As for [`Packer::pack`].
+    pub fn pack_all(
+        &self,
+        layers: &[Descriptor],
+        threads: usize,
+        progress: &(dyn Fn(u64) + Sync),
+        done: &(dyn Fn(&Descriptor, &Descriptor) + Sync),
+    ) -> Result<(), ImageError> {
+        let next = AtomicUsize::new(0);
+        let work = || -> Result<(), ImageError> {
+            while let Some(layer) = layers.get(next.fetch_add(1, Ordering::Relaxed)) {
+                match self.pack(layer, false, progress) {
+                    Ok(Some(packed)) => done(layer, &packed),
+                    Ok(None) => {}
+                    Err(error) => {
+                        // The others need not go on.
+                        next.store(layers.len(), Ordering::Relaxed);
+                        return Err(error);
+                    }
+                }
+            }
+            Ok(())
+        };
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..threads.clamp(1, layers.len().max(1))).map(|_| scope.spawn(work)).collect();
+            threads.into_iter().try_for_each(|thread| match thread.join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+        })
+    }
+
+    /// The image with what was packed in place of what it was packed from. Configs stay as they are.
+    ///
+    /// # Errors
+    /// When a manifest would become too long.
+    pub fn image(self: &Arc<Self>, image: &StoredImage) -> Result<StoredImage, ImageError> {
+        let packed: BTreeMap<Digest, Descriptor> = self.packed().iter().map(|(layer, packed)| (layer.clone(), packed.descriptor.clone())).collect();
+        if packed.is_empty() {
+            return Ok(StoredImage { unpacked: false, ..image.clone() });
+        }
+        let changed = image
+            .images()
+            .map(|image| {
+                let kind = media_type::gzip_layer_for(&image.manifest.media_type);
+                let layers = image.manifest.layers.iter().map(|layer| match packed.get(&layer.digest) {
+                    Some(packed) => layer.pointing_to(kind, packed.digest.clone(), packed.size),
+                    None => layer.clone(),
+                });
+                let manifest = image.manifest.with(image.manifest.config.clone(), layers.collect())?;
+                Ok(Appended { image: Image { manifest, config: image.config.clone() }, blobs: BTreeMap::new() })
+            })
+            .collect::<Result<_, ImageError>>()?;
+        StoredImage { blobs: Arc::clone(self) as Arc<dyn Blobs>, unpacked: false, ..image.clone() }.with_images(changed)
+    }
+
+    fn packed(&self) -> MutexGuard<'_, BTreeMap<Digest, Packed>> {
+        self.packed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The file of a blob that was packed here.
+    fn file_of(&self, blob: &Descriptor) -> Option<FileRange> {
+        let packed = self.packed();
+        let packed = packed.values().find(|packed| packed.descriptor.digest == blob.digest)?;
+        Some(FileRange::new(Arc::clone(&packed.file), 0, packed.descriptor.size))
+    }
 }
 
-impl Blobs for ScratchBlobs {
+impl Blobs for Packer {
     fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, ImageError> {
-        match self.files.get(&descriptor.digest) {
-            Some((file, size)) => Ok(Box::new(FileRange::new(Arc::clone(file), 0, *size))),
+        match self.file_of(descriptor) {
+            Some(file) => Ok(Box::new(file)),
             None => self.base.open(descriptor),
         }
     }
 
+    /// What was packed here was hashed as it was written.
+    fn is_checked(&self, descriptor: &Descriptor) -> bool {
+        let packed = self.packed();
+        packed.values().any(|packed| (&packed.descriptor.digest, packed.descriptor.size) == (&descriptor.digest, descriptor.size))
+    }
+
     fn file(&self, descriptor: &Descriptor) -> Result<Option<FileRange>, ImageError> {
-        match self.files.get(&descriptor.digest) {
-            Some((file, size)) => Ok(Some(FileRange::new(Arc::clone(file), 0, *size))),
+        match self.file_of(descriptor) {
+            Some(file) => Ok(Some(file)),
             None => self.base.file(descriptor),
         }
     }
@@ -119,19 +178,20 @@ fn is_plain(blobs: &dyn Blobs, layer: &Descriptor) -> Result<bool, ImageError> {
     Ok(Compression::sniff(&start) == Ok(Compression::None))
 }
 
-fn compress(blobs: &dyn Blobs, layer: &Descriptor, scratch: &Path, progress: &(dyn Fn(u64) + Sync)) -> Result<Packed, ImageError> {
+fn compress(blobs: &dyn Blobs, layer: &Descriptor, is_checked: bool, scratch: &Path, progress: &(dyn Fn(u64) + Sync)) -> Result<Packed, ImageError> {
     let failed = |cause| ImageError::Write { what: format!("a scratch file in {}", scratch.display()), cause };
     let file = tempfile::tempfile_in(scratch).map_err(failed)?;
     let hashed = HashingWriter { inner: file, hasher: Hasher::sha256(), count: 0 };
     let mut gzip = GzipWriter::new(hashed).map_err(failed)?;
     let mut told = Told { inner: &mut gzip, progress };
-    if blobs.are_ours() {
-        copy(blobs, layer, &mut told)?;
+    if is_checked {
+        copy(blobs, layer, &mut told)?
     } else {
-        copy_verified(blobs, layer, &mut told)?;
+        copy_verified(blobs, layer, &mut told)?
     }
     let hashed = gzip.finish().map_err(failed)?;
-    Ok(Packed { file: Arc::new(hashed.inner), digest: hashed.hasher.finish(), size: hashed.count })
+    let descriptor = Descriptor::new(media_type::DOCKER_LAYER_GZIP, hashed.hasher.finish(), hashed.count);
+    Ok(Packed { descriptor, file: Arc::new(hashed.inner) })
 }
 
 /// One gzip member (RFC 1952) with the head that Go's writer gives it, which is Docker's.
@@ -213,41 +273,86 @@ mod tests {
     use crate::image::limits::Limits;
     use crate::image::testing::{Memory, Seen, an_image, put_image};
 
-    #[test]
-    fn plain_layers_become_gzip_layers_of_the_same_content() {
+    /// A store that nobody else can change.
+    struct Ours(Memory);
+
+    impl Blobs for Ours {
+        fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, ImageError> {
+            self.0.open(descriptor)
+        }
+
+        fn are_ours(&self) -> bool {
+            true
+        }
+    }
+
+    fn plain() -> (Memory, StoredImage) {
         let mut blobs = Memory::default();
         let root = put_image(&mut blobs, media_type::DOCKER_MANIFEST, "amd64", 0);
-        let stored = StoredImage::open(Arc::new(blobs), &root, true).unwrap();
-        let told = AtomicU64::new(0);
-        let scratch = tempfile::tempdir().unwrap();
+        let stored = StoredImage::open(Arc::new(blobs.clone()), &root, true).unwrap();
+        (blobs, stored)
+    }
+
+    fn packer(blobs: Arc<dyn Blobs>) -> Arc<Packer> {
+        Arc::new(Packer::new(blobs, &std::env::temp_dir()))
+    }
+
+    #[test]
+    fn plain_layers_become_gzip_layers_of_the_same_content() {
+        let (_, stored) = plain();
+        let (told, done) = (AtomicU64::new(0), AtomicUsize::new(0));
+        let packer = packer(Arc::clone(&stored.blobs));
+        let left = packer.left(&stored).unwrap();
         let count = |bytes| {
             told.fetch_add(bytes, Ordering::Relaxed);
         };
-        let packed = compress_layers(&stored, scratch.path(), &count).unwrap();
+        let became = |_: &Descriptor, _: &Descriptor| {
+            done.fetch_add(1, Ordering::Relaxed);
+        };
+        packer.pack_all(&left, 2, &count, &became).unwrap();
+        let packed = packer.image(&stored).unwrap();
         let (old, new) = (stored.images().next().unwrap(), packed.images().next().unwrap());
-        assert!(!packed.unpacked);
-        assert_eq!(told.into_inner(), old.manifest.layers[0].size);
+        assert!(!packed.unpacked && packer.left(&stored).unwrap().is_empty());
+        assert_eq!((told.into_inner(), done.into_inner()), (old.manifest.layers[0].size, 1));
         assert_eq!(new.config.bytes, old.config.bytes);
-        assert_eq!(new.manifest.layers[0].media_type, media_type::DOCKER_LAYER_GZIP);
+        let layer = &new.manifest.layers[0];
+        assert_eq!(layer.media_type, media_type::DOCKER_LAYER_GZIP);
         let mut seen = Seen::default();
-        let summary = read_layer(&*packed.blobs, &new.manifest.layers[0], &new.config.diff_ids[0], &Limits::default(), &mut seen).unwrap();
+        let summary = read_layer(&*packed.blobs, layer, &new.config.diff_ids[0], &Limits::default(), &mut seen).unwrap();
         assert_eq!((summary.compression, seen.files.len()), (Compression::Gzip, 2));
+        assert!(packed.blobs.is_checked(layer), "it was hashed as it was written");
+        let longer = Descriptor::new(&layer.media_type, layer.digest.clone(), layer.size + 1);
+        assert!(!packed.blobs.is_checked(&longer) && !packed.blobs.is_checked(&new.manifest.config));
         assert!(StoredImage::open(Arc::clone(&packed.blobs), &packed.descriptor(), false).is_ok());
     }
 
     #[test]
-    fn compressed_layers_stay_and_damaged_ones_are_errors() {
-        let scratch = tempfile::tempdir().unwrap();
+    fn packed_layers_stay_as_they_are() {
         let stored = an_image(media_type::OCI_MANIFEST);
-        assert_eq!(compress_layers(&stored, scratch.path(), &|_| ()).unwrap().document(), stored.document());
+        let packer = packer(Arc::clone(&stored.blobs));
+        assert!(packer.left(&stored).unwrap().is_empty());
+        assert!(packer.pack(&stored.images().next().unwrap().manifest.layers[0], true, &|_| ()).unwrap().is_none());
+        assert_eq!(packer.image(&stored).unwrap().document(), stored.document());
+    }
 
-        let mut blobs = Memory::default();
-        let root = put_image(&mut blobs, media_type::DOCKER_MANIFEST, "amd64", 0);
-        let layer = StoredImage::open(Arc::new(blobs.clone()), &root, true).unwrap().images().next().unwrap().manifest.layers[0].digest.clone();
-        let mut bytes = blobs.0[&layer].to_vec();
+    #[test]
+    fn a_damaged_layer_is_packed_only_where_its_own_reading_has_passed() {
+        let (mut blobs, stored) = plain();
+        let layer = stored.images().next().unwrap().manifest.layers[0].clone();
+        let mut bytes = blobs.0[&layer.digest].to_vec();
         bytes[600] ^= 1;
-        blobs.0.insert(layer, bytes.into());
-        let stored = StoredImage::open(Arc::new(blobs), &root, true).unwrap();
-        assert!(matches!(compress_layers(&stored, scratch.path(), &|_| ()), Err(ImageError::Mismatch { .. })));
+        blobs.0.insert(layer.digest.clone(), bytes.into());
+        let stores: [(Arc<dyn Blobs>, bool, bool); 4] = [
+            (Arc::new(blobs.clone()), false, false),
+            (Arc::new(blobs.clone()), true, false),
+            (Arc::new(Ours(blobs.clone())), false, false),
+            (Arc::new(Ours(blobs)), true, true),
+        ];
+        for (store, was_read, packs) in stores {
+            match packer(store).pack(&layer, was_read, &|_| ()) {
+                Ok(packed) => assert!(packs && packed.is_some()),
+                Err(error) => assert!(!packs && matches!(error, ImageError::Mismatch { .. }), "{error}"),
+            }
+        }
     }
 }

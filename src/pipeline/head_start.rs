@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::destination::shipment::Shipment;
 use crate::image::blobs::Blobs;
+use crate::image::compress::Packer;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::location::Location;
 use crate::oci::reference::Reference;
@@ -24,14 +25,15 @@ pub const WORTH_IT: u64 = 64 << 20;
 
 /// A shipment that sets out while its image is still scanned.
 ///
+/// A layer that has to be packed is packed as soon as its own scan has passed, by the thread that waited for that scan.
 /// Of an image of more than [`WORTH_IT`], a layer is sent ahead when nothing in it would deny; of a smaller one nothing leaves before the
-/// verdict. From the first thing on that would deny, nothing is sent before the verdict either: neither that
-/// layer nor any that is scanned after it.
+/// verdict. From the first thing on that would deny, nothing is sent before the verdict either: neither that layer nor any that is
+/// scanned after it.
 pub struct HeadStart {
     shipment: Shared<BoxFuture<'static, Arc<Shipment>>>,
-    /// Where layers are sent ahead from; `None` when none is.
-    blobs: Option<Arc<dyn Blobs>>,
+    layers: Layers,
     policy: Policy,
+    is_large: bool,
     halted: AtomicBool,
     ahead: Mutex<JoinSet<()>>,
     runtime: Handle,
@@ -39,19 +41,37 @@ pub struct HeadStart {
     watching: Arc<WatchingPush>,
 }
 
+/// The layers of an image that sets out.
+pub struct Layers {
+    /// As they are scanned, once each.
+    pub scanned: Vec<Descriptor>,
+    pub blobs: Arc<dyn Blobs>,
+    /// Makes of `blobs` what is pushed; without it they are pushed as they are.
+    pub packer: Option<Arc<Packer>>,
+    /// Nothing is sent ahead.
+    pub hold: bool,
+}
+
+impl Layers {
+    /// Where layers are read from as they are pushed.
+    fn pushed_from(&self) -> Arc<dyn Blobs> {
+        match &self.packer {
+            Some(packer) => Arc::clone(packer) as Arc<dyn Blobs>,
+            None => Arc::clone(&self.blobs),
+        }
+    }
+}
+
 impl HeadStart {
-    /// Sets out for all destinations, and asks them for the layers. `blobs` are the layers' as they will be pushed; without them nothing
-    /// is sent ahead.
+    /// Sets out for all destinations, and asks them for the layers.
     #[must_use]
     pub fn begin(
         access: &Access,
         policy: &Policy,
         progress: &Arc<dyn Progress>,
         (locations, origin): (&[Location], Option<&Reference>),
-        (layers, blobs): (Vec<Descriptor>, Option<Arc<dyn Blobs>>),
+        layers: Layers,
     ) -> Self {
-        let size: u64 = layers.iter().map(|layer| layer.size).sum();
-        let ahead_from = blobs.clone().filter(|_| size > WORTH_IT);
         let watching = Arc::new(WatchingPush::new(Arc::clone(progress)));
         let (locations, origin, access, observer) = (locations.to_vec(), origin.cloned(), access.clone(), Arc::clone(&watching));
         let runtime = Handle::current();
@@ -59,18 +79,26 @@ impl HeadStart {
         let shipment = async move { begun.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())) }.boxed().shared();
         let head_start = Self {
             shipment,
-            blobs: ahead_from,
             policy: policy.clone(),
+            is_large: layers.scanned.iter().map(|layer| layer.size).sum::<u64>() > WORTH_IT,
+            layers,
             halted: AtomicBool::new(false),
             ahead: Mutex::default(),
             runtime,
             progress: Arc::clone(progress),
             watching,
         };
-        if blobs.is_some() {
+        if !head_start.layers.hold && head_start.layers.packer.is_none() {
+            let layers = head_start.layers.scanned.clone();
             head_start.spawn(|shipment| async move { shipment.ask(&layers).await });
         }
         head_start
+    }
+
+    /// What packs the layers, where they have to be.
+    #[must_use]
+    pub fn packer(&self) -> Option<&Arc<Packer>> {
+        self.layers.packer.as_ref()
     }
 
     /// Waits for what was sent ahead, then tells the watcher how far `bytes` have come. The shipment is ready to be finished.
@@ -102,6 +130,17 @@ impl HeadStart {
             self.halted.store(true, Ordering::SeqCst);
         }
     }
+
+    fn is_halted(&self) -> bool {
+        self.halted.load(Ordering::SeqCst)
+    }
+
+    /// A scanned layer as it is pushed. `None` where it could not be packed: then it is tried again, and told of, after the verdict.
+    fn ready(&self, layer: &Descriptor, was_read: bool) -> Option<Descriptor> {
+        let Some(packer) = &self.layers.packer else { return Some(layer.clone()) };
+        let packed = packer.pack(layer, was_read, &|_| ()).ok()?;
+        Some(packed.unwrap_or_else(|| layer.clone()))
+    }
 }
 
 impl ScanObserver for HeadStart {
@@ -115,9 +154,15 @@ impl ScanObserver for HeadStart {
 
     fn layer_done(&self, layer: &Descriptor, scan: &LayerScan) {
         self.look(scan.seen.sightings.iter().map(|placed| (placed.sighting.severity, placed.sighting.confidence)));
-        let may_leave = !scan.seen.overflow && !self.halted.load(Ordering::SeqCst);
-        let Some(blobs) = self.blobs.as_ref().filter(|_| may_leave) else { return };
-        let (blobs, layer) = (Arc::clone(blobs), layer.clone());
+        if scan.seen.overflow || self.is_halted() {
+            return;
+        }
+        let Some(layer) = self.ready(layer, scan.was_read) else { return };
+        // Another layer may have halted us while this one was packed.
+        if self.layers.hold || !self.is_large || self.is_halted() {
+            return;
+        }
+        let blobs = self.layers.pushed_from();
         self.spawn(|shipment| async move { shipment.send_ahead(&blobs, &layer).await });
     }
 }
@@ -126,6 +171,7 @@ impl ScanObserver for HeadStart {
 mod tests {
     use super::*;
     use crate::net::client::{HttpClient, NetSettings};
+    use crate::oci::digest::Digest;
     use crate::pipeline::progress::Silent;
     use crate::registry::contents::blobs;
     use crate::registry::credentials::{CredentialSettings, Credentials};
@@ -155,16 +201,24 @@ mod tests {
         scan
     }
 
-    /// The requests after the greeting and the questions, when the layers' scans come in this order and then the verdict.
+    /// The requests that send something, when the layers' scans come in this order and then the verdict.
     async fn sent(rest: u64, before: &[Option<Severity>], verdict: bool) -> Vec<String> {
+        travelled(rest, before, verdict, false, false).await.0
+    }
+
+    /// The same, and whether the layer was packed before the verdict.
+    async fn travelled(rest: u64, before: &[Option<Severity>], verdict: bool, packs: bool, hold: bool) -> (Vec<String>, bool) {
         let (mut server, image) = (Scripted::bind().await, image(LAYER));
+        let packer = || Arc::new(Packer::new(Arc::clone(&image.blobs), &std::env::temp_dir()));
         let layer = blobs(&image).into_iter().next().expect("a layer");
-        let head = |digest: &crate::oci::digest::Digest| line(&format!("HEAD /v2/a/b/blobs/{digest}"), 404, &[], "");
-        let large = Descriptor::new("application/vnd.oci.image.layer.v1.tar", crate::oci::digest::Digest::of(b"large"), rest);
+        let head = |digest: &Digest| line(&format!("HEAD /v2/a/b/blobs/{digest}"), 404, &[], "");
+        let large = Descriptor::new("application/vnd.oci.image.layer.v1.tar", Digest::of(b"large"), rest);
+        let packed = packer().pack(&layer, true, &|_| ()).expect("readable").expect("plain");
         let script: Vec<Line> = vec![
             line("GET /v2/", 200, &[], ""),
             head(&layer.digest),
             head(&large.digest),
+            head(&packed.digest),
             line("POST /v2/a/b/blobs/uploads/", 202, &["Location: /up"], ""),
             line("PUT /up", 201, &[], ""),
         ];
@@ -175,25 +229,38 @@ mod tests {
         let access = Access { registries, docker_host: None, scratch: std::env::temp_dir() };
         let locations = [Location::Registry(format!("{host}/a/b:1").parse().expect("a reference"))];
         let progress: Arc<dyn Progress> = Arc::new(Silent);
-        let layers = (vec![layer.clone(), large], Some(Arc::clone(&image.blobs)));
+        let layers = Layers { scanned: vec![layer.clone(), large], blobs: Arc::clone(&image.blobs), packer: packs.then(packer), hold };
         let head_start = HeadStart::begin(&access, &Policy::default(), &progress, (&locations, None), layers);
         head_start.documents_done(&[]);
         for severity in before {
-            let other = Descriptor::new("application/vnd.oci.image.layer.v1.tar", crate::oci::digest::Digest::of(b"other"), 0);
+            let other = Descriptor::new("application/vnd.oci.image.layer.v1.tar", Digest::of(b"other"), 0);
             head_start.layer_done(&other, &scan(*severity));
         }
         head_start.layer_done(&layer, &scan(None));
+        let was_packed = head_start.packer().is_some_and(|packer| packer.is_checked(&packed));
         if verdict {
             head_start.passed(0).await;
         } else {
             head_start.denied().await;
         }
-        server.lines().into_iter().filter(|line| line.starts_with('P')).collect()
+        for heard in server.heard().iter().filter(|heard| heard.line.starts_with("PUT")) {
+            assert_eq!(Digest::of(&heard.body), if packs { packed.digest.clone() } else { layer.digest.clone() });
+        }
+        (server.lines().into_iter().filter(|line| line.starts_with('P')).collect(), was_packed)
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_layer_that_passed_leaves_before_the_verdict() {
         assert_eq!(sent(WORTH_IT, &[], true).await, ["POST /v2/a/b/blobs/uploads/", "PUT /up"]);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_plain_layer_that_passed_is_packed_and_leaves_before_the_verdict() {
+        let uploaded = ["POST /v2/a/b/blobs/uploads/".to_owned(), "PUT /up".to_owned()].to_vec();
+        assert_eq!(travelled(WORTH_IT + 1, &[], true, true, false).await, (uploaded, true));
+        assert_eq!(travelled(WORTH_IT + 1, &[], true, true, true).await, (Vec::new(), true), "held back, and ready");
+        assert_eq!(travelled(WORTH_IT / 2, &[], true, true, false).await, (Vec::new(), true));
+        assert_eq!(travelled(WORTH_IT + 1, &[Some(Severity::Critical)], false, true, false).await, (Vec::new(), false));
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

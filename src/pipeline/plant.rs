@@ -1,6 +1,6 @@
 //! From a plan to a planted image: the intent is written down, tokens are minted, bait is put in, placements are written down.
 
-use std::path::Path;
+use std::sync::Arc;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -13,7 +13,7 @@ use crate::bait::placement::Placement;
 use crate::bait::plan::{ImagePlan, PlanRequest, plan_image};
 use crate::bait::plant::plant_image;
 use crate::image::append::{Appended, append};
-use crate::image::compress::compress_layers;
+use crate::image::compress::Packer;
 use crate::image::file_tree::FileTree;
 use crate::image::layer_writer::write_layer;
 use crate::image::stored::StoredImage;
@@ -49,20 +49,20 @@ pub fn plan(request: &PlanRequest, ring: &KeyRing, inspected: &Inspected) -> Res
     images.map(|image| Ok(plan_image(request, ring.newest(), &image.config, &inspected.tree(image))?)).collect()
 }
 
-/// Packs the layers that a source keeps unpacked, for destinations that should not store them so.
+/// Packs what is left to pack of the layers that a source keeps unpacked.
 ///
 /// # Errors
 /// When a layer cannot be read or the scratch folder cannot be written.
-pub fn pack(session: &Session, image: &StoredImage, scratch: &Path) -> Result<StoredImage, PipelineError> {
-    if !image.unpacked {
-        return Ok(image.clone());
+pub fn pack(session: &Session, packer: &Arc<Packer>, image: &StoredImage) -> Result<StoredImage, PipelineError> {
+    let left = packer.left(image).map_err(PipelineError::Planting)?;
+    if !left.is_empty() {
+        session.progress.begin(Stage::Compressing, left.iter().map(|layer| layer.size).sum());
+        let watch: &dyn Progress = &*session.progress;
+        let packed = tokio::task::block_in_place(|| packer.pack_all(&left, session.threads, &|bytes| watch.advance(bytes), &|_, _| ()));
+        session.progress.end();
+        packed.map_err(PipelineError::Planting)?;
     }
-    let bytes = image.images().flat_map(|image| &image.manifest.layers).map(|layer| layer.size).sum();
-    session.progress.begin(Stage::Compressing, bytes);
-    let watch: &dyn Progress = &*session.progress;
-    let packed = tokio::task::block_in_place(|| compress_layers(image, scratch, &|bytes| watch.advance(bytes)));
-    session.progress.end();
-    packed.map_err(PipelineError::Planting)
+    packer.image(image).map_err(PipelineError::Planting)
 }
 
 /// Mints the plan's tokens and puts them into `image`, which has the platforms that were planned, in their order.

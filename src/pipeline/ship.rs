@@ -9,6 +9,7 @@ use futures_util::FutureExt as _;
 
 use crate::bait::plan::{ImagePlan, PlanRequest};
 use crate::destination::contract::{Delivered, DestinationError};
+use crate::image::compress::Packer;
 use crate::image::family::in_oci_family;
 use crate::image::stored::StoredImage;
 use crate::oci::descriptor::Descriptor;
@@ -17,7 +18,7 @@ use crate::oci::location::Location;
 use crate::oci::media_type::is_foreign_layer;
 use crate::pipeline::account::Account;
 use crate::pipeline::error::PipelineError;
-use crate::pipeline::head_start::HeadStart;
+use crate::pipeline::head_start::{HeadStart, Layers};
 use crate::pipeline::inspect::{Inspected, inspect, open};
 use crate::pipeline::memory::Run;
 use crate::pipeline::plant::{Planted, missing_key, pack, plan, plant};
@@ -161,13 +162,14 @@ impl Passed<'_> {
         .await
     }
 
-    /// The image as it leaves: layers packed, unless all destinations are Docker's own, which unpack them again; and in the family that
-    /// layouts are made of, if one of them is a layout. One run makes one image.
+    /// The image as it leaves: layers packed, where they have to be; and in the family that layouts are made of, if a destination is a
+    /// layout. One run makes one image.
     fn packed(&self) -> Result<StoredImage, PipelineError> {
-        let Self { session, journey, inspected, .. } = self;
-        let unpacks = |destination: &Location| matches!(destination, Location::DockerDaemon(_) | Location::DockerArchive { .. });
-        let docker_only = journey.destinations.iter().all(unpacks);
-        let image = if docker_only { inspected.opened.image.clone() } else { pack(session, &inspected.opened.image, &session.access.scratch)? };
+        let Self { session, journey, inspected, head_start } = self;
+        let image = match head_start.packer() {
+            Some(packer) => pack(session, packer, &inspected.opened.image)?,
+            None => inspected.opened.image.clone(),
+        };
         let is_layout = |destination: &Location| matches!(destination, Location::OciLayout { .. } | Location::OciArchive { .. });
         let to_layout = journey.destinations.iter().any(is_layout);
         if to_layout { in_oci_family(&image).map_err(PipelineError::Planting) } else { Ok(image) }
@@ -199,14 +201,21 @@ async fn each(
     first_failure
 }
 
-/// Greets the destinations while the image is scanned. Layers that are already as they will be pushed may leave one by one, unless the
-/// owner wants the verdict first.
+/// Greets the destinations while the image is scanned. Layers may leave one by one, unless the owner wants the verdict first. They are
+/// packed, unless all destinations are Docker's own, which unpack them again.
 fn set_out(session: &Session, journey: &Journey, opened: &Opened) -> HeadStart {
-    let layers = opened.image.images().flat_map(|image| &image.manifest.layers).filter(|layer| !is_foreign_layer(&layer.media_type));
-    let layers: BTreeMap<&Digest, &Descriptor> = layers.map(|layer| (&layer.digest, layer)).collect();
-    let blobs = (!opened.image.unpacked && !session.hold).then(|| Arc::clone(&opened.image.blobs));
-    let (route, layers) = ((&*journey.destinations, opened.origin.as_ref()), (layers.into_values().cloned().collect(), blobs));
-    HeadStart::begin(&session.access, &session.policy, &session.progress, route, layers)
+    let image = &opened.image;
+    let scanned = image.images().flat_map(|image| &image.manifest.layers).filter(|layer| !is_foreign_layer(&layer.media_type));
+    let scanned: BTreeMap<&Digest, &Descriptor> = scanned.map(|layer| (&layer.digest, layer)).collect();
+    let unpacks = |destination: &Location| matches!(destination, Location::DockerDaemon(_) | Location::DockerArchive { .. });
+    let is_packed = image.unpacked && !journey.destinations.iter().all(unpacks);
+    let layers = Layers {
+        scanned: scanned.into_values().cloned().collect(),
+        blobs: Arc::clone(&image.blobs),
+        packer: is_packed.then(|| Arc::new(Packer::new(Arc::clone(&image.blobs), &session.access.scratch))),
+        hold: session.hold,
+    };
+    HeadStart::begin(&session.access, &session.policy, &session.progress, (&journey.destinations, opened.origin.as_ref()), layers)
 }
 
 fn platforms(planted: &Planted) -> BTreeMap<String, Digest> {

@@ -229,7 +229,7 @@ impl BlobScanner for ProcessScanner<'_> {
                 return Err("it tells more bytes or files than there may be".to_owned());
             }
             match scan.seen.sightings.iter().all(|seen| seen.stray || scan.listing.get(&seen.path).is_some()) {
-                true => Ok(scan),
+                true => Ok(LayerScan { was_read: true, ..scan }),
                 false => Err("a secret in it lies in no file".to_owned()),
             }
         });

@@ -35,6 +35,8 @@ pub struct LayerScan {
     pub bytes: u64,
     /// What is odd about the layer and still clear.
     pub anomalies: Vec<String>,
+    /// Its bytes were read and checked just now, not remembered from an earlier run.
+    pub was_read: bool,
 }
 
 /// What one blob that is no layer came to.
@@ -99,7 +101,7 @@ impl BlobScanner for DirectScanner<'_> {
         let mut visitor = Visitor { scanner, is_own: self.is_own, seen: Seen::default(), files: 0, progress };
         let LayerSummary { listing, uncompressed_size, anomalies, .. } = read_layer(blobs, layer, diff_id, self.limits, &mut visitor)?;
         let Visitor { seen, files, .. } = visitor;
-        Ok(LayerScan { listing: Arc::new(listing), seen, files, bytes: uncompressed_size, anomalies })
+        Ok(LayerScan { listing: Arc::new(listing), seen, files, bytes: uncompressed_size, anomalies, was_read: true })
     }
 
     fn scan_blob(&self, blobs: &dyn Blobs, blob: &Descriptor) -> Result<BlobScan, ImageError> {

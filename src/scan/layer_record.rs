@@ -47,7 +47,7 @@ pub fn write_layer_scan(scan: &LayerScan) -> Result<Vec<u8>, RecordError> {
     Ok(out)
 }
 
-/// Reads what [`write_layer_scan`] wrote.
+/// Reads what [`write_layer_scan`] wrote. Whether the layer was read just now is not in the record, but known to whoever has it.
 ///
 /// # Errors
 /// When the bytes are of another version, damaged, or beyond the limits.
@@ -59,7 +59,7 @@ pub fn read_layer_scan(bytes: &[u8], limits: &Limits) -> Result<LayerScan, Recor
     let (length, rest) = rest.split_first_chunk::<4>().ok_or(RecordError::Short)?;
     let (head, listing) = rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or(RecordError::Short)?;
     let Head { seen, files, bytes, anomalies } = serde_json::from_slice(head)?;
-    Ok(LayerScan { listing: Arc::new(read_listing(listing, limits)?), seen, files, bytes, anomalies })
+    Ok(LayerScan { listing: Arc::new(read_listing(listing, limits)?), seen, files, bytes, anomalies, was_read: false })
 }
 
 #[cfg(test)]
@@ -91,7 +91,7 @@ mod tests {
             own_bait: [fingerprint].into(),
             overflow: true,
         };
-        LayerScan { listing: Arc::new(builder.finish()), seen, files: 9, bytes: 10, anomalies: vec!["odd".to_owned()] }
+        LayerScan { listing: Arc::new(builder.finish()), seen, files: 9, bytes: 10, anomalies: vec!["odd".to_owned()], was_read: false }
     }
 
     #[test]
