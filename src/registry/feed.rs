@@ -12,7 +12,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use crate::image::blobs::Blobs;
 use crate::image::error::ImageError;
 use crate::oci::descriptor::Descriptor;
-use crate::oci::digest::{Hasher, HashingReader};
+use crate::oci::digest::Hasher;
 
 /// Bytes that travel at once from the reading thread to the network; a few of them wait in between.
 const PIECE: usize = 256 << 10;
@@ -117,20 +117,26 @@ fn locked(failure: &Mutex<Option<ImageError>>) -> MutexGuard<'_, Option<ImageErr
     failure.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Sends a blob's bytes on. The last piece stays here until size and digest are known to be right.
+/// Sends a blob's bytes on. The last piece stays here until size and digest are known to be right. What was checked before, and cannot have
+/// been changed since, is not hashed again.
 fn read(blobs: &dyn Blobs, descriptor: &Descriptor, sender: &Sender<Bytes>) -> Result<(), ImageError> {
     let what = || format!("blob {}", descriptor.digest);
-    let mut reader = HashingReader::new(blobs.open(descriptor)?, Hasher::for_digest(&descriptor.digest));
-    let mut held: Option<Bytes> = None;
+    let mut hasher = (!blobs.is_checked(descriptor)).then(|| Hasher::for_digest(&descriptor.digest));
+    let mut reader = blobs.open(descriptor)?;
+    let (mut held, mut size): (Option<Bytes>, u64) = (None, 0);
     loop {
         let mut piece = Vec::with_capacity(PIECE);
         reader.by_ref().take(PIECE as u64).read_to_end(&mut piece).map_err(|cause| ImageError::Read { what: what(), cause })?;
-        if reader.count() > descriptor.size {
+        size += piece.len() as u64;
+        if size > descriptor.size {
             let expected = format!("should be {} bytes long", descriptor.size);
             return Err(ImageError::Mismatch { what: what(), expected, actual: "more".to_owned() });
         }
         if piece.is_empty() {
             break;
+        }
+        if let Some(hasher) = &mut hasher {
+            hasher.update(&piece);
         }
         if let Some(piece) = held.replace(piece.into())
             && sender.blocking_send(piece).is_err()
@@ -138,7 +144,7 @@ fn read(blobs: &dyn Blobs, descriptor: &Descriptor, sender: &Sender<Bytes>) -> R
             return Ok(());
         }
     }
-    let (digest, size) = reader.finish();
+    let digest = hasher.map_or_else(|| descriptor.digest.clone(), Hasher::finish);
     if size != descriptor.size || digest != descriptor.digest {
         let expected = format!("should be {} bytes long", descriptor.size);
         return Err(ImageError::Mismatch { what: what(), expected, actual: format!("{size} bytes with digest {digest}") });
@@ -146,4 +152,51 @@ fn read(blobs: &dyn Blobs, descriptor: &Descriptor, sender: &Sender<Bytes>) -> R
     // Nobody may be listening any more; then the request has failed for a reason of its own.
     let _ = held.map(|piece| sender.blocking_send(piece));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+    use crate::oci::digest::Digest;
+    use crate::oci::media_type::OCI_LAYER_GZIP;
+
+    /// Gives the same bytes for everything, and says of itself that they were checked.
+    struct Store(Vec<u8>, bool);
+
+    impl Blobs for Store {
+        fn open(&self, _: &Descriptor) -> Result<Box<dyn std::io::Read + Send>, ImageError> {
+            Ok(Box::new(Cursor::new(self.0.clone())))
+        }
+
+        fn is_checked(&self, _: &Descriptor) -> bool {
+            self.1
+        }
+    }
+
+    /// The bytes that came, and whether all is well.
+    async fn fed(store: Store, descriptor: &Descriptor) -> (Vec<u8>, bool) {
+        let blobs: Arc<dyn Blobs> = Arc::new(store);
+        let mut feed = Feed::open(&blobs, descriptor);
+        let failure = feed.failure();
+        let mut bytes = Vec::new();
+        while let Some(piece) = feed.next().await {
+            bytes.extend_from_slice(&piece);
+        }
+        (bytes, failure.check().is_ok())
+    }
+
+    #[tokio::test]
+    async fn only_what_was_checked_before_is_not_hashed_again() {
+        let good: Vec<u8> = (0..PIECE + 7).map(|at| at.to_le_bytes()[0]).collect();
+        let bad = vec![0; good.len()];
+        let blob = Descriptor::new(OCI_LAYER_GZIP, Digest::of(&good), good.len() as u64);
+        for checked in [false, true] {
+            assert_eq!(fed(Store(good.clone(), checked), &blob).await, (good.clone(), true));
+            let (came, is_well) = fed(Store(bad.clone(), checked), &blob).await;
+            assert_eq!((came.len(), is_well), if checked { (bad.len(), true) } else { (PIECE, false) });
+            assert!(!fed(Store(good[1..].to_vec(), checked), &blob).await.1, "the size is always looked at");
+        }
+    }
 }
