@@ -7,8 +7,9 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
 
+use crate::common::command::{must, program, run, run_with_input};
 use crate::common::honeycrate::{Honeycrate, Reported, list};
-use crate::common::images::{Image, github_token};
+use crate::common::images::{Image, Packing, github_token};
 use crate::common::registry::{Auth, Registry};
 
 /// An image of three layers whose last one is new in each build, in a layout.
@@ -112,6 +113,71 @@ fn a_layer_that_is_known_here_and_there_is_not_even_opened() {
     // And so it does where nothing is kept.
     let again = honeycrate.reported(honeycrate.ship(&image, &registry, "acme/shop:1").args(["--cache", "off"]));
     assert_eq!(again.ran.code, 3, "{}", again.ran.all());
+}
+
+/// An archive as daemons save it, with plain layers; and the same with a byte changed in the last file of each layer.
+fn saved_and_damaged(folder: &Path) -> [PathBuf; 2] {
+    ["saved", "damaged"].map(|name| {
+        let (layout, archive) = (folder.join(name), folder.join(format!("{name}.tar")));
+        std::fs::create_dir(&layout).expect("the folder is writable");
+        let image = Image::shop().layer("COPY large .", &[("app/large", &"words and words\n".repeat(20_000))]).packing(Packing::Plain);
+        image.write(&layout);
+        for blob in files_below(&layout.join("blobs")) {
+            let mut bytes = std::fs::read(&blob).expect("a layout");
+            let is_layer = !bytes.starts_with(b"{");
+            if is_layer && name == "damaged" {
+                // The first byte of the first file.
+                bytes[512] ^= 1;
+                std::fs::write(&blob, bytes).expect("ours");
+            }
+        }
+        must(program("tar", folder).arg("-cf").arg(&archive).arg("-C").arg(&layout).args(["oci-layout", "index.json", "blobs"]));
+        archive
+    })
+}
+
+/// What became of a shipment, and the digest that arrived.
+fn ship_archive(honeycrate: &Honeycrate, archive: &Path, registry: &Registry, more: &[&str]) -> (i32, Value) {
+    let source = format!("docker-archive:{}", archive.display());
+    let shipped = honeycrate.reported(honeycrate.ship(&source, registry, "acme/shop:1").args(more));
+    (shipped.ran.code, shipped.report["pushed"][0]["digest"].clone())
+}
+
+#[test]
+fn a_plain_layer_that_the_registry_has_packed_is_not_even_opened() {
+    let (honeycrate, folder) = (Honeycrate::new(), tempdir().expect("scratch"));
+    let (one, other) = (Registry::plain(Auth::None), Registry::plain(Auth::None));
+    let [saved, damaged] = saved_and_damaged(folder.path());
+    let cold = ship_archive(&honeycrate, &saved, &one, &[]);
+    assert!(cold.0 == 0 && cold.1.is_string(), "{cold:?}");
+    // Whoever read a layer now would find that it is another one.
+    let before = one.writes().len();
+    assert_eq!(ship_archive(&honeycrate, &damaged, &one, &[]), cold);
+    let uploads = one.writes().iter().skip(before).filter(|request| request.path.contains("/blobs/")).count();
+    assert_eq!(uploads, 0, "it has all blobs");
+    // A registry that lacks it gets what the first one got.
+    assert_eq!(ship_archive(&honeycrate, &saved, &other, &[]), cold);
+    assert_eq!(ship_archive(&honeycrate, &saved, &one, &["--cache", "off"]), cold);
+    assert_eq!(ship_archive(&honeycrate, &damaged, &one, &["--cache", "off"]).0, 3);
+}
+
+#[test]
+fn bytes_under_a_known_digest_that_were_not_scanned_are_not_packed() {
+    let (honeycrate, folder) = (Honeycrate::new(), tempdir().expect("scratch"));
+    let [saved, damaged] = saved_and_damaged(folder.path());
+    assert_eq!(honeycrate.run(&["scan", &format!("docker-archive:{}", saved.display())]).code, 0);
+    for from_standard_input in [false, true] {
+        let registry = Registry::plain(Auth::None);
+        let ran = if from_standard_input {
+            let bytes = std::fs::read(&damaged).expect("an archive");
+            run_with_input(&mut honeycrate.ship("docker-archive:-", &registry, "acme/shop:1"), &bytes)
+        } else {
+            run(&mut honeycrate.ship(&format!("docker-archive:{}", damaged.display()), &registry, "acme/shop:1"))
+        };
+        assert_eq!(ran.code, 4, "{}", ran.all());
+        assert!(ran.err().contains("should be"), "{}", ran.err());
+        assert_eq!(registry.stored(), 0, "nothing arrives");
+    }
 }
 
 #[test]

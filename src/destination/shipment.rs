@@ -1,6 +1,7 @@
 //! One image on its way to all its destinations. Registries take blobs as they become ready, each blob read once; the others take the
 //! image when it is whole.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::join_all;
@@ -53,12 +54,17 @@ impl Shipment {
         Self { locations, access: access.clone(), observer, ways, failures: Mutex::new(failures) }
     }
 
-    /// Asks the registries which of these blobs they have.
-    pub async fn ask(&self, blobs: &[Descriptor]) {
-        let answers = self.ways.iter().map(|(at, way)| async move { (*at, way.missing(blobs).await.err()) });
-        for (at, error) in join_all(answers).await {
-            self.note(at, error);
+    /// Asks the registries which of these blobs they have. Gives those that all have, but for registries that get nothing any more.
+    pub async fn ask(&self, blobs: &[Descriptor]) -> Vec<Descriptor> {
+        let answers = self.ways.iter().map(|(at, way)| async move { (*at, way.missing(blobs).await) });
+        let mut lacking = BTreeSet::new();
+        for (at, answer) in join_all(answers).await {
+            match answer {
+                Ok(missing) => lacking.extend(missing.into_iter().map(|blob| blob.digest)),
+                Err(error) => self.note(at, Some(error)),
+            }
         }
+        blobs.iter().filter(|blob| !lacking.contains(&blob.digest)).cloned().collect()
     }
 
     /// Brings a blob to every registry, ahead of the image.

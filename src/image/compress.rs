@@ -28,10 +28,13 @@ pub struct Packer {
     packed: Mutex<BTreeMap<Digest, Packed>>,
 }
 
+#[derive(Clone)]
 struct Packed {
+    layer: Descriptor,
     /// What it is from now on, of Docker's type.
     descriptor: Descriptor,
-    file: Arc<File>,
+    /// Empty as long as nobody has wanted the bytes.
+    file: Arc<Mutex<Option<Arc<File>>>>,
 }
 
 impl Packer {
@@ -55,10 +58,16 @@ impl Packer {
             return Ok(None);
         }
         let is_checked = was_read && self.base.are_ours();
-        let packed = compress(&*self.base, layer, is_checked, &self.scratch, progress)?;
-        let descriptor = packed.descriptor.clone();
+        let (descriptor, file) = compress(&*self.base, layer, is_checked, &self.scratch, progress)?;
+        let packed = Packed { layer: layer.clone(), descriptor: descriptor.clone(), file: Arc::new(Mutex::new(Some(file))) };
         self.packed().insert(layer.digest.clone(), packed);
         Ok(Some(descriptor))
+    }
+
+    /// Takes a layer for packed, as an earlier run packed it. Should somebody open it after all, it is packed, and must become the same.
+    pub fn take_for_packed(&self, layer: &Descriptor, descriptor: Descriptor) {
+        let packed = Packed { layer: layer.clone(), descriptor, file: Arc::default() };
+        self.packed().entry(layer.digest.clone()).or_insert(packed);
     }
 
     /// The layers of an image that are still to be packed, once each, the largest first.
@@ -141,31 +150,49 @@ impl Packer {
         self.packed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The file of a blob that was packed here.
-    fn file_of(&self, blob: &Descriptor) -> Option<FileRange> {
-        let packed = self.packed();
-        let packed = packed.values().find(|packed| packed.descriptor.digest == blob.digest)?;
-        Some(FileRange::new(Arc::clone(&packed.file), 0, packed.descriptor.size))
+    /// A blob that was packed here, or was taken for packed.
+    fn find(&self, blob: &Descriptor) -> Option<Packed> {
+        self.packed().values().find(|packed| packed.descriptor.digest == blob.digest).cloned()
+    }
+
+    /// Its file; one that was taken for packed is packed now.
+    fn file_of(&self, packed: &Packed) -> Result<FileRange, ImageError> {
+        let mut kept = packed.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = match &*kept {
+            Some(file) => Arc::clone(file),
+            None => {
+                let (now, file) = compress(&*self.base, &packed.layer, false, &self.scratch, &|_| ())?;
+                let before = &packed.descriptor;
+                if (&now.digest, now.size) != (&before.digest, before.size) {
+                    let what = format!("layer {}, packed again,", packed.layer.digest.short());
+                    let expected = format!("should be {} bytes with digest {}, as before", before.size, before.digest);
+                    return Err(ImageError::Mismatch { what, expected, actual: format!("{} and {}", now.size, now.digest) });
+                }
+                *kept = Some(Arc::clone(&file));
+                file
+            }
+        };
+        Ok(FileRange::new(file, 0, packed.descriptor.size))
     }
 }
 
 impl Blobs for Packer {
     fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, ImageError> {
-        match self.file_of(descriptor) {
-            Some(file) => Ok(Box::new(file)),
+        match self.find(descriptor) {
+            Some(packed) => Ok(Box::new(self.file_of(&packed)?)),
             None => self.base.open(descriptor),
         }
     }
 
     /// What was packed here was hashed as it was written.
     fn is_checked(&self, descriptor: &Descriptor) -> bool {
-        let packed = self.packed();
-        packed.values().any(|packed| (&packed.descriptor.digest, packed.descriptor.size) == (&descriptor.digest, descriptor.size))
+        self.find(descriptor)
+            .is_some_and(|packed| packed.descriptor.size == descriptor.size && packed.file.lock().unwrap_or_else(PoisonError::into_inner).is_some())
     }
 
     fn file(&self, descriptor: &Descriptor) -> Result<Option<FileRange>, ImageError> {
-        match self.file_of(descriptor) {
-            Some(file) => Ok(Some(file)),
+        match self.find(descriptor) {
+            Some(packed) => self.file_of(&packed).map(Some),
             None => self.base.file(descriptor),
         }
     }
@@ -178,7 +205,13 @@ fn is_plain(blobs: &dyn Blobs, layer: &Descriptor) -> Result<bool, ImageError> {
     Ok(Compression::sniff(&start) == Ok(Compression::None))
 }
 
-fn compress(blobs: &dyn Blobs, layer: &Descriptor, is_checked: bool, scratch: &Path, progress: &(dyn Fn(u64) + Sync)) -> Result<Packed, ImageError> {
+fn compress(
+    blobs: &dyn Blobs,
+    layer: &Descriptor,
+    is_checked: bool,
+    scratch: &Path,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(Descriptor, Arc<File>), ImageError> {
     let failed = |cause| ImageError::Write { what: format!("a scratch file in {}", scratch.display()), cause };
     let file = tempfile::tempfile_in(scratch).map_err(failed)?;
     let hashed = HashingWriter { inner: file, hasher: Hasher::sha256(), count: 0 };
@@ -191,7 +224,7 @@ fn compress(blobs: &dyn Blobs, layer: &Descriptor, is_checked: bool, scratch: &P
     }
     let hashed = gzip.finish().map_err(failed)?;
     let descriptor = Descriptor::new(media_type::DOCKER_LAYER_GZIP, hashed.hasher.finish(), hashed.count);
-    Ok(Packed { descriptor, file: Arc::new(hashed.inner) })
+    Ok((descriptor, Arc::new(hashed.inner)))
 }
 
 /// One gzip member (RFC 1952) with the head that Go's writer gives it, which is Docker's.
@@ -333,6 +366,24 @@ mod tests {
         assert!(packer.left(&stored).unwrap().is_empty());
         assert!(packer.pack(&stored.images().next().unwrap().manifest.layers[0], true, &|_| ()).unwrap().is_none());
         assert_eq!(packer.image(&stored).unwrap().document(), stored.document());
+    }
+
+    #[test]
+    fn a_layer_taken_for_packed_is_packed_once_somebody_wants_it_and_must_become_the_same() {
+        let (_, stored) = plain();
+        let layer = &stored.images().next().unwrap().manifest.layers[0];
+        let right = packer(Arc::clone(&stored.blobs)).pack(layer, true, &|_| ()).unwrap().unwrap();
+        let wrong = Descriptor::new(&right.media_type, Digest::of(b"another"), right.size);
+        for (before, same) in [(right, true), (wrong, false)] {
+            let packer = packer(Arc::clone(&stored.blobs));
+            packer.take_for_packed(layer, before.clone());
+            assert!(packer.left(&stored).unwrap().is_empty());
+            let image = packer.image(&stored).unwrap();
+            assert_eq!(image.images().next().unwrap().manifest.layers[0].digest, before.digest);
+            assert!(!packer.is_checked(&before), "nothing was packed yet");
+            assert_eq!(copy_verified(&*image.blobs, &before, &mut io::sink()).is_ok(), same);
+            assert_eq!(packer.is_checked(&before), same);
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Lets a layer leave as soon as its own scan has passed, while the next is scanned.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,10 +10,11 @@ use tokio::task::JoinSet;
 
 use crate::destination::shipment::Shipment;
 use crate::image::blobs::Blobs;
-use crate::image::compress::Packer;
 use crate::oci::descriptor::Descriptor;
+use crate::oci::digest::Digest;
 use crate::oci::location::Location;
 use crate::oci::reference::Reference;
+use crate::pipeline::packing::Packing;
 use crate::pipeline::progress::{Progress, Stage, WatchingPush};
 use crate::policy::gate::Policy;
 use crate::registry::access::Access;
@@ -25,13 +27,16 @@ pub const WORTH_IT: u64 = 64 << 20;
 
 /// A shipment that sets out while its image is still scanned.
 ///
-/// A layer that has to be packed is packed as soon as its own scan has passed, by the thread that waited for that scan.
+/// A layer that has to be packed is packed as soon as its own scan has passed, by the thread that waited for that scan; one of which it is
+/// known what it becomes only if a registry lacks that.
 /// Of an image of more than [`WORTH_IT`], a layer is sent ahead when nothing in it would deny; of a smaller one nothing leaves before the
 /// verdict. From the first thing on that would deny, nothing is sent before the verdict either: neither that layer nor any that is
 /// scanned after it.
 pub struct HeadStart {
     shipment: Shared<BoxFuture<'static, Arc<Shipment>>>,
     layers: Layers,
+    /// What packed layers become that all registries have, of what is known of that.
+    there: Shared<BoxFuture<'static, Arc<BTreeSet<Digest>>>>,
     policy: Policy,
     is_large: bool,
     halted: AtomicBool,
@@ -47,7 +52,7 @@ pub struct Layers {
     pub scanned: Vec<Descriptor>,
     pub blobs: Arc<dyn Blobs>,
     /// Makes of `blobs` what is pushed; without it they are pushed as they are.
-    pub packer: Option<Arc<Packer>>,
+    pub packing: Option<Packing>,
     /// Nothing is sent ahead.
     pub hold: bool,
 }
@@ -55,8 +60,8 @@ pub struct Layers {
 impl Layers {
     /// Where layers are read from as they are pushed.
     fn pushed_from(&self) -> Arc<dyn Blobs> {
-        match &self.packer {
-            Some(packer) => Arc::clone(packer) as Arc<dyn Blobs>,
+        match &self.packing {
+            Some(packing) => packing.blobs(),
             None => Arc::clone(&self.blobs),
         }
     }
@@ -77,8 +82,15 @@ impl HeadStart {
         let runtime = Handle::current();
         let begun = runtime.spawn(async move { Arc::new(Shipment::begin(locations, origin.as_ref(), &access, observer).await) });
         let shipment = async move { begun.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())) }.boxed().shared();
+        let known = layers.packing.as_ref().map(Packing::all_known).unwrap_or_default();
+        let asked = shipment.clone();
+        let there = async move {
+            let there = if known.is_empty() { Vec::new() } else { asked.await.ask(&known).await };
+            Arc::new(there.into_iter().map(|blob| blob.digest).collect())
+        };
         let head_start = Self {
             shipment,
+            there: there.boxed().shared(),
             policy: policy.clone(),
             is_large: layers.scanned.iter().map(|layer| layer.size).sum::<u64>() > WORTH_IT,
             layers,
@@ -88,17 +100,29 @@ impl HeadStart {
             progress: Arc::clone(progress),
             watching,
         };
-        if !head_start.layers.hold && head_start.layers.packer.is_none() {
-            let layers = head_start.layers.scanned.clone();
-            head_start.spawn(|shipment| async move { shipment.ask(&layers).await });
+        if !head_start.layers.hold {
+            let (there, layers) = (head_start.there.clone(), head_start.layers.scanned.clone());
+            let is_packed = head_start.layers.packing.is_some();
+            head_start.spawn(async move |shipment| {
+                if is_packed {
+                    there.await;
+                } else {
+                    shipment.ask(&layers).await;
+                }
+            });
         }
         head_start
     }
 
     /// What packs the layers, where they have to be.
     #[must_use]
-    pub fn packer(&self) -> Option<&Arc<Packer>> {
-        self.layers.packer.as_ref()
+    pub fn packing(&self) -> Option<&Packing> {
+        self.layers.packing.as_ref()
+    }
+
+    /// Of what is known of packed layers, that which all registries have.
+    pub async fn there(&self) -> Arc<BTreeSet<Digest>> {
+        self.there.clone().await
     }
 
     /// Waits for what was sent ahead, then tells the watcher how far `bytes` have come. The shipment is ready to be finished.
@@ -135,11 +159,16 @@ impl HeadStart {
         self.halted.load(Ordering::SeqCst)
     }
 
-    /// A scanned layer as it is pushed. `None` where it could not be packed: then it is tried again, and told of, after the verdict.
+    /// A scanned layer as it is pushed. `None` for one that is still to be packed after the verdict, if at all: because it could not be
+    /// packed, which will be told then, or because the registries have what it becomes or did not say yet.
     fn ready(&self, layer: &Descriptor, was_read: bool) -> Option<Descriptor> {
-        let Some(packer) = &self.layers.packer else { return Some(layer.clone()) };
-        let packed = packer.pack(layer, was_read, &|_| ()).ok()?;
-        Some(packed.unwrap_or_else(|| layer.clone()))
+        let Some(packing) = &self.layers.packing else { return Some(layer.clone()) };
+        if let Some(known) = packing.known(&layer.digest)
+            && self.there.peek().is_none_or(|there| there.contains(&known.digest))
+        {
+            return None;
+        }
+        packing.pack(layer, was_read).ok()
     }
 }
 
@@ -171,9 +200,9 @@ impl ScanObserver for HeadStart {
 mod tests {
     use super::*;
     use crate::net::client::{HttpClient, NetSettings};
-    use crate::oci::digest::Digest;
+    use crate::pipeline::packing::Memory;
     use crate::pipeline::progress::Silent;
-    use crate::registry::contents::blobs;
+    use crate::reader::cache::Cache;
     use crate::registry::credentials::{CredentialSettings, Credentials};
     use crate::registry::registries::Registries;
     use crate::registry::scripted::{Line, Scripted, image, line};
@@ -201,6 +230,17 @@ mod tests {
         scan
     }
 
+    /// Sets out for a repository of this server.
+    fn begin(server: &Scripted, layers: Layers) -> HeadStart {
+        let host = format!("localhost:{}", server.address.port());
+        let http = HttpClient::new(NetSettings { plain_http_hosts: vec![host.clone()], ..NetSettings::default() }).expect("settings without files");
+        let registries = Registries::new(http, Credentials::new(CredentialSettings::default()), Vec::new());
+        let access = Access { registries, docker_host: None, scratch: std::env::temp_dir() };
+        let locations = [Location::Registry(format!("{host}/a/b:1").parse().expect("a reference"))];
+        let progress: Arc<dyn Progress> = Arc::new(Silent);
+        HeadStart::begin(&access, &Policy::default(), &progress, (&locations, None), layers)
+    }
+
     /// The requests that send something, when the layers' scans come in this order and then the verdict.
     async fn sent(rest: u64, before: &[Option<Severity>], verdict: bool) -> Vec<String> {
         travelled(rest, before, verdict, false, false).await.0
@@ -209,11 +249,11 @@ mod tests {
     /// The same, and whether the layer was packed before the verdict.
     async fn travelled(rest: u64, before: &[Option<Severity>], verdict: bool, packs: bool, hold: bool) -> (Vec<String>, bool) {
         let (mut server, image) = (Scripted::bind().await, image(LAYER));
-        let packer = || Arc::new(Packer::new(Arc::clone(&image.blobs), &std::env::temp_dir()));
-        let layer = blobs(&image).into_iter().next().expect("a layer");
+        let packing = || Packing::new(&image.blobs, &std::env::temp_dir(), None);
+        let layer = image.images().next().expect("an image").manifest.layers[0].clone();
         let head = |digest: &Digest| line(&format!("HEAD /v2/a/b/blobs/{digest}"), 404, &[], "");
         let large = Descriptor::new("application/vnd.oci.image.layer.v1.tar", Digest::of(b"large"), rest);
-        let packed = packer().pack(&layer, true, &|_| ()).expect("readable").expect("plain");
+        let packed = packing().pack(&layer, true).expect("readable");
         let script: Vec<Line> = vec![
             line("GET /v2/", 200, &[], ""),
             head(&layer.digest),
@@ -223,21 +263,15 @@ mod tests {
             line("PUT /up", 201, &[], ""),
         ];
         server.play(script);
-        let host = format!("localhost:{}", server.address.port());
-        let http = HttpClient::new(NetSettings { plain_http_hosts: vec![host.clone()], ..NetSettings::default() }).expect("settings without files");
-        let registries = Registries::new(http, Credentials::new(CredentialSettings::default()), Vec::new());
-        let access = Access { registries, docker_host: None, scratch: std::env::temp_dir() };
-        let locations = [Location::Registry(format!("{host}/a/b:1").parse().expect("a reference"))];
-        let progress: Arc<dyn Progress> = Arc::new(Silent);
-        let layers = Layers { scanned: vec![layer.clone(), large], blobs: Arc::clone(&image.blobs), packer: packs.then(packer), hold };
-        let head_start = HeadStart::begin(&access, &Policy::default(), &progress, (&locations, None), layers);
+        let layers = Layers { scanned: vec![layer.clone(), large], blobs: Arc::clone(&image.blobs), packing: packs.then(packing), hold };
+        let head_start = begin(&server, layers);
         head_start.documents_done(&[]);
         for severity in before {
             let other = Descriptor::new("application/vnd.oci.image.layer.v1.tar", Digest::of(b"other"), 0);
             head_start.layer_done(&other, &scan(*severity));
         }
         head_start.layer_done(&layer, &scan(None));
-        let was_packed = head_start.packer().is_some_and(|packer| packer.is_checked(&packed));
+        let was_packed = head_start.packing().is_some_and(|packing| packing.blobs().is_checked(&packed));
         if verdict {
             head_start.passed(0).await;
         } else {
@@ -261,6 +295,32 @@ mod tests {
         assert_eq!(travelled(WORTH_IT + 1, &[], true, true, true).await, (Vec::new(), true), "held back, and ready");
         assert_eq!(travelled(WORTH_IT / 2, &[], true, true, false).await, (Vec::new(), true));
         assert_eq!(travelled(WORTH_IT + 1, &[Some(Severity::Critical)], false, true, false).await, (Vec::new(), false));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_a_layer_becomes_is_asked_for_first_where_it_is_known() {
+        for (status, is_packed) in [(200, false), (404, true)] {
+            let (mut server, image, folder) = (Scripted::bind().await, image(LAYER), tempfile::tempdir().expect("scratch"));
+            let layer = image.images().next().expect("an image").manifest.layers[0].clone();
+            let cache = Arc::new(Cache::open(&folder.path().join("cache"), None).expect("ours"));
+            let packing = || Packing::new(&image.blobs, folder.path(), Some(Memory { cache: Arc::clone(&cache), now: 0 }));
+            let packed = packing().pack(&layer, true).expect("readable");
+            let packing = packing().recalling(std::slice::from_ref(&layer));
+            assert_eq!(packing.known(&layer.digest).map(|known| &known.digest), Some(&packed.digest));
+            let length = format!("content-length: {}", packed.size);
+            server.play(vec![line("GET /v2/", 200, &[], ""), line(&format!("HEAD /v2/a/b/blobs/{}", packed.digest), status, &[&length], "")]);
+            let layers = Layers { scanned: vec![layer.clone()], blobs: Arc::clone(&image.blobs), packing: Some(packing), hold: false };
+            let head_start = begin(&server, layers);
+            let there = head_start.there().await;
+            assert_eq!(there.contains(&packed.digest), !is_packed);
+            head_start.layer_done(&layer, &scan(None));
+            let packing = head_start.packing().expect("it was given");
+            assert_eq!(packing.blobs().is_checked(&packed), is_packed);
+            let left = tokio::task::block_in_place(|| packing.finish(&image, &there, 1, &Silent)).expect("packed");
+            assert_eq!(left.images().next().expect("an image").manifest.layers[0].digest, packed.digest);
+            assert_eq!(packing.blobs().is_checked(&packed), is_packed);
+            head_start.passed(0).await;
+        }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

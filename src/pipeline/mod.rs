@@ -8,6 +8,7 @@ pub mod files;
 pub mod head_start;
 pub mod inspect;
 pub mod memory;
+pub mod packing;
 pub mod plant;
 pub mod progress;
 pub mod read_back;

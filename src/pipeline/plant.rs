@@ -1,7 +1,5 @@
 //! From a plan to a planted image: the intent is written down, tokens are minted, bait is put in, placements are written down.
 
-use std::sync::Arc;
-
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -13,7 +11,6 @@ use crate::bait::placement::Placement;
 use crate::bait::plan::{ImagePlan, PlanRequest, plan_image};
 use crate::bait::plant::plant_image;
 use crate::image::append::{Appended, append};
-use crate::image::compress::Packer;
 use crate::image::file_tree::FileTree;
 use crate::image::layer_writer::write_layer;
 use crate::image::stored::StoredImage;
@@ -21,7 +18,6 @@ use crate::oci::digest::Digest;
 use crate::pipeline::error::PipelineError;
 use crate::pipeline::inspect::Inspected;
 use crate::pipeline::memory::Run;
-use crate::pipeline::progress::{Progress, Stage};
 use crate::pipeline::session::Session;
 use crate::provider::contract::Provider;
 use crate::secret::key_ring::KeyRing;
@@ -47,22 +43,6 @@ pub fn plan(request: &PlanRequest, ring: &KeyRing, inspected: &Inspected) -> Res
     let request = &PlanRequest { created: built(&inspected.opened.image), ..request.clone() };
     let images = inspected.opened.image.images();
     images.map(|image| Ok(plan_image(request, ring.newest(), &image.config, &inspected.tree(image))?)).collect()
-}
-
-/// Packs what is left to pack of the layers that a source keeps unpacked.
-///
-/// # Errors
-/// When a layer cannot be read or the scratch folder cannot be written.
-pub fn pack(session: &Session, packer: &Arc<Packer>, image: &StoredImage) -> Result<StoredImage, PipelineError> {
-    let left = packer.left(image).map_err(PipelineError::Planting)?;
-    if !left.is_empty() {
-        session.progress.begin(Stage::Compressing, left.iter().map(|layer| layer.size).sum());
-        let watch: &dyn Progress = &*session.progress;
-        let packed = tokio::task::block_in_place(|| packer.pack_all(&left, session.threads, &|bytes| watch.advance(bytes), &|_, _| ()));
-        session.progress.end();
-        packed.map_err(PipelineError::Planting)?;
-    }
-    packer.image(image).map_err(PipelineError::Planting)
 }
 
 /// Mints the plan's tokens and puts them into `image`, which has the platforms that were planned, in their order.

@@ -9,7 +9,6 @@ use futures_util::FutureExt as _;
 
 use crate::bait::plan::{ImagePlan, PlanRequest};
 use crate::destination::contract::{Delivered, DestinationError};
-use crate::image::compress::Packer;
 use crate::image::family::in_oci_family;
 use crate::image::stored::StoredImage;
 use crate::oci::descriptor::Descriptor;
@@ -17,11 +16,13 @@ use crate::oci::digest::Digest;
 use crate::oci::location::Location;
 use crate::oci::media_type::is_foreign_layer;
 use crate::pipeline::account::Account;
+use crate::pipeline::clock;
 use crate::pipeline::error::PipelineError;
 use crate::pipeline::head_start::{HeadStart, Layers};
 use crate::pipeline::inspect::{Inspected, inspect, open};
 use crate::pipeline::memory::Run;
-use crate::pipeline::plant::{Planted, missing_key, pack, plan, plant};
+use crate::pipeline::packing::{Memory, Packing};
+use crate::pipeline::plant::{Planted, missing_key, plan, plant};
 use crate::pipeline::progress::{Stage, Watching};
 use crate::pipeline::read_back::read_back;
 use crate::pipeline::referrers;
@@ -95,7 +96,7 @@ async fn travel(session: &Session, journey: &Journey, account: &mut Account, pla
     let Some(planting) = &journey.planting else {
         let Some(head_start) = head_start else { return Ok(()) };
         let passed = Passed { session, journey, inspected, head_start };
-        let image = passed.packed()?;
+        let image = passed.packed().await?;
         account.watch(Stage::Pushing);
         return each(passed.hand_over(&image).await, async |at, delivered| {
             let Some(destination) = journey.destinations.get(at) else { return Err(PipelineError::Bug) };
@@ -148,7 +149,7 @@ struct Passed<'a> {
 impl Passed<'_> {
     async fn plant_and_deliver(&self, planting: &Planting, plans: &[ImagePlan], run: &mut Run, account: &mut Account) -> Result<(), PipelineError> {
         let Self { session, journey, inspected, .. } = self;
-        let image = self.packed()?;
+        let image = self.packed().await?;
         let planted = plant(session, run, &*planting.provider, plans, inspected, &image).await?;
         account.planted(planted.placements.iter().map(|(placement, _)| placement));
         account.watch(Stage::Pushing);
@@ -164,11 +165,15 @@ impl Passed<'_> {
 
     /// The image as it leaves: layers packed, where they have to be; and in the family that layouts are made of, if a destination is a
     /// layout. One run makes one image.
-    fn packed(&self) -> Result<StoredImage, PipelineError> {
+    async fn packed(&self) -> Result<StoredImage, PipelineError> {
         let Self { session, journey, inspected, head_start } = self;
-        let image = match head_start.packer() {
-            Some(packer) => pack(session, packer, &inspected.opened.image)?,
-            None => inspected.opened.image.clone(),
+        let image = &inspected.opened.image;
+        let image = match head_start.packing() {
+            Some(packing) => {
+                let there = head_start.there().await;
+                tokio::task::block_in_place(|| packing.finish(image, &there, session.threads, &*session.progress))?
+            }
+            None => image.clone(),
         };
         let is_layout = |destination: &Location| matches!(destination, Location::OciLayout { .. } | Location::OciArchive { .. });
         let to_layout = journey.destinations.iter().any(is_layout);
@@ -207,14 +212,16 @@ fn set_out(session: &Session, journey: &Journey, opened: &Opened) -> HeadStart {
     let image = &opened.image;
     let scanned = image.images().flat_map(|image| &image.manifest.layers).filter(|layer| !is_foreign_layer(&layer.media_type));
     let scanned: BTreeMap<&Digest, &Descriptor> = scanned.map(|layer| (&layer.digest, layer)).collect();
+    let scanned: Vec<Descriptor> = scanned.into_values().cloned().collect();
     let unpacks = |destination: &Location| matches!(destination, Location::DockerDaemon(_) | Location::DockerArchive { .. });
-    let is_packed = image.unpacked && !journey.destinations.iter().all(unpacks);
-    let layers = Layers {
-        scanned: scanned.into_values().cloned().collect(),
-        blobs: Arc::clone(&image.blobs),
-        packer: is_packed.then(|| Arc::new(Packer::new(Arc::clone(&image.blobs), &session.access.scratch))),
-        hold: session.hold,
-    };
+    let packing = (image.unpacked && !journey.destinations.iter().all(unpacks)).then(|| {
+        let memory = session.cache.clone().map(|cache| Memory { cache, now: clock::now().unix_timestamp() });
+        let packing = Packing::new(&image.blobs, &session.access.scratch, memory);
+        // Only a registry has blobs that nobody brings.
+        let only_registries = journey.destinations.iter().all(|destination| matches!(destination, Location::Registry(_)));
+        if only_registries { packing.recalling(&scanned) } else { packing }
+    });
+    let layers = Layers { scanned, blobs: Arc::clone(&image.blobs), packing, hold: session.hold };
     HeadStart::begin(&session.access, &session.policy, &session.progress, (&journey.destinations, opened.origin.as_ref()), layers)
 }
 

@@ -69,25 +69,22 @@ impl Cache {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn read(&self, name: EntryName, now: i64, limits: &Limits) -> Option<LayerScan> {
+    /// What `read` makes of the entry of this name. One that cannot be read is removed.
+    pub(super) fn find<T>(&self, name: EntryName, now: i64, read: impl FnOnce(Entry) -> Option<T>) -> Option<T> {
         let file = name.to_string();
         let bytes = self.folder.read(&file, now)?;
-        let read = |entry: Entry| Some((entry.scanned, read_layer_scan(&entry.record, limits).ok()?));
-        let Some((scanned, scan)) = read_entry(name, &bytes, self.key.as_ref()).and_then(read) else {
+        let found = read_entry(name, &bytes, self.key.as_ref()).and_then(read);
+        if found.is_none() {
             self.folder.remove(&file);
-            return None;
-        };
-        let until = scan.seen.sightings.iter().filter_map(|placed| placed.sighting.until).min();
-        // A clock that was turned back makes expired tokens valid again.
-        (scanned <= now && until.is_none_or(|until| now <= until)).then_some(scan)
+        }
+        found
     }
 
-    fn write(&self, name: EntryName, now: i64, scan: &LayerScan) {
-        // What was dropped may have been what expires.
-        if scan.seen.overflow || self.trouble.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+    /// Keeps a record under a name. What prevents it is told at the end of the run.
+    pub(super) fn keep(&self, name: EntryName, now: i64, record: Vec<u8>) {
+        if self.trouble.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
             return;
         }
-        let Ok(record) = write_layer_scan(scan) else { return };
         let (mut nonce, mut random) = ([0; NONCE_LENGTH], [0; 8]);
         if getrandom::fill(&mut nonce).and_then(|()| getrandom::fill(&mut random)).is_err() {
             return;
@@ -98,14 +95,35 @@ impl Cache {
             Err(cause) => *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("nothing is kept in the cache: {cause}")),
         }
     }
+
+    /// The name of what depends on this program, the owner's keys and these parts.
+    pub(super) fn name(&self, parts: &[&[u8]]) -> EntryName {
+        let ring = self.key.as_ref().map_or(&[][..], |key| &key.ring);
+        EntryName(hash(&[&[PROGRAM.as_bytes(), ring], parts].concat()))
+    }
+
+    fn read(&self, name: EntryName, now: i64, limits: &Limits) -> Option<LayerScan> {
+        let (scanned, scan) = self.find(name, now, |entry| Some((entry.scanned, read_layer_scan(&entry.record, limits).ok()?)))?;
+        let until = scan.seen.sightings.iter().filter_map(|placed| placed.sighting.until).min();
+        // A clock that was turned back makes expired tokens valid again.
+        (scanned <= now && until.is_none_or(|until| now <= until)).then_some(scan)
+    }
+
+    fn write(&self, name: EntryName, now: i64, scan: &LayerScan) {
+        // What was dropped may have been what expires.
+        if !scan.seen.overflow
+            && let Ok(record) = write_layer_scan(scan)
+        {
+            self.keep(name, now, record);
+        }
+    }
 }
 
 impl<'a> CachedScanner<'a> {
     /// `rules` stands for the rules that `inner` runs, see [`crate::scan::rule_set::RuleSet::hash`]; `limits` and `now` are those of `inner`.
     #[must_use]
     pub fn new(inner: &'a dyn BlobScanner, cache: &'a Cache, rules: &str, limits: &'a Limits, now: i64) -> Self {
-        let ring = cache.key.as_ref().map_or(&[][..], |key| &key.ring);
-        let basis = hash(&[b"honeycrate/cache/1", PROGRAM.as_bytes(), rules.as_bytes(), format!("{limits:?}").as_bytes(), ring]);
+        let EntryName(basis) = cache.name(&[b"scan", rules.as_bytes(), format!("{limits:?}").as_bytes()]);
         Self { inner, cache, limits, now, basis, layers_known: AtomicU64::new(0) }
     }
 

@@ -4,6 +4,7 @@ pub mod cache;
 pub mod cache_entry;
 pub mod cache_folder;
 pub mod confine;
+pub mod packings;
 pub mod probe;
 pub mod process;
 pub mod protocol;
