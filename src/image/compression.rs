@@ -159,16 +159,30 @@ impl<R: Read> Decoder<R> {
         if fixed[2] != 8 || flags & reserved != 0 {
             return Err(self.malformed("its gzip header has an unknown method or flag"));
         }
+        let mut checksum = crc32fast::Hasher::new();
+        checksum.update(&fixed);
         if flags & extra_field != 0 {
             let length = self.take(2)?;
             let extra = self.take(usize::from(u16::from_le_bytes([length[0], length[1]])))?;
+            checksum.update(&length);
+            checksum.update(&extra);
             self.keep_aside(&extra)?;
         }
         for _ in [name, comment].into_iter().filter(|text| flags & text != 0) {
-            while self.keep_byte_aside()? != 0 {}
+            loop {
+                let byte = self.keep_byte_aside()?;
+                checksum.update(&[byte]);
+                if byte == 0 {
+                    break;
+                }
+            }
         }
         if flags & header_checksum != 0 {
-            self.take(2)?;
+            let told = self.take(2)?;
+            let [low, high, ..] = checksum.finalize().to_le_bytes();
+            if told[..] != [low, high] {
+                return Err(self.malformed("the checksum of its gzip header is wrong"));
+            }
         }
         Ok(())
     }
@@ -391,14 +405,19 @@ mod tests {
     #[test]
     fn every_field_of_a_gzip_header_is_passed() {
         let deflated = &gzip(b"text")[10 + b"a name\0".len()..];
-        let fields: [(u8, &[u8], &[u8]); 4] =
-            [(4, b"\x03\0abc", b"abc"), (8, b"name\0", b"name\0"), (16, b"words\0", b"words\0"), (2, b"\x12\x34", b"")];
-        for chosen in 0..16 {
+        let fields: [(u8, &[u8], &[u8]); 3] = [(4, b"\x03\0abc", b"abc"), (8, b"name\0", b"name\0"), (16, b"words\0", b"words\0")];
+        for (chosen, checksum) in (0..8).flat_map(|chosen| [(chosen, 0), (chosen, 2)]) {
             let fields = || fields.iter().enumerate().filter(|(index, _)| chosen >> index & 1 == 1).map(|(_, field)| field);
-            let flags = fields().map(|field| field.0).sum();
-            let header = [0x1f, 0x8b, 8, flags, 0, 0, 0, 0, 0, 255];
-            let packed = [&header, &fields().flat_map(|field| field.1).copied().collect::<Vec<_>>()[..], deflated].concat();
-            let [plain, aside, rest] = unpack(&packed).unwrap();
+            let flags = fields().map(|field| field.0).sum::<u8>() | checksum;
+            let mut header = vec![0x1f, 0x8b, 8, flags, 0, 0, 0, 0, 0, 255];
+            header.extend(fields().flat_map(|field| field.1));
+            if checksum != 0 {
+                let sum = crc32fast::hash(&header).to_le_bytes();
+                header.extend(&sum[..2]);
+                let wrong = [&header[..header.len() - 1], &[sum[1] ^ 1], deflated].concat();
+                assert!(unpack(&wrong).is_err(), "a wrong checksum");
+            }
+            let [plain, aside, rest] = unpack(&[&header, deflated].concat()).unwrap();
             assert_eq!((&plain[..], &rest[..]), (&b"text"[..], &b""[..]));
             assert_eq!(aside, fields().flat_map(|field| field.2).copied().collect::<Vec<_>>());
         }

@@ -61,6 +61,12 @@ fn headed(flags: u8, fields: &[u8]) -> Vec<u8> {
     [&[0x1f, 0x8b, 8, flags, 0, 0, 0, 0, 0, 3], fields, &member[10..]].concat()
 }
 
+/// These fields, and the checksum of the header that they are in, off by so much.
+fn summed(flags: u8, fields: &[u8], off: u16) -> Vec<u8> {
+    let sum = crc32fast::hash(&[&[0x1f, 0x8b, 8, flags, 0, 0, 0, 0, 0, 3], fields].concat());
+    [fields, &u16::try_from(sum & 0xffff).expect("16 bits").wrapping_add(off).to_le_bytes()].concat()
+}
+
 fn zstd(bytes: &[u8]) -> Vec<u8> {
     Packing::Zstd.pack(bytes)
 }
@@ -103,7 +109,8 @@ fn rows() -> Vec<Row> {
         ("a secret in the extra field of the gzip header", TOKEN, || headed(4, &[vec![40, 0], token()].concat())),
         ("a name of a MiB in the gzip header", Passes, || headed(8, &[vec![b'n'; 1 << 20], vec![0]].concat())),
         ("a name without end in the gzip header", TRUNCATED, || [&[0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 3], &[b'n'; 10_000][..]].concat()),
-        ("every field in the gzip header", Passes, || headed(4 | 8 | 16 | 2, b"\x02\0xxname\0comment\0\x12\x34")),
+        ("every field in the gzip header", Passes, || headed(4 | 8 | 16 | 2, &summed(4 | 8 | 16 | 2, b"\x02\0xxname\0comment\0", 0))),
+        ("a wrong checksum of the gzip header", Unreadable("gzip header is wrong"), || headed(2, &summed(2, b"", 1))),
         ("reserved flags in the gzip header", Unreadable("unknown method or flag"), || headed(0x80, b"")),
         ("another method in the gzip header", Unreadable("unknown method or flag"), || {
             [&[0x1f, 0x8b, 7, 0, 0, 0, 0, 0, 0, 3], &gzip(&tar())[10..]].concat()
