@@ -50,7 +50,7 @@ impl Default for Limits {
             max_layer_bytes: 64 << 30,
             max_expansion: 200,
             max_entries: 5_000_000,
-            max_path_bytes: 512 << 20,
+            max_path_bytes: 96 << 20,
             max_name: 64 << 10,
             max_extension: 1 << 20,
             max_sparse_pieces: 65_536,
