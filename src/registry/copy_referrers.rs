@@ -32,6 +32,9 @@ pub struct Repository<'a> {
     pub reference: &'a Reference,
 }
 
+/// Manifests that are copied with one image; a source can list more and more without end.
+const MAX_COPIED: usize = 1000;
+
 /// Copies everything that refers to one of `subjects`, and what refers to that in turn. The subjects are at the destination already.
 /// Manifests keep their bytes, so signatures stay true.
 ///
@@ -48,6 +51,11 @@ pub async fn copy_referrers(from: Repository<'_>, to: Repository<'_>, subjects: 
             return Err(RegistryError::Answer { registry: from.registry.host().to_owned(), what, why });
         }
         for referrer in referrers.found {
+            if copied.len() == MAX_COPIED {
+                let what = format!("the list of what refers to {subject}");
+                let why = format!("more than {MAX_COPIED} manifests refer to the image, or to what refers to it");
+                return Err(RegistryError::Answer { registry: from.registry.host().to_owned(), what, why });
+            }
             copy(from, to, &referrer, &blobs).await?;
             if seen.insert(referrer.descriptor.digest.clone()) {
                 waiting.push_back(referrer.descriptor.digest.clone());
@@ -88,7 +96,10 @@ async fn carry(to: &Registry, blob: &Descriptor, blobs: &Arc<dyn Blobs>, scope: 
         return Ok(());
     }
     let sessions = Sessions::default();
-    BlobUpload { registry: to, blobs, descriptor: blob, scope, sessions: &sessions, progress: Arc::new(|_| ()) }.run(None, None).await
+    let upload = BlobUpload { registry: to, blobs, descriptor: blob, scope, sessions: &sessions, progress: Arc::new(|_| ()) };
+    let outcome = upload.run(None, None).await;
+    sessions.close(to, scope).await;
+    outcome
 }
 
 #[cfg(test)]
