@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::bait::plan::{ImagePlan, PlanRequest};
@@ -118,7 +118,9 @@ pub async fn push(arguments: &Push, global: &Global) -> Result<Exit, Failure> {
 fn setup(global: &Global, planting: Option<&PlantingFlags>, judging: &Judging, registries: &Registries) -> Result<Setup, Failure> {
     // What would be noticed only after the push is asked first.
     find_format(&judging.format).map_err(|error| Failure::usage(error.to_string(), error.hint().unwrap_or_default()))?;
-    if let Some(path) = &judging.report {
+    // A device or a pipe is written in place.
+    let is_place = |path: &&PathBuf| path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir());
+    if let Some(path) = judging.report.as_ref().filter(|path| !is_place(path)) {
         tempfile::NamedTempFile::new_in(folder_of(path)).map_err(|cause| unwritable_report(path, &cause))?;
     }
     let fail_on = judging.fail_on.as_deref().map(str::parse).transpose();
