@@ -135,7 +135,7 @@ impl HeadStart {
     }
 
     /// Takes everything back that can be taken back.
-    pub async fn denied(&self) {
+    pub async fn give_up(&self) {
         self.halted.store(true, Ordering::SeqCst);
         let shipment = self.shipment.clone().await;
         shipment.abandon().await;
@@ -279,7 +279,7 @@ mod tests {
         if verdict {
             head_start.passed(0).await;
         } else {
-            head_start.denied().await;
+            head_start.give_up().await;
         }
         for heard in server.heard().iter().filter(|heard| heard.line.starts_with("PUT")) {
             assert_eq!(Digest::of(&heard.body), if packs { packed.digest.clone() } else { layer.digest.clone() });

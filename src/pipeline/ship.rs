@@ -82,14 +82,29 @@ async fn travel(session: &Session, journey: &Journey, account: &mut Account, pla
     let opened = open(session, &journey.source, account).await?;
     account.read(&journey.source, &opened.image);
     let head_start = (!journey.dry_run && !journey.destinations.is_empty()).then(|| set_out(session, journey, &opened));
+    let result = examine_and_go_on(session, journey, opened, head_start.as_ref(), account, plans).await;
+    if let (Err(_), Some(head_start)) = (&result, &head_start) {
+        head_start.give_up().await;
+    }
+    result
+}
+
+async fn examine_and_go_on(
+    session: &Session,
+    journey: &Journey,
+    opened: Opened,
+    head_start: Option<&HeadStart>,
+    account: &mut Account,
+    plans: &mut Vec<ImagePlan>,
+) -> Result<(), PipelineError> {
     let watching = Watching(&*session.progress);
-    let observer: &dyn ScanObserver = head_start.as_ref().map_or(&watching, |head_start| head_start);
+    let observer: &dyn ScanObserver = head_start.map_or(&watching, |head_start| head_start);
     let inspected = inspect(session, &journey.source, opened, account, observer)?;
     let scan = &inspected.scan;
     account.judged(session, &scan.findings, scan.own_bait, &scan.coverage, &inspected.verdict);
     if account.outcome() == Outcome::Denied {
-        if let Some(head_start) = &head_start {
-            head_start.denied().await;
+        if let Some(head_start) = head_start {
+            head_start.give_up().await;
         }
         return Ok(());
     }
@@ -143,7 +158,7 @@ struct Passed<'a> {
     session: &'a Session,
     journey: &'a Journey,
     inspected: Inspected,
-    head_start: HeadStart,
+    head_start: &'a HeadStart,
 }
 
 impl Passed<'_> {
