@@ -134,7 +134,9 @@ impl ArchiveBlobs {
         let parsed = || Document::parse(&read_verified(self, line, MAX_DOCUMENT).ok()?, None).ok();
         match self.has(line).then(parsed).flatten() {
             Some(Document::Manifest(manifest)) => self.has(&manifest.config) && manifest.layers.iter().all(|layer| self.has(layer)),
-            _ => false,
+            // What is in an index in the index is looked at when it is opened.
+            Some(Document::Index(_)) => true,
+            None => false,
         }
     }
 }

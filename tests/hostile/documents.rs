@@ -487,14 +487,14 @@ fn several() -> Vec<Row> {
             picture.index_of(&[line]);
             picture
         }),
-        ("two platforms, one not there", Unreadable("missing from the image"), || {
+        ("two platforms, neither there", Unreadable("missing from the image"), || {
             let mut picture = Picture::default();
             let mut config = parts();
             config.config["architecture"] = json!("arm64");
             let lines = [parts().put(&mut picture), config.put(&mut picture)];
             picture.nested(&lines);
-            let hex = lines[1]["digest"].as_str().expect("a digest")["sha256:".len()..].to_owned();
-            picture.without(&format!("blobs/sha256/{hex}"))
+            let hex = |line: &Value| line["digest"].as_str().expect("a digest")["sha256:".len()..].to_owned();
+            lines.iter().fold(picture, |picture, line| picture.without(&format!("blobs/sha256/{}", hex(line))))
         }),
         ("a secret in the second platform", TOKEN, || {
             let mut picture = Picture::default();
