@@ -82,10 +82,14 @@ impl HeadStart {
         let runtime = Handle::current();
         let begun = runtime.spawn(async move { Arc::new(Shipment::begin(locations, origin.as_ref(), &access, observer).await) });
         let shipment = async move { begun.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())) }.boxed().shared();
-        let known = layers.packing.as_ref().map(Packing::all_known).unwrap_or_default();
+        let as_pushed = match &layers.packing {
+            Some(packing) => packing.all_known(),
+            None if layers.hold => Vec::new(),
+            None => layers.scanned.clone(),
+        };
         let asked = shipment.clone();
         let there = async move {
-            let there = if known.is_empty() { Vec::new() } else { asked.await.ask(&known).await };
+            let there = if as_pushed.is_empty() { Vec::new() } else { asked.await.ask(&as_pushed).await };
             Arc::new(there.into_iter().map(|blob| blob.digest).collect())
         };
         let head_start = Self {
@@ -101,15 +105,8 @@ impl HeadStart {
             watching,
         };
         if !head_start.layers.hold {
-            let (there, layers) = (head_start.there.clone(), head_start.layers.scanned.clone());
-            let is_packed = head_start.layers.packing.is_some();
-            head_start.spawn(async move |shipment| {
-                if is_packed {
-                    there.await;
-                } else {
-                    shipment.ask(&layers).await;
-                }
-            });
+            let there = head_start.there.clone();
+            head_start.spawn(async move |_| drop(there.await));
         }
         head_start
     }
@@ -191,8 +188,12 @@ impl ScanObserver for HeadStart {
         if self.layers.hold || !self.is_large || self.is_halted() {
             return;
         }
-        let blobs = self.layers.pushed_from();
-        self.spawn(|shipment| async move { shipment.send_ahead(&blobs, &layer).await });
+        // What the registries said they have is not asked for again.
+        let (blobs, there) = (self.layers.pushed_from(), self.there.clone());
+        self.spawn(async move |shipment| {
+            there.await;
+            shipment.send_ahead(&blobs, &layer).await;
+        });
     }
 }
 
