@@ -185,20 +185,9 @@ mod tests {
     use super::*;
     use crate::image::entry::EntryKind;
     use crate::image::listing::Node;
+    use crate::image::testing::Numbers;
 
-    /// A small deterministic generator (xorshift).
-    struct Random(u64);
-
-    impl Random {
-        fn below(&mut self, limit: u64) -> u64 {
-            self.0 ^= self.0 << 13;
-            self.0 ^= self.0 >> 7;
-            self.0 ^= self.0 << 17;
-            (self.0 >> 11) % limit
-        }
-    }
-
-    fn entry(random: &mut Random, distinct_heads: bool) -> Entry {
+    fn entry(random: &mut Numbers, distinct_heads: bool) -> Entry {
         let parts: Vec<String> =
             (0..1 + random.below(4)).map(|_| ["a", "a-b", "ab", "lib", "x", "\u{ff}"][random.below(6) as usize].to_owned()).collect();
         let kind = KINDS[random.below(5) as usize];
@@ -239,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_listing_holds_what_was_pushed_the_later_of_equals() {
-        let mut random = Random(0x9E37_79B9_7F4A_7C15);
+        let mut random = Numbers(0x9E37_79B9_7F4A_7C15);
         for count in [0, 1, 2, 31, 32, 33, 64, 65, 700] {
             let entries: Vec<Entry> = (0..count).map(|_| entry(&mut random, false)).collect();
             check(&entries);
@@ -251,7 +240,7 @@ mod tests {
 
     #[test]
     fn more_heads_than_are_numbered_are_kept_all_the_same() {
-        let mut random = Random(7);
+        let mut random = Numbers(7);
         let entries: Vec<Entry> = (0..MAX_HEADS + 500)
             .map(|number| Entry { path: format!("{number:x}/{}", number % 7).into_bytes(), ..entry(&mut random, true) })
             .collect();
