@@ -36,7 +36,7 @@ pub struct Account {
 impl Account {
     #[must_use]
     pub fn open(session: &Session, source: &str, claims: Option<(&str, &str)>) -> Self {
-        let tool = Tool { version: env!("CARGO_PKG_VERSION").to_owned(), ruleset: session.rules.hash() };
+        let tool = Tool { version: env!("CARGO_PKG_VERSION").to_owned(), ruleset: session.rules.hash().to_owned() };
         let mut report = RunReport::begin(tool, clock::timestamp(), session.policy.fail_on.to_string());
         if let Some((service, environment)) = claims {
             report.service = Some(service.to_owned());

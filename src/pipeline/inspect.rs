@@ -89,7 +89,7 @@ fn scan(
     let options = ScanOptions { now: clock::now().unix_timestamp(), threads: session.threads, limits: Limits::default() };
     let own = is_own(session);
     let readers = readers(session, &own, &options);
-    let cached = session.cache.as_deref().map(|cache| CachedScanner::new(&readers, cache, &session.rules.hash(), &options.limits, options.now));
+    let cached = session.cache.as_deref().map(|cache| CachedScanner::new(&readers, cache, session.rules.hash(), &options.limits, options.now));
     let scanner: &dyn BlobScanner = cached.as_ref().map_or(&readers, |cached| cached);
     let result = tokio::task::block_in_place(|| scan_stored_with(scanner, image, &session.rules, &own, &options, observer));
     account.read_by(&readers.standing());

@@ -65,7 +65,6 @@ pub struct Settings<'a> {
 /// Scans in reader processes. They start when they are first needed, are used for one blob after another, and end with this.
 pub struct ProcessScanner<'a> {
     settings: Settings<'a>,
-    ruleset: OnceLock<String>,
     keeper: OnceLock<Option<Keeper>>,
     /// Readers that have nothing to do; `None` is one to start when it is needed.
     free: Mutex<Vec<Option<Reader>>>,
@@ -115,8 +114,8 @@ impl<'a> ProcessScanner<'a> {
     #[must_use]
     pub fn new(settings: Settings<'a>) -> Self {
         let free = Mutex::new((0..settings.count.max(1)).map(|_| None).collect());
-        let (ruleset, keeper, freed, standing) = (OnceLock::new(), OnceLock::new(), Condvar::new(), Mutex::default());
-        Self { settings, ruleset, keeper, free, freed, standing }
+        let (keeper, freed, standing) = (OnceLock::new(), Condvar::new(), Mutex::default());
+        Self { settings, keeper, free, freed, standing }
     }
 
     /// How blobs were read so far.
@@ -147,8 +146,7 @@ impl<'a> ProcessScanner<'a> {
         let program = self.settings.program.ok_or(io::ErrorKind::Unsupported)?;
         let keeper = self.keeper.get_or_init(|| Keeper::new(program).ok()).as_ref();
         let reader = keeper.ok_or_else(|| io::Error::other("no thread can be started"))?.start()?;
-        let ruleset = self.ruleset.get_or_init(|| self.settings.rules.hash());
-        let (reader, confinement) = reader.ready(&self.settings, ruleset)?;
+        let (reader, confinement) = reader.ready(&self.settings)?;
         self.standing.lock().unwrap_or_else(PoisonError::into_inner).confinement = Some(confinement);
         Ok(reader)
     }
@@ -306,13 +304,13 @@ impl Reader {
     }
 
     /// The same when it is confined and has its rules.
-    fn ready(self, settings: &Settings<'_>, ruleset: &str) -> io::Result<(Self, Confinement)> {
+    fn ready(self, settings: &Settings<'_>) -> io::Result<(Self, Confinement)> {
         self.socket.set_read_timeout(Some(BEGINNING))?;
         self.socket.set_write_timeout(Some(BEGINNING))?;
         let start = Start { rules: settings.rules.added().to_vec(), limits: settings.limits.clone(), now: settings.now, has_keys: settings.has_keys };
         send(&self.socket, &Request::Start(Box::new(start)), None)?;
         match receive(&self.socket, MAX_REPLY)? {
-            Some((Reply::Ready { ruleset: theirs, confinement }, _)) if theirs == ruleset => {
+            Some((Reply::Ready { ruleset: theirs, confinement }, _)) if theirs == settings.rules.hash() => {
                 self.socket.set_read_timeout(Some(settings.patience))?;
                 Ok((self, confinement))
             }

@@ -61,7 +61,7 @@ fn serve(socket: BorrowedFd<'static>) -> io::Result<()> {
         own_rules = Some(rules.with_rules(name, text).map_err(|_| strange())?);
     }
     let rules = own_rules.as_ref().unwrap_or_else(|| RuleSet::builtin());
-    send(socket, &Reply::Ready { ruleset: rules.hash(), confinement: confine(socket) }, None)?;
+    send(socket, &Reply::Ready { ruleset: rules.hash().to_owned(), confinement: confine(socket) }, None)?;
 
     let is_own = |secret: &Secret| has_keys && asked(socket, secret);
     let scanner = DirectScanner { rules, is_own: &is_own, now, limits: &limits };

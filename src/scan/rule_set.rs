@@ -38,6 +38,8 @@ pub struct RuleSet {
     after: usize,
     /// Name and text of each file that was added to the built-in rules.
     added: Vec<(String, String)>,
+    /// Made when first asked for.
+    hash: OnceLock<String>,
 }
 
 /// Which rules can find something in a file: words like `password` are everywhere, and most files need no look at each of them.
@@ -94,10 +96,12 @@ impl RuleSet {
 
     /// Stands for everything that decides what a scan finds: equal hashes, equal results.
     #[must_use]
-    pub fn hash(&self) -> String {
-        let text: String = self.rules.iter().map(|rule| rule.normalised()).collect();
-        let words = format!("{SAMPLE_WORDS:?}{PLAIN_WORDS:?}");
-        Digest::of(format!("honeycrate/rules/{ENGINE}\n{text}\n{}\n{words}", known::LIST).as_bytes()).hex().to_owned()
+    pub fn hash(&self) -> &str {
+        self.hash.get_or_init(|| {
+            let text: String = self.rules.iter().map(|rule| rule.normalised()).collect();
+            let words = format!("{SAMPLE_WORDS:?}{PLAIN_WORDS:?}");
+            Digest::of(format!("honeycrate/rules/{ENGINE}\n{text}\n{}\n{words}", known::LIST).as_bytes()).hex().to_owned()
+        })
     }
 
     #[must_use]
@@ -181,7 +185,7 @@ impl RuleSet {
         let after = rules.iter().map(|rule| rule.after).max().unwrap_or_default();
         let longest = literals.iter().map(Vec::len).max().unwrap_or_default();
         let bound = (0..rules.len()).filter(|number| !rules[*number].paths.is_empty()).collect();
-        Self { literals, owners, bound, prefilters: Default::default(), longest, before, after, added: Vec::new(), rules }
+        Self { literals, owners, bound, prefilters: Default::default(), longest, before, after, added: Vec::new(), hash: OnceLock::new(), rules }
     }
 }
 
