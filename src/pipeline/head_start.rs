@@ -225,6 +225,8 @@ mod tests {
                 fingerprint: Fingerprint::of_finding("rule", b"value"),
                 redacted: "***".to_owned(),
                 line: 1,
+                column: 1,
+                proven_by: None,
                 until: None,
             },
         }));

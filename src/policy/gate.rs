@@ -141,6 +141,8 @@ mod tests {
             surface: FoundIn::File,
             path: Some(path.to_owned()),
             line: Some(1),
+            column: Some(1),
+            proven_by: None,
             state: State::Live,
             redacted: String::new(),
             also_in,

@@ -28,6 +28,7 @@ use crate::reader::probe::Attempt;
 use crate::reader::protocol::{MAX_REPLY, MAX_SCAN, Reply, Request, Start, cut, receive, receive_bytes, send};
 use crate::reader::worker::ARGUMENT;
 use crate::scan::blob_scan::{BlobScan, BlobScanner, DirectScanner, LayerScan, MAX_SIGHTINGS, PlacedSighting, Seen};
+use crate::scan::checks::CHECKS;
 use crate::scan::layer_record::read_layer_scan;
 use crate::scan::rule_set::RuleSet;
 use crate::secret::fingerprint::Fingerprint;
@@ -199,6 +200,7 @@ impl<'a> ProcessScanner<'a> {
             self.settings.rules.get(&sighting.rule).is_some()
                 && is_fingerprint(&sighting.fingerprint)
                 && sighting.redacted.len() <= MAX_SAMPLE
+                && sighting.proven_by.as_ref().is_none_or(|proof| CHECKS.iter().any(|check| check.name == proof))
                 && place.path.len() as u64 <= self.settings.limits.max_name
         };
         match seen {
@@ -511,7 +513,17 @@ mod tests {
     fn scan(rule: &str, path: &[u8], redacted: &str, own: &[&str]) -> LayerScan {
         let fingerprint = Fingerprint::of_finding("a", b"b");
         let (severity, confidence) = (Severity::High, Confidence::High);
-        let sighting = Sighting { rule: rule.to_owned(), severity, confidence, fingerprint, redacted: redacted.to_owned(), line: 1, until: None };
+        let sighting = Sighting {
+            rule: rule.to_owned(),
+            severity,
+            confidence,
+            fingerprint,
+            redacted: redacted.to_owned(),
+            line: 1,
+            column: 1,
+            proven_by: None,
+            until: None,
+        };
         let own_bait: BTreeSet<Fingerprint> = own.iter().map(|text| serde_json::from_value((*text).into()).expect("a text")).collect();
         let seen = Seen { sightings: vec![PlacedSighting { path: path.to_vec(), stray: true, sighting }], own_bait, overflow: false };
         LayerScan { seen, files: 1, bytes: 1, ..LayerScan::default() }

@@ -29,8 +29,10 @@ pub(crate) fn sample() -> RunReport {
         surface,
         path: Some(path.to_owned()),
         line,
+        column: line.map(|_| 7),
         state,
         redacted: "ghp_… (40 characters)".to_owned(),
+        proven_by: Some("crc32-base62".to_owned()),
         also_in: 0,
     };
     let reported = |finding: Finding, title: &str, blocking, exception| ReportedFinding {

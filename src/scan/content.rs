@@ -37,6 +37,10 @@ pub struct ContentHit<'r> {
     pub redacted: String,
     /// 1 is the first.
     pub line: u64,
+    /// In bytes from the start of the line; 1 is the first.
+    pub column: u64,
+    /// The offline check that the secret has passed and nothing but a real one would.
+    pub proven_by: Option<&'static str>,
     pub secret: Secret,
     /// The holder's name, such as a key id: with some credentials it, and not the secret, tells whose they are.
     pub id: Option<Secret>,
@@ -192,7 +196,7 @@ impl<'r> ContentScanner<'r> {
             let hit = LiteralHit { at: view.index(at), literal };
             self.matcher.try_at(view.bytes, view.base, hit, source, &mut self.waiting);
             for hit in &mut self.waiting[known..] {
-                hit.line = self.lines.line_at(view, hit.secret_range.start);
+                self.lines.place(view, hit.secret_range.start, hit);
             }
         }
         self.lift_covers(view, source);
@@ -237,7 +241,7 @@ impl<'r> ContentScanner<'r> {
                     let known = self.waiting.len();
                     look_under(self.rules, &text, &place, source, 1, &mut self.waiting);
                     for hit in &mut self.waiting[known..] {
-                        hit.line = self.lines.line_at(view, place.start);
+                        self.lines.place(view, place.start, hit);
                     }
                 }
                 if piece.end == run.end {
@@ -284,8 +288,8 @@ impl<'r> ContentScanner<'r> {
             if known::origin(&hit.fingerprint).is_some() {
                 hit.severity = Severity::Low;
             }
-            let Hit { rule, severity, confidence, until, fingerprint, line, secret, id, .. } = hit;
-            hits(ContentHit { rule, severity, confidence, until, fingerprint, redacted, line, secret, id });
+            let Hit { rule, severity, confidence, until, fingerprint, line, column, proven_by, secret, id, .. } = hit;
+            hits(ContentHit { rule, severity, confidence, until, fingerprint, redacted, line, column, proven_by, secret, id });
         }
     }
 }
@@ -330,9 +334,21 @@ struct LineCounter {
     /// Line ends before `counted`.
     ends: u64,
     counted: u64,
+    /// Where the line starts that the view begins in.
+    first_line: u64,
 }
 
 impl LineCounter {
+    /// Tells a hit where it stands.
+    fn place(&mut self, view: View<'_>, at: u64, hit: &mut Hit<'_>) {
+        hit.line = self.line_at(view, at);
+        hit.column = at.saturating_sub(self.line_start(view, at)) + 1;
+    }
+
+    fn line_start(&self, view: View<'_>, at: u64) -> u64 {
+        memchr::memrchr(b'\n', &view.bytes[..view.index(at)]).map_or(self.first_line, |end| view.base + end as u64 + 1)
+    }
+
     fn line_at(&mut self, view: View<'_>, at: u64) -> u64 {
         let between = |from, to| memchr::memchr_iter(b'\n', &view.bytes[view.index(from)..view.index(to)]).count() as u64;
         if at >= self.counted {
@@ -347,6 +363,7 @@ impl LineCounter {
     /// Prepares for the bytes before a place being dropped.
     fn pass(&mut self, view: View<'_>, at: u64) {
         self.line_at(view, at);
+        self.first_line = self.line_start(view, at);
     }
 }
 
@@ -427,6 +444,24 @@ mod tests {
         scanner.scan(b"a", &mut BufReader::with_capacity(97, &text[..]), &mut tell).expect("memory can be read");
         assert!(whole.len() > 100 && text.len() > 4 * CHUNK);
         assert_eq!(pieces, whole);
+    }
+
+    #[test]
+    fn a_place_is_a_line_and_a_column_also_where_a_line_is_longer_than_a_chunk() {
+        let token = token();
+        let place = |text: &str, capacity| {
+            let mut places = Vec::new();
+            let mut scanner = ContentScanner::new(RuleSet::builtin(), 1_800_000_000);
+            let mut tell = |hit: ContentHit<'_>| places.push((hit.line, hit.column, hit.proven_by));
+            scanner.scan(b"a", &mut BufReader::with_capacity(capacity, text.as_bytes()), &mut tell).expect("memory can be read");
+            places
+        };
+        let long = "a, ".repeat(CHUNK);
+        for capacity in [997, 64 << 10, 8 << 20] {
+            assert_eq!(place(&token, capacity), [(1, 1, Some("crc32-base62"))]);
+            assert_eq!(place(&format!("one\n\n  {token}\n"), capacity), [(3, 3, Some("crc32-base62"))]);
+            assert_eq!(place(&format!("one\n{long}{token} x\n"), capacity), [(2, long.len() as u64 + 1, Some("crc32-base62"))]);
+        }
     }
 
     #[test]

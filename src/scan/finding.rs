@@ -86,9 +86,15 @@ pub struct Finding {
     /// 1 is the first.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub line: Option<u64>,
+    /// In bytes from the start of the line; 1 is the first. For what lies under a cover such as base64: where the cover starts.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub column: Option<u64>,
     pub state: State,
     /// A sample that cannot be turned back: the credential type's public prefix at most, and its length.
     pub redacted: String,
+    /// The offline check, by its name, that the secret has passed and nothing but a real one would.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub proven_by: Option<String>,
     /// How many more places hold the same secret under the same rule.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub also_in: u64,

@@ -9,7 +9,7 @@ use crate::image::listing_record::{ListingError, read_listing, write_listing};
 use crate::scan::blob_scan::{LayerScan, Seen};
 
 /// Raised with every change of the form.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// Why bytes are no scanned layer.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +84,8 @@ mod tests {
             fingerprint: fingerprint.clone(),
             redacted: "v***".to_owned(),
             line: 4,
+            column: 5,
+            proven_by: Some("pem".to_owned()),
             until: Some(7),
         };
         let seen = Seen {

@@ -31,8 +31,12 @@ pub struct Hit<'r> {
     pub fingerprint: Fingerprint,
     /// 1 is the first; 0 until somebody has counted.
     pub line: u64,
+    /// In bytes from the start of the line; 1 is the first, 0 until somebody has counted.
+    pub column: u64,
     pub severity: Severity,
     pub confidence: Confidence,
+    /// The offline check that the secret has passed and nothing but a real one would.
+    pub proven_by: Option<&'static str>,
     /// Seconds since 1970: judged later, the hit is mild. `None` where time changes nothing.
     pub until: Option<i64>,
 }
@@ -155,12 +159,12 @@ fn judge<'r>(rule: &'r Rule, buffer: &[u8], base: u64, range: Range<usize>, now:
     let id = id_range.clone().map(|range| &buffer[range]);
     let candidate = Candidate { secret, id, text: &buffer[range.clone()], now };
     let (mut severity, mut confidence) = (rule.severity, rule.confidence);
-    let mut until = None;
+    let (mut until, mut proven_by) = (None, None);
     for check in &rule.checks {
         match (check.judge)(&candidate) {
             Opinion::Drop => return None,
             Opinion::Keep => {}
-            Opinion::Confirm => confidence = Confidence::High,
+            Opinion::Confirm => (confidence, proven_by) = (Confidence::High, Some(check.name)),
             Opinion::Mild => severity = Severity::Low,
             Opinion::MildAfter(second) => until = Some(second),
         }
@@ -177,8 +181,10 @@ fn judge<'r>(rule: &'r Rule, buffer: &[u8], base: u64, range: Range<usize>, now:
         secret_range: absolute(secret_range),
         id: id.map(text),
         line: 0,
+        column: 0,
         severity,
         confidence,
+        proven_by,
         until,
     })
 }

@@ -17,6 +17,9 @@ pub struct Sighting {
     pub fingerprint: Fingerprint,
     pub redacted: String,
     pub line: u64,
+    pub column: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven_by: Option<String>,
     /// Seconds since 1970: seen later, the same secret is mild. `None` where time changes nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<i64>,
@@ -52,6 +55,8 @@ impl Sighting {
             fingerprint: hit.fingerprint.clone(),
             redacted: hit.redacted.clone(),
             line: hit.line,
+            column: hit.column,
+            proven_by: hit.proven_by.map(str::to_owned),
             until: hit.until,
         }
     }
@@ -75,6 +80,8 @@ impl Places {
             surface,
             path,
             line: Some(sighting.line),
+            column: Some(sighting.column),
+            proven_by: sighting.proven_by.clone(),
             state,
             redacted: sighting.redacted.clone(),
             also_in: 0,

@@ -137,7 +137,7 @@ fn physical(report: &RunReport, reported: &ReportedFinding) -> Value {
     let is_image = report.source.as_ref().is_none_or(|source| !source.platforms.is_empty());
     match (&finding.path, finding.surface) {
         (Some(path), FoundIn::File) if !is_image && finding.layer.is_none() => {
-            json!({ "artifactLocation": { "uri": uri(path) }, "region": { "startLine": finding.line.unwrap_or(1).max(1) } })
+            json!({ "artifactLocation": { "uri": uri(path) }, "region": { "startLine": finding.line.unwrap_or(1).max(1), "startColumn": finding.column.unwrap_or(1).max(1) } })
         }
         _ => json!({ "artifactLocation": { "uri": "Dockerfile" }, "region": { "startLine": 1 } }),
     }
@@ -220,7 +220,7 @@ mod tests {
         let finding = &mut report.findings[0].finding;
         (finding.layer, finding.path) = (None, Some("/src/a b#é.env".to_owned()));
         let place = &document(&report)["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
-        assert_eq!(place, &json!({ "artifactLocation": { "uri": "src/a%20b%23%C3%A9.env" }, "region": { "startLine": 3 } }));
+        assert_eq!(place, &json!({ "artifactLocation": { "uri": "src/a%20b%23%C3%A9.env" }, "region": { "startLine": 3, "startColumn": 7 } }));
     }
 
     #[test]
