@@ -57,6 +57,7 @@ impl Schema {
                 }
                 "const" => assert_eq!(value, wanted, "{way}"),
                 "enum" => assert!(wanted.as_array().is_some_and(|values| values.contains(value)), "{way}: {value} is not in {wanted}"),
+                "maxItems" => assert!(value.as_array().map(Vec::len) <= wanted.as_u64().map(|most| most as usize), "{way}: too many"),
                 "minimum" => assert!(value.as_i64() >= wanted.as_i64(), "{way}: {value}"),
                 "pattern" => {
                     let pattern = Regex::new(wanted.as_str().expect("a pattern")).expect("a regular expression");

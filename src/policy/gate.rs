@@ -146,6 +146,7 @@ mod tests {
             state: State::Live,
             redacted: String::new(),
             also_in,
+            places: Vec::new(),
         }
     }
 

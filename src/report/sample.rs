@@ -34,6 +34,7 @@ pub(crate) fn sample() -> RunReport {
         redacted: "ghp_… (40 characters)".to_owned(),
         proven_by: Some("crc32-base62".to_owned()),
         also_in: 0,
+        places: Vec::new(),
     };
     let reported = |finding: Finding, title: &str, blocking, exception| ReportedFinding {
         finding,

@@ -187,6 +187,8 @@ mod tests {
         std::os::unix::fs::symlink("a/.npmrc", top.path().join("link")).expect("linked");
         let scan = scan_path(top.path(), RuleSet::builtin(), &|_| false, &options()).expect("readable");
         assert_eq!((scan.coverage.files, scan.findings.len(), scan.findings[0].also_in), (3, 1, 2));
+        let others: Vec<_> = scan.findings[0].places.iter().map(|place| (place.path.as_deref().unwrap_or_default(), place.line)).collect();
+        assert_eq!(others, [("a/.npmrc", Some(1)), ("objects/kept", Some(1))]);
         let one = scan_path(&top.path().join("a/.npmrc"), RuleSet::builtin(), &|_| true, &options()).expect("readable");
         assert_eq!((one.findings.len(), one.own_bait), (0, 1));
         assert!(scan_path(&top.path().join("missing"), RuleSet::builtin(), &|_| false, &options()).is_err());

@@ -98,6 +98,35 @@ pub struct Finding {
     /// How many more places hold the same secret under the same rule.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub also_in: u64,
+    /// The first [`MAX_PLACES`] of them.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub places: Vec<OtherPlace>,
+}
+
+/// Further places of one secret that are listed.
+pub const MAX_PLACES: usize = 100;
+
+/// One more place of a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherPlace {
+    pub surface: FoundIn,
+    /// The layer's index; 0 is the oldest.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub layer: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub line: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub column: Option<u64>,
+    pub state: State,
+}
+
+impl From<Finding> for OtherPlace {
+    fn from(finding: Finding) -> Self {
+        let Finding { surface, layer, path, line, column, state, .. } = finding;
+        Self { surface, layer: layer.map(|layer| layer.index), path, line, column, state }
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]

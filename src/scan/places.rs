@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::scan::content::ContentHit;
-use crate::scan::finding::{Confidence, Finding, FoundIn, LayerPlace, Severity, State};
+use crate::scan::finding::{Confidence, Finding, FoundIn, LayerPlace, MAX_PLACES, OtherPlace, Severity, State};
 use crate::secret::fingerprint::Fingerprint;
 
 /// A secret without its value: what is kept of a [`ContentHit`].
@@ -85,6 +85,7 @@ impl Places {
             state,
             redacted: sighting.redacted.clone(),
             also_in: 0,
+            places: Vec::new(),
         });
         finding.platforms.extend(platform.filter(|platform| !finding.platforms.contains(platform)));
     }
@@ -96,7 +97,10 @@ impl Places {
             let severity = spots.values().map(|finding| finding.severity).max()?;
             let confidence = spots.values().map(|finding| finding.confidence).max()?;
             let also_in = spots.len() as u64 - 1;
-            spots.into_values().next().map(|first| Finding { severity, confidence, also_in, ..first })
+            let mut spots = spots.into_values();
+            let first = spots.next()?;
+            let places = spots.take(MAX_PLACES).map(OtherPlace::from).collect();
+            Some(Finding { severity, confidence, also_in, places, ..first })
         };
         let mut findings: Vec<Finding> = self.0.into_values().filter_map(one).collect();
         findings.sort_by(|a, b| {
