@@ -19,4 +19,6 @@ pub mod prefilter;
 pub mod redact;
 pub mod rule;
 pub mod rule_set;
+pub mod rule_text;
+pub mod severity;
 pub mod structure;

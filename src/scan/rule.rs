@@ -1,23 +1,15 @@
-//! Rules: one credential type each, read from YAML and checked before use.
+//! Rules: one credential type each, ready for use.
 
-use std::fmt;
 use std::sync::OnceLock;
 
 use regex_automata::meta::Regex;
 use regex_automata::util::primitives::PatternID;
 use regex_automata::util::syntax;
-use regex_syntax::ParserBuilder;
-use regex_syntax::hir::Hir;
-use regex_syntax::hir::literal::Extractor;
-use serde::Deserialize;
 
 use crate::scan::checks::{CHECKS, Check};
-use crate::scan::finding::{Confidence, Severity};
+use crate::scan::rule_text::{RuleProblem, RuleText};
+use crate::scan::severity::{Confidence, Severity};
 
-/// The longest text that a rule may match, in bytes. It bounds what the scanner keeps of a stream.
-pub const MAX_MATCH: usize = 12 << 10;
-/// The shortest literal that is worth looking for.
-pub const MIN_LITERAL: usize = 3;
 /// Compiled size at which a pattern counts as too large, in bytes.
 const MAX_COMPILED: usize = 4 << 20;
 /// Threads that a pattern keeps its working memory for; one more makes its own.
@@ -65,141 +57,32 @@ pub struct Compiled {
     pub id: Option<usize>,
 }
 
-/// Something in a rule file that keeps it from being used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RuleProblem {
-    pub file: String,
-    pub rule: Option<String>,
-    pub problem: String,
-    pub hint: &'static str,
-}
-
-/// A rule file as it is written.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RuleFile {
-    pub vendor: String,
-    pub rules: Vec<serde_yaml::Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Written {
-    id: String,
-    name: String,
-    severity: Severity,
-    confidence: Confidence,
-    literals: Vec<String>,
-    #[serde(default)]
-    case: Case,
-    pattern: String,
-    #[serde(default)]
-    window: Window,
-    #[serde(default)]
-    checks: Vec<String>,
-    #[serde(default)]
-    entropy: f64,
-    #[serde(default)]
-    generic: bool,
-    #[serde(default)]
-    paths: Vec<String>,
-    gain: String,
-    revoke: String,
-    #[serde(default)]
-    references: Vec<String>,
-    #[serde(default)]
-    examples: Vec<Vec<String>>,
-    #[serde(default)]
-    counter_examples: Vec<Vec<String>>,
-}
-
-#[derive(Deserialize, Default, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-enum Case {
-    #[default]
-    Sensitive,
-    /// Lower, upper and capitalised spelling of each literal.
-    Insensitive,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct Window {
-    before: Option<usize>,
-    after: Option<usize>,
-}
-
 impl Rule {
-    /// Reads one rule, or says everything that is wrong with it.
-    ///
-    /// # Errors
-    /// When members are missing, unknown or malformed, or the pattern cannot be run in a bounded window.
-    pub fn parse(file: &str, vendor: &str, value: serde_yaml::Value) -> Result<Self, Vec<RuleProblem>> {
-        let id = value.get("id").and_then(serde_yaml::Value::as_str).map(str::to_owned);
-        let mut problems = Vec::new();
-        let mut report = |problem: String, hint: &'static str| problems.push(RuleProblem { file: file.to_owned(), rule: id.clone(), problem, hint });
-        let written: Written = match serde_yaml::from_value(value) {
-            Ok(written) => written,
-            Err(error) => {
-                report(error.to_string(), "compare the rule with the built-in ones; `honeycrate explain RULE` shows them");
-                return Err(problems);
-            }
-        };
-        if !is_kebab(&written.id) {
-            report("the id is not lower-case words joined by `-`".to_owned(), "write it like `acme-api-token`");
-        }
-        let literals = spellings(&written);
-        if literals.is_empty() {
-            report("it has no literal".to_owned(), "name a rare text that every match contains, such as the credential's prefix");
-        }
-        if let Some(short) = written.literals.iter().find(|literal| literal.len() < MIN_LITERAL) {
-            report(format!("the literal `{short}` is too short"), "literals need 3 characters or more, or every file would be searched in full");
-        }
-        let mut checks = Vec::new();
-        for name in &written.checks {
-            match CHECKS.iter().find(|check| check.name == name) {
-                Some(check) => checks.push(check),
-                None => report(format!("there is no check `{name}`"), "see `honeycrate explain checks` for those that exist"),
-            }
-        }
-        let hir = ParserBuilder::new().unicode(false).utf8(false).build().parse(&written.pattern);
-        let longest = match &hir {
-            Ok(hir) => hir.properties().maximum_len(),
-            Err(error) => {
-                report(format!("the pattern cannot be read: {error}"), "patterns are Rust regular expressions over ASCII bytes");
-                Some(0)
-            }
-        };
-        let longest = longest.unwrap_or(usize::MAX);
-        let starts_at_literal = hir.as_ref().is_ok_and(|hir| starts_with_one_of(hir, &literals));
-        let before = written.window.before.unwrap_or(if starts_at_literal { 0 } else { longest });
-        let after = written.window.after.unwrap_or(longest);
-        if before.max(after) > MAX_MATCH {
-            let problem = format!("a match may reach more than {MAX_MATCH} bytes from its literal");
-            report(problem, "bound every repetition (`{1,64}` in place of `+`), or set `window` with `before` and `after`");
-        }
-        let rule = Self {
-            id: written.id,
-            name: written.name,
-            vendor: vendor.to_owned(),
-            severity: written.severity,
-            confidence: written.confidence,
-            gain: written.gain,
-            revoke: written.revoke,
-            references: written.references,
-            generic: written.generic,
-            paths: written.paths,
-            literals,
-            pattern: written.pattern,
-            before: before.min(MAX_MATCH),
-            after: after.min(MAX_MATCH),
-            entropy: written.entropy,
-            checks,
-            examples: written.examples.iter().map(|parts| parts.concat()).collect(),
-            counter_examples: written.counter_examples.iter().map(|parts| parts.concat()).collect(),
+    /// The rule that a text comes to.
+    #[must_use]
+    pub fn new(text: RuleText) -> Self {
+        let joined = |examples: Vec<Vec<String>>| examples.iter().map(|parts| parts.concat()).collect();
+        Self {
+            id: text.id,
+            name: text.name,
+            vendor: text.vendor,
+            severity: text.severity,
+            confidence: text.confidence,
+            gain: text.gain,
+            revoke: text.revoke,
+            references: text.references,
+            generic: text.generic,
+            paths: text.paths,
+            literals: text.literals.into_iter().map(String::into_bytes).collect(),
+            pattern: text.pattern,
+            before: text.before,
+            after: text.after,
+            entropy: text.entropy,
+            checks: text.checks.iter().filter_map(|name| find_check(name)).collect(),
+            examples: joined(text.examples),
+            counter_examples: joined(text.counter_examples),
             compiled: OnceLock::new(),
-        };
-        if problems.is_empty() { Ok(rule) } else { Err(problems) }
+        }
     }
 
     /// The pattern, compiled when it is first needed. `None` when it is too large, which [`Rule::too_large`] tells beforehand.
@@ -237,14 +120,10 @@ impl Rule {
     }
 }
 
-impl fmt::Display for RuleProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file)?;
-        if let Some(rule) = &self.rule {
-            write!(f, ", rule `{rule}`")?;
-        }
-        write!(f, ": {}; {}", self.problem, self.hint)
-    }
+/// The check of this name.
+#[must_use]
+pub fn find_check(name: &str) -> Option<&'static Check> {
+    CHECKS.iter().find(|check| check.name == name)
 }
 
 fn compile(pattern: &str) -> Option<Compiled> {
@@ -253,34 +132,4 @@ fn compile(pattern: &str) -> Option<Compiled> {
     let regex = Regex::builder().configure(config).syntax(syntax::Config::new().unicode(false).utf8(false)).build(pattern).ok()?;
     let group = |name| regex.group_info().to_index(PatternID::ZERO, name);
     Some(Compiled { secret: group("secret").unwrap_or(0), id: group("id"), regex })
-}
-
-fn is_kebab(id: &str) -> bool {
-    !id.is_empty() && id.split('-').all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()))
-}
-
-fn spellings(written: &Written) -> Vec<Vec<u8>> {
-    let mut literals: Vec<Vec<u8>> = Vec::new();
-    for literal in &written.literals {
-        let exact = literal.as_bytes().to_vec();
-        if written.case == Case::Sensitive {
-            literals.push(exact);
-            continue;
-        }
-        let mut capitalised = exact.to_ascii_lowercase();
-        if let Some(first) = capitalised.first_mut() {
-            first.make_ascii_uppercase();
-        }
-        literals.extend([exact.to_ascii_lowercase(), exact.to_ascii_uppercase(), capitalised, exact]);
-    }
-    literals.sort();
-    literals.dedup();
-    literals
-}
-
-/// Whether every match starts with one of the literals, so that one look at the literal's place is enough.
-fn starts_with_one_of(hir: &Hir, literals: &[Vec<u8>]) -> bool {
-    Extractor::new().extract(hir).literals().is_some_and(|prefixes| {
-        !prefixes.is_empty() && prefixes.iter().all(|prefix| literals.iter().any(|literal| prefix.as_bytes().starts_with(literal)))
-    })
 }

@@ -7,17 +7,18 @@ use crate::oci::digest::Digest;
 use crate::scan::known;
 use crate::scan::placeholder::{PLAIN_WORDS, SAMPLE_WORDS};
 use crate::scan::prefilter::Prefilter;
-use crate::scan::rule::{Rule, RuleFile, RuleProblem};
+use crate::scan::rule::{Rule, find_check};
+use crate::scan::rule_text::{RuleProblem, RuleText, read_file};
 
 /// Counts up when the engine itself finds something else with the same rules, so that cached results are not reused.
 pub const ENGINE: &str = "1";
 
-/// Name and text of every rule file, written by the build script.
-const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/rule_files.rs"));
+/// The built-in rules as the build script has read them: YAML would take longer to read than a small file to scan.
+const TEXTS: &str = include_str!(concat!(env!("OUT_DIR"), "/rules.json"));
 
 static BUILTIN: LazyLock<RuleSet> = LazyLock::new(|| {
-    let read = FILES.iter().flat_map(|(file, text)| read_file(file, text).expect("the tests read every built-in rule"));
-    RuleSet::new(read.map(Arc::new).collect())
+    let texts: Vec<RuleText> = serde_json::from_str(TEXTS).expect("the tests compare it with the rule files");
+    RuleSet::new(texts.into_iter().map(|text| Arc::new(Rule::new(text))).collect())
 });
 
 /// Rules, and what finds their literals.
@@ -64,7 +65,7 @@ impl RuleSet {
     /// # Errors
     /// Every problem of the file, when it has any.
     pub fn with_rules(&self, file_name: &str, yaml: &str) -> Result<Self, Vec<RuleProblem>> {
-        let more = read_file(file_name, yaml)?;
+        let more: Vec<Rule> = read_file(file_name, yaml, &is_check)?.into_iter().map(Rule::new).collect();
         let mut problems: Vec<RuleProblem> = more.iter().filter_map(|rule| rule.too_large(file_name)).collect();
         let mut known: BTreeSet<&str> = self.rules.iter().map(|rule| rule.id.as_str()).collect();
         for rule in &more {
@@ -189,24 +190,8 @@ impl RuleSet {
     }
 }
 
-/// The rules of one file, or all that is wrong with them.
-fn read_file(file: &str, yaml: &str) -> Result<Vec<Rule>, Vec<RuleProblem>> {
-    let whole = |problem: String, hint| vec![RuleProblem { file: file.to_owned(), rule: None, problem, hint }];
-    let read: RuleFile =
-        serde_yaml::from_str(yaml).map_err(|error| whole(error.to_string(), "a rule file has two members: `vendor` and a list `rules`"))?;
-    let mut rules: Vec<Rule> = Vec::new();
-    let mut problems = Vec::new();
-    for value in read.rules {
-        match Rule::parse(file, &read.vendor, value) {
-            Ok(rule) if rules.iter().any(|other| other.id == rule.id) => {
-                let problem = "the id occurs twice in this file".to_owned();
-                problems.push(RuleProblem { file: file.to_owned(), rule: Some(rule.id), problem, hint: "give each rule its own id" });
-            }
-            Ok(rule) => rules.push(rule),
-            Err(more) => problems.extend(more),
-        }
-    }
-    if problems.is_empty() { Ok(rules) } else { Err(problems) }
+fn is_check(name: &str) -> bool {
+    find_check(name).is_some()
 }
 
 #[cfg(test)]
@@ -228,6 +213,21 @@ mod tests {
         }
         let (before, after) = rules.reach();
         assert!(before < 1024 && after <= 12 << 10, "{before} {after}");
+    }
+
+    #[test]
+    fn the_builtin_rules_are_those_of_the_rule_files() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/scan/rules");
+        let mut files: Vec<_> = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("a file").path()).collect();
+        files.sort();
+        let read = |path: &std::path::PathBuf| {
+            let yaml = std::fs::read_to_string(path).expect("a text");
+            read_file(&path.display().to_string(), &yaml, &is_check).unwrap_or_else(|problems| panic!("{problems:?}"))
+        };
+        let written: Vec<RuleText> = files.iter().flat_map(read).collect();
+        let embedded: Vec<RuleText> = serde_json::from_str(TEXTS).expect("JSON");
+        assert!(written == embedded, "the build script has read something else");
+        assert_eq!(RuleSet::builtin().iter().count(), written.len());
     }
 
     #[test]
