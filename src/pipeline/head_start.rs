@@ -227,6 +227,7 @@ mod tests {
                 line: 1,
                 column: 1,
                 proven_by: None,
+                marked_by: None,
                 until: None,
             },
         }));

@@ -143,6 +143,7 @@ mod tests {
             line: Some(1),
             column: Some(1),
             proven_by: None,
+            marked_by: None,
             state: State::Live,
             redacted: String::new(),
             also_in,

@@ -30,6 +30,7 @@ use crate::reader::worker::ARGUMENT;
 use crate::scan::blob_scan::{BlobScan, BlobScanner, DirectScanner, LayerScan, MAX_SIGHTINGS, PlacedSighting, Seen};
 use crate::scan::checks::CHECKS;
 use crate::scan::layer_record::read_layer_scan;
+use crate::scan::marker::is_marker;
 use crate::scan::rule_set::RuleSet;
 use crate::secret::fingerprint::Fingerprint;
 use crate::secret::value::Secret;
@@ -201,6 +202,7 @@ impl<'a> ProcessScanner<'a> {
                 && is_fingerprint(&sighting.fingerprint)
                 && sighting.redacted.len() <= MAX_SAMPLE
                 && sighting.proven_by.as_ref().is_none_or(|proof| CHECKS.iter().any(|check| check.name == proof))
+                && sighting.marked_by.as_ref().is_none_or(|marker| is_marker(marker))
                 && place.path.len() as u64 <= self.settings.limits.max_name
         };
         match seen {
@@ -522,6 +524,7 @@ mod tests {
             line: 1,
             column: 1,
             proven_by: None,
+            marked_by: None,
             until: None,
         };
         let own_bait: BTreeSet<Fingerprint> = own.iter().map(|text| serde_json::from_value((*text).into()).expect("a text")).collect();

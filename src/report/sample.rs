@@ -33,6 +33,7 @@ pub(crate) fn sample() -> RunReport {
         state,
         redacted: "ghp_… (40 characters)".to_owned(),
         proven_by: Some("crc32-base62".to_owned()),
+        marked_by: None,
         also_in: 0,
         places: Vec::new(),
     };

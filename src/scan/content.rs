@@ -8,6 +8,7 @@ use std::ops::Range;
 use crate::scan::decode::{DEPTH, Encoding, MAX_RUN, MIN_RUN, STEP, decode_run, next_run};
 use crate::scan::finding::{Confidence, Severity};
 use crate::scan::known;
+use crate::scan::marker::marker_at;
 use crate::scan::matcher::{Hit, Matcher, Source, match_text, settle};
 use crate::scan::prefilter::LiteralHit;
 use crate::scan::redact::sample;
@@ -41,6 +42,8 @@ pub struct ContentHit<'r> {
     pub column: u64,
     /// The offline check that the secret has passed and nothing but a real one would.
     pub proven_by: Option<&'static str>,
+    /// The comment in its line that says to let it pass.
+    pub marked: Option<&'static str>,
     pub secret: Secret,
     /// The holder's name, such as a key id: with some credentials it, and not the secret, tells whose they are.
     pub id: Option<Secret>,
@@ -288,8 +291,8 @@ impl<'r> ContentScanner<'r> {
             if known::origin(&hit.fingerprint).is_some() {
                 hit.severity = Severity::Low;
             }
-            let Hit { rule, severity, confidence, until, fingerprint, line, column, proven_by, secret, id, .. } = hit;
-            hits(ContentHit { rule, severity, confidence, until, fingerprint, redacted, line, column, proven_by, secret, id });
+            let Hit { rule, severity, confidence, until, fingerprint, line, column, proven_by, marked, secret, id, .. } = hit;
+            hits(ContentHit { rule, severity, confidence, until, fingerprint, redacted, line, column, proven_by, marked, secret, id });
         }
     }
 }
@@ -343,6 +346,7 @@ impl LineCounter {
     fn place(&mut self, view: View<'_>, at: u64, hit: &mut Hit<'_>) {
         hit.line = self.line_at(view, at);
         hit.column = at.saturating_sub(self.line_start(view, at)) + 1;
+        hit.marked = marker_at(view.bytes, view.index(hit.secret_range.start)..view.index(hit.secret_range.end), &hit.rule.id);
     }
 
     fn line_start(&self, view: View<'_>, at: u64) -> u64 {

@@ -77,6 +77,9 @@ pub struct Finding {
     /// The offline check, by its name, that the secret has passed and nothing but a real one would.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub proven_by: Option<String>,
+    /// The comment, by its name, that says on the spot to let it pass; of several places, all have one. See [`crate::scan::marker`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub marked_by: Option<String>,
     /// How many more places hold the same secret under the same rule.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub also_in: u64,

@@ -9,7 +9,7 @@ use crate::image::listing_record::{ListingError, read_listing, write_listing};
 use crate::scan::blob_scan::{LayerScan, Seen};
 
 /// Raised with every change of the form.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 /// Why bytes are no scanned layer.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +86,7 @@ mod tests {
             line: 4,
             column: 5,
             proven_by: Some("pem".to_owned()),
+            marked_by: Some("gitleaks:allow".to_owned()),
             until: Some(7),
         };
         let seen = Seen {

@@ -37,6 +37,8 @@ pub struct Hit<'r> {
     pub confidence: Confidence,
     /// The offline check that the secret has passed and nothing but a real one would.
     pub proven_by: Option<&'static str>,
+    /// The comment in its line that says to let it pass; `None` until somebody has looked.
+    pub marked: Option<&'static str>,
     /// Seconds since 1970: judged later, the hit is mild. `None` where time changes nothing.
     pub until: Option<i64>,
 }
@@ -185,6 +187,7 @@ fn judge<'r>(rule: &'r Rule, buffer: &[u8], base: u64, range: Range<usize>, now:
         severity,
         confidence,
         proven_by,
+        marked: None,
         until,
     })
 }

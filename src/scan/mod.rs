@@ -11,6 +11,7 @@ pub mod finding;
 pub mod image_scan;
 pub mod known;
 pub mod layer_record;
+pub mod marker;
 pub mod matcher;
 pub mod path_class;
 pub mod placeholder;

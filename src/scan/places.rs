@@ -20,6 +20,8 @@ pub struct Sighting {
     pub column: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proven_by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marked_by: Option<String>,
     /// Seconds since 1970: seen later, the same secret is mild. `None` where time changes nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<i64>,
@@ -57,6 +59,7 @@ impl Sighting {
             line: hit.line,
             column: hit.column,
             proven_by: hit.proven_by.map(str::to_owned),
+            marked_by: hit.marked.map(str::to_owned),
             until: hit.until,
         }
     }
@@ -84,6 +87,7 @@ impl Places {
             proven_by: sighting.proven_by.clone(),
             state,
             redacted: sighting.redacted.clone(),
+            marked_by: sighting.marked_by.clone(),
             also_in: 0,
             places: Vec::new(),
         });
@@ -94,13 +98,15 @@ impl Places {
     #[must_use]
     pub fn into_findings(self) -> Vec<Finding> {
         let one = |spots: BTreeMap<Spot, Finding>| {
+            let is_marked = spots.values().all(|finding| finding.marked_by.is_some());
             let severity = spots.values().map(|finding| finding.severity).max()?;
             let confidence = spots.values().map(|finding| finding.confidence).max()?;
             let also_in = spots.len() as u64 - 1;
             let mut spots = spots.into_values();
             let first = spots.next()?;
+            let marked_by = first.marked_by.clone().filter(|_| is_marked);
             let places = spots.take(MAX_PLACES).map(OtherPlace::from).collect();
-            Some(Finding { severity, confidence, also_in, places, ..first })
+            Some(Finding { severity, confidence, also_in, places, marked_by, ..first })
         };
         let mut findings: Vec<Finding> = self.0.into_values().filter_map(one).collect();
         findings.sort_by(|a, b| {
