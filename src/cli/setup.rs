@@ -32,6 +32,7 @@ use crate::registry::access::Access;
 use crate::registry::credentials::{CredentialSettings, Credentials};
 use crate::registry::registries::Registries;
 use crate::report::disclosure::Disclosure;
+use crate::secret::fingerprint::FingerprintKey;
 use crate::secret::key_ring::KeyRing;
 use crate::secret::value::Secret;
 
@@ -126,6 +127,7 @@ impl Setup {
             rules: self.rules()?,
             policy: self.policy(),
             cache: self.cache(keys.as_ref()),
+            fingerprint_key: keys.as_ref().map(FingerprintKey::of),
             keys,
             context: self.context(),
             progress: Arc::new(Terminal::new(self.quiet)),

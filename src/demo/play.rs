@@ -34,6 +34,7 @@ use crate::report::formats::contract::Style;
 use crate::report::render::render;
 use crate::report::run_report::Outcome;
 use crate::scan::finding::{Confidence, Severity};
+use crate::secret::fingerprint::FingerprintKey;
 use crate::secret::key_ring::KeyRing;
 
 const SCENE: Paint = Paint::new().bold().fg_color(Some(Color::Ansi(AnsiColor::Cyan)));
@@ -178,6 +179,7 @@ fn session(stage: &Path, ring: KeyRing) -> Result<Session, String> {
         rules: Rules::BuiltIn,
         cache: None,
         policy: Policy { fail_on: FailOn::Severity(Severity::High), min_confidence: Confidence::Medium, exceptions: Vec::new() },
+        fingerprint_key: Some(FingerprintKey::of(&ring)),
         keys: Some(ring),
         context: Context { commit: Some("4f2a91c07d3be5a86f10".to_owned()), repository: Some("acme/shop".to_owned()), job: None },
         progress: Arc::new(Silent),

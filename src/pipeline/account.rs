@@ -22,6 +22,7 @@ use crate::report::run_report::{
 use crate::report::words::lower_first;
 use crate::scan::finding::Finding;
 use crate::scan::image_scan;
+use crate::secret::fingerprint::FingerprintKind;
 
 /// The account of one run.
 pub struct Account {
@@ -44,6 +45,7 @@ impl Account {
         }
         report.source = Some(Source { reference: source.to_owned(), digest: None, platforms: Vec::new() });
         report.context = session.context.clone();
+        report.fingerprints = if session.fingerprint_key.is_some() { FingerprintKind::Keyed } else { FingerprintKind::Unkeyed };
         Self { report, began: Instant::now(), stage: None, endorsed: false }
     }
 

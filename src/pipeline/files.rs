@@ -22,7 +22,12 @@ pub fn inspect_files(session: &Session, path: &Path) -> Arrival {
     let mut account = Account::open(session, &location, None);
     account.watch(Stage::Scanning);
     session.progress.begin(Stage::Scanning, 0);
-    let options = ScanOptions { now: clock::now().unix_timestamp(), threads: session.threads, limits: Limits::default() };
+    let options = ScanOptions {
+        now: clock::now().unix_timestamp(),
+        threads: session.threads,
+        limits: Limits::default(),
+        fingerprint_key: session.fingerprint_key.clone(),
+    };
     let own = is_own(session);
     let scanned = if path == Path::new("-") {
         scan_reader("stdin", &mut std::io::stdin().lock(), &session.rules, &own, &options)

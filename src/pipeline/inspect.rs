@@ -86,7 +86,12 @@ fn scan(
 ) -> Result<ImageScan, PipelineError> {
     let bytes = image.images().flat_map(|image| &image.manifest.layers).map(|layer| layer.size).sum();
     session.progress.begin(Stage::Scanning, bytes);
-    let options = ScanOptions { now: clock::now().unix_timestamp(), threads: session.threads, limits: Limits::default() };
+    let options = ScanOptions {
+        now: clock::now().unix_timestamp(),
+        threads: session.threads,
+        limits: Limits::default(),
+        fingerprint_key: session.fingerprint_key.clone(),
+    };
     let own = is_own(session);
     let readers = readers(session, &own, &options);
     let cached = session.cache.as_deref().map(|cache| CachedScanner::new(&readers, cache, session.rules.hash(), &options.limits, options.now));

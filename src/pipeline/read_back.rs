@@ -70,7 +70,7 @@ fn found_in(session: &Session, ring: &KeyRing, stored: &StoredImage, image: &Ima
             None => false,
         };
         let part = StoredImage { root: Root::Image(Box::new(part)), blobs: Arc::clone(&stored.blobs), unpacked: stored.unpacked };
-        let options = ScanOptions { now: clock::now().unix_timestamp(), threads: session.threads, limits: Limits::default() };
+        let options = ScanOptions { now: clock::now().unix_timestamp(), threads: session.threads, limits: Limits::default(), fingerprint_key: None };
         scan_stored(&part, &session.rules, &own, &options, &()).map_err(|error| error.to_string())?;
         let seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
         found.extend(seen.into_iter().filter(|(surface, _)| surfaces.contains(surface)));

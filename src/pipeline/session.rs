@@ -10,6 +10,7 @@ use crate::policy::gate::Policy;
 use crate::reader::cache::Cache;
 use crate::registry::access::Access;
 use crate::scan::rule_set::RuleSet;
+use crate::secret::fingerprint::FingerprintKey;
 use crate::secret::key_ring::KeyRing;
 
 /// Settings and doors to the world, resolved once.
@@ -22,6 +23,8 @@ pub struct Session {
     pub cache: Option<Arc<Cache>>,
     /// The owner's keys. Without them nothing is planted and own bait is not recognised.
     pub keys: Option<KeyRing>,
+    /// Makes the fingerprints of findings the owner's own. Without it they are the same for everybody.
+    pub fingerprint_key: Option<FingerprintKey>,
     /// What the CI job or the work tree says of the build.
     pub context: Context,
     pub progress: Arc<dyn Progress>,

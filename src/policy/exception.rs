@@ -78,7 +78,7 @@ impl Exception {
     #[must_use]
     pub fn accepts(&self, finding: &Finding) -> bool {
         let by_rule = self.rule.as_ref().is_none_or(|rule| *rule == finding.rule);
-        let by_fingerprint = self.fingerprint.as_ref().is_none_or(|fingerprint| *fingerprint == finding.fingerprint);
+        let by_fingerprint = self.fingerprint.as_ref().is_none_or(|fingerprint| finding.answers_to(fingerprint));
         let by_path = self.path.as_ref().is_none_or(|pattern| {
             let here = finding.path.as_ref().is_some_and(|path| glob::matches(pattern, path));
             here && (finding.also_in == 0 || self.fingerprint.is_some())

@@ -136,6 +136,7 @@ mod tests {
             severity,
             confidence,
             fingerprint: Fingerprint::of_finding(rule, path.as_bytes()),
+            unkeyed: None,
             layer: None,
             platforms: Vec::new(),
             surface: FoundIn::File,

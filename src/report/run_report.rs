@@ -9,7 +9,7 @@ use crate::oci::digest::Digest;
 use crate::report::error::ReportError;
 use crate::report::schema::{MAX_BYTES, SCHEMA};
 use crate::scan::finding::Finding;
-use crate::secret::fingerprint::Fingerprint;
+use crate::secret::fingerprint::{Fingerprint, FingerprintKind};
 
 /// One run. Members stand in the document in this order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +32,9 @@ pub struct RunReport {
     #[serde(default)]
     pub context: Context,
     pub coverage: Coverage,
+    /// Of all findings below. Reports that do not say it are from before there were keyed ones.
+    #[serde(default)]
+    pub fingerprints: FingerprintKind,
     /// Worst first.
     pub findings: Vec<ReportedFinding>,
     /// Empty in what is published, see [`crate::report::disclosure`].
@@ -262,6 +265,7 @@ impl RunReport {
             source: None,
             context: Context::default(),
             coverage: Coverage::default(),
+            fingerprints: FingerprintKind::default(),
             findings: Vec::new(),
             placements: Vec::new(),
             left_behind: Vec::new(),

@@ -24,6 +24,7 @@ pub(crate) fn sample() -> RunReport {
         severity,
         confidence: Confidence::High,
         fingerprint: "0123456789abcdef".parse().expect("fingerprint"),
+        unkeyed: None,
         layer,
         platforms: Vec::new(),
         surface,

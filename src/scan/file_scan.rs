@@ -126,7 +126,7 @@ fn gather(parts: Vec<Part>, not_scanned: Vec<String>, rules: &RuleSet, options: 
         }
     }
     coverage.not_scanned.sort();
-    FileScan { findings: places.into_findings(), own_bait: own.len(), coverage }
+    FileScan { findings: places.into_findings(options.fingerprint_key.as_ref()), own_bait: own.len(), coverage }
 }
 
 /// Collects all regular files below a directory, in order. Directories wait in a list: depth costs no stack.
@@ -172,7 +172,7 @@ mod tests {
     use crate::image::limits::Limits;
 
     fn options() -> ScanOptions {
-        ScanOptions { now: 0, threads: 2, limits: Limits::default() }
+        ScanOptions { now: 0, threads: 2, limits: Limits::default(), fingerprint_key: None }
     }
 
     #[test]

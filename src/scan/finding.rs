@@ -55,7 +55,11 @@ pub struct Finding {
     pub rule: String,
     pub severity: Severity,
     pub confidence: Confidence,
+    /// Keyed where the owner has a key.
     pub fingerprint: Fingerprint,
+    /// Where that is keyed: the one that is the same for everybody. It goes into no document.
+    #[serde(skip)]
+    pub unkeyed: Option<Fingerprint>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub layer: Option<LayerPlace>,
     /// The platforms of an index in which this very place was seen; empty for a single image.
@@ -111,6 +115,20 @@ impl From<Finding> for OtherPlace {
     fn from(finding: Finding) -> Self {
         let Finding { surface, layer, path, line, column, state, .. } = finding;
         Self { surface, layer: layer.map(|layer| layer.index), path, line, column, state }
+    }
+}
+
+impl Finding {
+    /// Whether a fingerprint that somebody wrote down stands for this secret. One from before there was a key still does.
+    #[must_use]
+    pub fn answers_to(&self, fingerprint: &Fingerprint) -> bool {
+        self.fingerprint == *fingerprint || self.unkeyed.as_ref() == Some(fingerprint)
+    }
+
+    /// Whether it lies in a file as it is, and not in an image.
+    #[must_use]
+    pub fn is_in_plain_file(&self) -> bool {
+        self.surface == FoundIn::File && self.layer.is_none()
     }
 }
 

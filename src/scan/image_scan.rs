@@ -20,7 +20,7 @@ use crate::scan::finding::{Confidence, Finding, FoundIn, LayerPlace, Severity, S
 use crate::scan::places::{Place, Places, Sighting};
 use crate::scan::redact::redact_text;
 use crate::scan::rule_set::RuleSet;
-use crate::secret::fingerprint::Fingerprint;
+use crate::secret::fingerprint::{Fingerprint, FingerprintKey};
 use crate::secret::value::Secret;
 
 /// How to scan.
@@ -31,6 +31,8 @@ pub struct ScanOptions {
     /// Layers that are read at the same time; at least one.
     pub threads: usize,
     pub limits: Limits,
+    /// Makes the fingerprints of findings the owner's own.
+    pub fingerprint_key: Option<FingerprintKey>,
 }
 
 /// Is told how far a scan has come, from several threads.
@@ -124,7 +126,7 @@ pub fn scan_stored_with(
     let Gathered { places, own_bait, mut coverage, .. } = gathered;
     coverage.anomalies.sort();
     let listings = layers.into_iter().map(|(digest, layer)| (digest, layer.listing)).collect();
-    Ok(ImageScan { findings: places.into_findings(), own_bait: own_bait.len(), coverage, listings })
+    Ok(ImageScan { findings: places.into_findings(options.fingerprint_key.as_ref()), own_bait: own_bait.len(), coverage, listings })
 }
 
 /// A layer to read.
@@ -351,7 +353,7 @@ mod tests {
     }
 
     fn scan(stored: &StoredImage, is_own: &(dyn Fn(&Secret) -> bool + Sync)) -> ImageScan {
-        let options = ScanOptions { now: 1_800_000_000, threads: 2, limits: Limits::default() };
+        let options = ScanOptions { now: 1_800_000_000, threads: 2, limits: Limits::default(), fingerprint_key: None };
         scan_stored(stored, RuleSet::builtin(), is_own, &options, &()).expect("readable")
     }
 
@@ -455,7 +457,7 @@ mod tests {
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
         memory.0.insert(digest, bytes.into());
-        let options = ScanOptions { now: 0, threads: 1, limits: Limits::default() };
+        let options = ScanOptions { now: 0, threads: 1, limits: Limits::default(), fingerprint_key: None };
         assert!(scan_stored(&memory.open(&root), RuleSet::builtin(), &|_| false, &options, &()).is_err());
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::scan::content::ContentHit;
 use crate::scan::finding::{Confidence, Finding, FoundIn, LayerPlace, MAX_PLACES, OtherPlace, Severity, State};
-use crate::secret::fingerprint::Fingerprint;
+use crate::secret::fingerprint::{Fingerprint, FingerprintKey};
 
 /// A secret without its value: what is kept of a [`ContentHit`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +78,7 @@ impl Places {
             severity: sighting.severity,
             confidence: sighting.confidence,
             fingerprint: sighting.fingerprint.clone(),
+            unkeyed: None,
             layer,
             platforms: Vec::new(),
             surface,
@@ -94,9 +95,13 @@ impl Places {
         finding.platforms.extend(platform.filter(|platform| !finding.platforms.contains(platform)));
     }
 
-    /// One finding for each secret, the gravest first.
+    /// One finding for each secret, the gravest first. With a key, fingerprints become the owner's own here.
     #[must_use]
-    pub fn into_findings(self) -> Vec<Finding> {
+    pub fn into_findings(self, key: Option<&FingerprintKey>) -> Vec<Finding> {
+        let keyed = |finding: Finding| match key {
+            Some(key) => Finding { fingerprint: key.seal(&finding.fingerprint), unkeyed: Some(finding.fingerprint), ..finding },
+            None => finding,
+        };
         let one = |spots: BTreeMap<Spot, Finding>| {
             let is_marked = spots.values().all(|finding| finding.marked_by.is_some());
             let severity = spots.values().map(|finding| finding.severity).max()?;
@@ -106,7 +111,7 @@ impl Places {
             let first = spots.next()?;
             let marked_by = first.marked_by.clone().filter(|_| is_marked);
             let places = spots.take(MAX_PLACES).map(OtherPlace::from).collect();
-            Some(Finding { severity, confidence, also_in, places, marked_by, ..first })
+            Some(keyed(Finding { severity, confidence, also_in, places, marked_by, ..first }))
         };
         let mut findings: Vec<Finding> = self.0.into_values().filter_map(one).collect();
         findings.sort_by(|a, b| {

@@ -3,18 +3,56 @@
 use std::fmt;
 use std::str::FromStr;
 
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use zeroize::Zeroizing;
 
 use crate::oci::digest::Digest;
-use crate::secret::key_ring::EpochKey;
+use crate::secret::key_ring::{EpochKey, KeyRing};
 
 /// Sixteen hexadecimal digits that stand for a value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Fingerprint(String);
 
+/// Whether a guess can be tested against the fingerprints of findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FingerprintKind {
+    /// By nobody without the owner's key.
+    Keyed,
+    /// By everybody.
+    #[default]
+    Unkeyed,
+}
+
+/// Turns fingerprints of findings, which are the same for everybody, into the owner's own, which can be published.
+#[derive(Clone)]
+pub struct FingerprintKey(Zeroizing<[u8; 32]>);
+
+impl FingerprintKey {
+    /// The owner's. It is derived from the oldest key of the ring, so that a new epoch changes no fingerprint.
+    #[must_use]
+    pub fn of(ring: &KeyRing) -> Self {
+        Self(ring.oldest().derive("finding fingerprint"))
+    }
+
+    /// The keyed fingerprint: HMAC-SHA256 of the other's sixteen digits, cut to 64 bits.
+    ///
+    /// # Panics
+    /// Never: HMAC takes keys of any length.
+    #[must_use]
+    pub fn seal(&self, unkeyed: &Fingerprint) -> Fingerprint {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0[..]).expect("any length is a key");
+        mac.update(unkeyed.0.as_bytes());
+        Fingerprint::of_bytes(&mac.finalize().into_bytes())
+    }
+}
+
 impl Fingerprint {
-    /// Stands for a leaked secret found by `rule`: the same wherever and whenever that secret is found again.
+    /// Stands for a leaked secret found by `rule`: the same wherever and whenever that secret is found again, and for everybody. What is
+    /// published goes through a [`FingerprintKey`] first, where there is one.
     #[must_use]
     pub fn of_finding(rule: &str, secret: &[u8]) -> Self {
         let mut text = Vec::with_capacity(rule.len() + secret.len() + 32);
@@ -28,8 +66,11 @@ impl Fingerprint {
     /// Stands for a honeytoken. Keyed, so that somebody who holds an image cannot test guesses against published fingerprints.
     #[must_use]
     pub fn of_token(key: &EpochKey, value: &str) -> Self {
-        let mac = key.mac("fingerprint", value.as_bytes());
-        Self(mac[..8].iter().map(|byte| format!("{byte:02x}")).collect())
+        Self::of_bytes(&key.mac("fingerprint", value.as_bytes()))
+    }
+
+    fn of_bytes(bytes: &[u8]) -> Self {
+        Self(bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect())
     }
 
     #[must_use]
@@ -50,8 +91,40 @@ impl FromStr for Fingerprint {
     }
 }
 
+impl fmt::Debug for FingerprintKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FingerprintKey(***)")
+    }
+}
+
+impl fmt::Display for FingerprintKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Keyed => "keyed",
+            Self::Unkeyed => "unkeyed",
+        })
+    }
+}
+
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_epoch_changes_no_fingerprint_of_a_finding_and_another_owner_has_others() {
+        let ring = KeyRing::new([7; 32]);
+        let rotated = ring.rotated([8; 32]).expect("epochs left");
+        let unkeyed = Fingerprint::of_finding("rule", b"value");
+        let keyed = FingerprintKey::of(&ring).seal(&unkeyed);
+        assert_eq!(FingerprintKey::of(&rotated).seal(&unkeyed), keyed);
+        assert_ne!(keyed, unkeyed);
+        assert_ne!(FingerprintKey::of(&KeyRing::new([8; 32])).seal(&unkeyed), keyed);
+        assert_eq!(keyed.as_str().parse::<Fingerprint>(), Ok(keyed));
     }
 }

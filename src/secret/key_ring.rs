@@ -93,6 +93,15 @@ impl KeyRing {
         self.0.last().expect("a ring has at least one key")
     }
 
+    /// The key that does not change when others join: for what must stay the same over epochs.
+    ///
+    /// # Panics
+    /// Never: a ring is made with at least one key.
+    #[must_use]
+    pub fn oldest(&self) -> &EpochKey {
+        self.0.first().expect("a ring has at least one key")
+    }
+
     #[must_use]
     pub fn epoch(&self, epoch: u16) -> Option<&EpochKey> {
         self.0.iter().find(|key| key.epoch == epoch)

@@ -46,6 +46,7 @@ mod tests {
                 "source",
                 "context",
                 "coverage",
+                "fingerprints",
                 "findings",
                 "placements",
                 "notices",
