@@ -244,16 +244,23 @@ impl Pushing {
             return Err(OciError::Reference { text: destination.to_string(), why: "the image that is pushed there has another digest" }.into());
         }
         let reference = Reference { tag: destination.tag_or_latest().map(str::to_owned), digest: None, ..destination.clone() };
-        let work = blobs(image).into_iter().map(|blob| async move { self.deliver(&image.blobs, &blob).await });
-        futures_util::stream::iter(work).buffer_unordered(self.0.parallel).try_collect::<Vec<_>>().await?;
+        let Inner { registry, parallel, .. } = &*self.0;
+        let pushed = || Pushed { reference: Reference { digest: Some(digest.clone()), ..reference.clone() }, digest: digest.clone() };
+        let work = blobs(image).into_iter().map(|blob| async move { self.deliver(&image.blobs, &blob).await.map(|how| (how, blob)) });
+        let arrived: Vec<_> = futures_util::stream::iter(work).buffer_unordered(*parallel).try_collect().await?;
+        let brought: Vec<Descriptor> = arrived.into_iter().filter(|(how, _)| *how != BlobArrival::Present).map(|(_, blob)| blob).collect();
+        // Where every blob was there, everything else may be, too.
+        if brought.is_empty() && confirm(registry, &reference, image, &[], *parallel).await.is_ok() {
+            return Ok(pushed());
+        }
         for (descriptor, bytes) in documents(image) {
             self.put(image, descriptor.digest.as_str(), &descriptor, bytes).await?;
         }
         if let Some(tag) = &reference.tag {
             self.put(image, tag, &image.descriptor(), image.document().to_vec().into()).await?;
         }
-        confirm(&self.0.registry, &reference, image, self.0.parallel).await?;
-        Ok(Pushed { reference: Reference { digest: Some(digest.clone()), ..reference }, digest })
+        confirm(registry, &reference, image, &brought, *parallel).await?;
+        Ok(pushed())
     }
 
     async fn bring(&self, blobs: &Arc<dyn Blobs>, blob: &Descriptor, feed: Option<Feed>) -> Result<BlobArrival, RegistryError> {
@@ -436,6 +443,7 @@ mod tests {
         let put = format!("PUT /v2/a/b/manifests/{digest}");
         let invalid = r#"{"errors":[{"code":"DIGEST_INVALID","message":"provided digest did not match uploaded content"}]}"#;
         script.insert(3, line(&put, 400, &["Retry-After: 0"], invalid));
+        script.insert(0, line("GET /v2/a/b/manifests/1", 404, &[], ""));
         server.play(script);
         let (outcome, _) = run(&server, &image, None).await;
         assert_eq!(outcome.expect("pushed").digest, digest);
@@ -455,6 +463,19 @@ mod tests {
         let by_digest = format!("PUT /v2/a/b/manifests/{}", image.digest());
         assert_eq!(writes, ["POST /v2/a/b/blobs/uploads/", "PUT /up", by_digest.as_str(), "PUT /v2/a/b/manifests/1"]);
         assert!(server.heard().iter().any(|heard| heard.line == put && heard.body == LAYER));
+    }
+
+    #[tokio::test]
+    async fn an_image_that_is_there_with_its_tag_is_read_and_not_put_again() {
+        let (mut server, image) = (Scripted::bind().await, image(LAYER));
+        let manifest = String::from_utf8(image.document().to_vec()).expect("JSON");
+        let there = |blob: &Descriptor| line(&format!("HEAD /v2/a/b/blobs/{}", blob.digest), 200, &[&format!("content-length: {}", blob.size)], "");
+        let mut script: Vec<Line> = blobs(&image).iter().map(there).collect();
+        script.extend([line("GET /v2/", 200, &[], ""), line("GET /v2/a/b/manifests/1", 200, &[], &manifest)]);
+        server.play(script);
+        let (outcome, _) = run(&server, &image, None).await;
+        assert_eq!(outcome.expect("it is there").digest, image.digest());
+        assert_eq!(server.lines().len(), 4, "{:?}", server.lines());
     }
 
     #[tokio::test]
@@ -666,7 +687,7 @@ mod tests {
         assert!(!server.lines().iter().any(|line| line.contains("manifests")), "nothing names the image yet");
         pushing.finish(&image).await.expect("pushed");
         assert_eq!(server.lines().iter().filter(|line| line.starts_with("POST")).count(), 1);
-        assert_eq!(server.lines().iter().filter(|line| line.starts_with("HEAD")).count(), 4, "before and after, each blob once");
+        assert_eq!(server.lines().iter().filter(|line| line.starts_with("HEAD")).count(), 3, "each blob before, and afterwards what was sent");
     }
 
     #[tokio::test]
