@@ -1,15 +1,25 @@
-//! Scratch folders: gone at the end however it comes, also when Ctrl-C or SIGTERM ends the program.
+//! Scratch folders, gone at the end however it comes; and the end itself, when Ctrl-C or SIGTERM asks for it.
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::pipeline::under_way::UnderWay;
+
 /// Those that are open. A signal ends the program from another thread, where nothing else knows of them.
 static OPEN: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+/// What is on its way to registries.
+static UNDER_WAY: Mutex<Vec<UnderWay>> = Mutex::new(Vec::new());
+/// The program was told to end.
+static ENDING: AtomicBool = AtomicBool::new(false);
+
+/// How long registries may take to hear that uploads will not go on.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A folder that is removed when it is dropped.
 pub struct Scratch {
@@ -42,8 +52,8 @@ impl Drop for Scratch {
     }
 }
 
-/// From now on, Ctrl-C or SIGTERM removes what is open and ends the program with the shells' code for the signal.
-/// What was recorded and pushed until then stays as a kill would leave it.
+/// From now on, Ctrl-C or SIGTERM gives up what is under way, removes what is open and ends the program with the shells' code for the
+/// signal. What was recorded and pushed until then stays.
 pub fn end_when_told() {
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else { return };
     tokio::spawn(async move {
@@ -51,9 +61,26 @@ pub fn end_when_told() {
             _ = interrupt.recv() => 130,
             _ = terminate.recv() => 143,
         };
+        ENDING.store(true, Ordering::SeqCst);
+        let under_way = std::mem::take(&mut *UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner));
+        for shipments in under_way {
+            shipments.give_up(PATIENCE).await;
+        }
         clear().await;
         end(code);
     });
+}
+
+/// Has these shipments given up when the program is told to end.
+pub fn give_up_at_end(shipments: &UnderWay) {
+    UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner).push(shipments.clone());
+}
+
+/// Returns at once, but where the program was told to end: what failed by that is no failure to tell of.
+pub async fn unless_ending() {
+    if ENDING.load(Ordering::SeqCst) {
+        std::future::pending::<()>().await;
+    }
 }
 
 async fn clear() {

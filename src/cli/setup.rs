@@ -12,7 +12,7 @@ use crate::bait::kinds::KINDS;
 use crate::cli::args::{Global, Registries as RegistryFlags};
 use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
-use crate::cli::scratch::Scratch;
+use crate::cli::scratch::{Scratch, give_up_at_end};
 use crate::cli::terminal::Terminal;
 use crate::cli::work_tree;
 use crate::config::error::ConfigError;
@@ -26,6 +26,7 @@ use crate::ledger::sqlite::SqliteStore;
 use crate::net::client::{HttpClient, NetSettings, Purpose};
 use crate::pipeline::session::{Rules, Session};
 use crate::pipeline::tell::Desk;
+use crate::pipeline::under_way::UnderWay;
 use crate::policy::gate::Policy;
 use crate::reader::cache::Cache;
 use crate::registry::access::Access;
@@ -131,10 +132,12 @@ impl Setup {
             keys,
             context: self.context(),
             progress: Arc::new(Terminal::new(self.quiet)),
+            under_way: UnderWay::default(),
             hold: self.settings.registry.upload == Upload::AfterVerdict,
             threads: std::thread::available_parallelism().map_or(2, usize::from).min(8),
             reader: Some(PathBuf::from("/proc/self/exe")),
         };
+        give_up_at_end(&session.under_way);
         Ok((session, scratch))
     }
 

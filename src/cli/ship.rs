@@ -10,6 +10,7 @@ use crate::cli::args::{Global, Judging, Plant, Planting as PlantingFlags, Push, 
 use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::note;
+use crate::cli::scratch::unless_ending;
 use crate::cli::setup::Setup;
 use crate::cli::target::{Target, destination, source, target};
 use crate::config::resolve::Overrides;
@@ -179,6 +180,7 @@ fn planting(setup: &Setup, destinations: &[Location]) -> Result<Planting, Failur
 async fn go(setup: &Setup, journey: &Journey, judging: &Judging, registries: &Registries) -> Result<Exit, Failure> {
     let (session, _scratch) = setup.session(registries)?;
     let arrival = travel(&session, journey).await;
+    unless_ending().await;
     note::leave(setup, &arrival.report, judging.comment).await;
     let exit = finish(setup, &arrival, judging)?;
     if journey.dry_run && exit == Exit::Passed && judging.format == "terminal" {

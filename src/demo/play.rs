@@ -24,6 +24,7 @@ use crate::pipeline::progress::Silent;
 use crate::pipeline::session::{Rules, Session};
 use crate::pipeline::ship::{Arrival, Journey, Planting, ship};
 use crate::pipeline::trap::{Announcer, Watch, recogniser};
+use crate::pipeline::under_way::UnderWay;
 use crate::policy::gate::{FailOn, Policy};
 use crate::provider::embedded::Embedded;
 use crate::registry::access::Access;
@@ -183,6 +184,7 @@ fn session(stage: &Path, ring: KeyRing) -> Result<Session, String> {
         keys: Some(ring),
         context: Context { commit: Some("4f2a91c07d3be5a86f10".to_owned()), repository: Some("acme/shop".to_owned()), job: None },
         progress: Arc::new(Silent),
+        under_way: UnderWay::default(),
         hold: false,
         threads: 2,
         reader: None,

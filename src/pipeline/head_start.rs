@@ -16,6 +16,7 @@ use crate::oci::location::Location;
 use crate::oci::reference::Reference;
 use crate::pipeline::packing::Packing;
 use crate::pipeline::progress::{Progress, Stage, WatchingPush};
+use crate::pipeline::under_way::SettingOut;
 use crate::policy::gate::Policy;
 use crate::registry::access::Access;
 use crate::scan::blob_scan::LayerScan;
@@ -33,7 +34,7 @@ pub const WORTH_IT: u64 = 64 << 20;
 /// verdict. From the first thing on that would deny, nothing is sent before the verdict either: neither that layer nor any that is
 /// scanned after it.
 pub struct HeadStart {
-    shipment: Shared<BoxFuture<'static, Arc<Shipment>>>,
+    shipment: SettingOut,
     layers: Layers,
     /// What packed layers become that all registries have, of what is known of that.
     there: Shared<BoxFuture<'static, Arc<BTreeSet<Digest>>>>,
@@ -109,6 +110,12 @@ impl HeadStart {
             head_start.spawn(async move |_| drop(there.await));
         }
         head_start
+    }
+
+    /// What has set out.
+    #[must_use]
+    pub fn shipment(&self) -> SettingOut {
+        self.shipment.clone()
     }
 
     /// What packs the layers, where they have to be.

@@ -17,3 +17,4 @@ pub mod session;
 pub mod ship;
 pub mod tell;
 pub mod trap;
+pub mod under_way;

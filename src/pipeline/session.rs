@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::ledger::record::Context;
 use crate::pipeline::progress::Progress;
+use crate::pipeline::under_way::UnderWay;
 use crate::policy::gate::Policy;
 use crate::reader::cache::Cache;
 use crate::registry::access::Access;
@@ -28,6 +29,8 @@ pub struct Session {
     /// What the CI job or the work tree says of the build.
     pub context: Context,
     pub progress: Arc<dyn Progress>,
+    /// What is to be given up when the program is told to end.
+    pub under_way: UnderWay,
     /// Nothing is sent before the whole image has passed; else each layer leaves when its own scan has.
     pub hold: bool,
     /// Layers that are read at once.

@@ -237,7 +237,9 @@ fn set_out(session: &Session, journey: &Journey, opened: &Opened) -> HeadStart {
         if only_registries { packing.recalling(&scanned) } else { packing }
     });
     let layers = Layers { scanned, blobs: Arc::clone(&image.blobs), packing, hold: session.hold };
-    HeadStart::begin(&session.access, &session.policy, &session.progress, (&journey.destinations, opened.origin.as_ref()), layers)
+    let head_start = HeadStart::begin(&session.access, &session.policy, &session.progress, (&journey.destinations, opened.origin.as_ref()), layers);
+    session.under_way.add(head_start.shipment());
+    head_start
 }
 
 fn platforms(planted: &Planted) -> BTreeMap<String, Digest> {
