@@ -18,8 +18,8 @@ pub(crate) use crate::hostile::mutations::damage;
 use crate::common::images::Packing;
 use crate::hostile::case::Case;
 use crate::hostile::jail::{Tally, scan_all};
-pub(crate) use crate::hostile::picture::Form;
 use crate::hostile::picture::Parts;
+pub(crate) use crate::hostile::picture::{Form, Picture};
 
 /// Images of an ordinary run, and damaged ones of a whole one.
 const SOME: usize = 1_000;
