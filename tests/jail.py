@@ -1,6 +1,6 @@
 """Runs commands one after another under the limits of a small machine, and says how each ended.
 
-usage: jail.py MEMORY_MIB SECONDS WORKERS     of processor time, and six times as long in all; jobs on stdin, endings on stdout, one JSON object a line
+usage: jail.py MEMORY_MIB SECONDS WORKERS     of processor time, and sixty times as long in all; jobs on stdin, endings on stdout, one JSON object a line
 
 A job is {"id": number, "argv": [text], "report": path}. An ending is {"id", "code", "signal", "late", "rss_kib", "out", "err", "report"}:
 output as text of one character a byte, the report file's text or null. The environment is empty but for HOME, PATH and the ledger's place.
@@ -40,7 +40,7 @@ def run(job, home):
         watch = os.pidfd_open(child)
         poll = select.poll()
         poll.register(watch, select.POLLIN)
-        late = not poll.poll(seconds * 6000)
+        late = not poll.poll(seconds * 60_000)
         if late:
             os.kill(child, signal.SIGKILL)
         _, status, usage = os.wait4(child, 0)

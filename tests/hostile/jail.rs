@@ -14,7 +14,7 @@ use crate::schema::Schema;
 const MEMORY: u64 = 256;
 /// Pages that a scan may hold at its worst, MiB.
 const RESIDENT: u64 = 96;
-/// Seconds.
+/// Seconds of processor time.
 const TIME: u64 = 10;
 /// Images on disk at once.
 const BATCH: usize = 200;
@@ -82,6 +82,9 @@ pub(crate) fn scan_all(cases: &mut dyn Iterator<Item = Case>, strict: bool) -> T
                 tally.wrong.push(told);
             }
         }
+        if tally.scanned.is_multiple_of(10 * BATCH) {
+            eprintln!("{} scanned, {} wrong", tally.scanned, tally.wrong.len());
+        }
     }
 }
 
@@ -91,7 +94,8 @@ struct Jail(Child);
 impl Jail {
     fn new() -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/jail.py");
-        let limits = [MEMORY, TIME, 2].map(|limit| limit.to_string());
+        let workers = std::thread::available_parallelism().map_or(2, |cores| cores.get() as u64);
+        let limits = [MEMORY, TIME, workers].map(|limit| limit.to_string());
         let mut command = Command::new("unshare");
         command.args(["--net", "python3", script]).args(limits).stdin(Stdio::piped()).stdout(Stdio::piped());
         Self(command.spawn().expect("unshare and python3 are there"))
