@@ -1,7 +1,8 @@
 //! Everything that can go wrong on the wire, at every request of a push, at every kind of registry: the right image arrives, or the
 //! push fails cleanly, and in either case it has kept the manners that it owes.
 //!
-//! An ordinary run plays a share of the cases; `HONEYCRATE_FAULTS=all cargo test faults -- --nocapture` plays all and prints the table.
+//! An ordinary run plays a share of the cases; `HONEYCRATE_FAULTS=all cargo test faults -- --nocapture` plays all and prints the table;
+//! with a registry's name instead of `all`, all of that registry.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -38,7 +39,7 @@ use crate::common::images::{Image, write_platforms};
 use crate::common::wire::door::{Door, Doors, Fake};
 use crate::common::wire::fault::{FAULTS, Fault, Strike};
 use crate::common::wire::personality::{PERSONALITIES, Personality, Proof};
-use crate::common::wire::registry::{Kind, NEIGHBOUR, REPOSITORY, USER, password};
+use crate::common::wire::registry::{Heard, Kind, NEIGHBOUR, REPOSITORY, USER, password};
 
 /// Tries of one request, and the longest wait between two of them: a minute, scaled.
 const TRIES: usize = 6;
@@ -303,7 +304,8 @@ fn judge(case: Case, played: &Played, image: &StoredImage) -> Result<End, String
         // A token that was bought for this very try is not doubted twice.
         // Where several blobs travel, their requests may come between.
         let between = case.personality.parallel;
-        let bought = own[..first].iter().rev().take(between).any(|heard| heard.kind == Kind::Token);
+        let refused = |heard: &&Heard| heard.key == own[first].key && matches!(heard.answered, Some((_, 401)));
+        let bought = own[..first].iter().rev().take(between).any(|heard| heard.kind == Kind::Token) || own[..first].iter().any(refused);
         let token = !matches!(case.personality.proof, Proof::Nothing | Proof::Basic) && kind != Kind::Token && !bought;
         let heals = match fault {
             Fault::BusyAges => false,
@@ -354,8 +356,8 @@ fn cases(journey: Journey, personality: Personality, kinds: &[Kind]) -> Vec<Case
 }
 
 #[expect(clippy::disallowed_methods, reason = "it is the tests' own switch")]
-fn plays_all() -> bool {
-    std::env::var("HONEYCRATE_FAULTS").is_ok_and(|value| value == "all")
+fn plays_all(personality: Personality) -> bool {
+    std::env::var("HONEYCRATE_FAULTS").is_ok_and(|value| value == "all" || value == personality.name)
 }
 
 /// Whether an ordinary run plays this case.
@@ -369,18 +371,23 @@ fn is_of_the_share(case: &Case) -> bool {
 #[expect(clippy::print_stderr, reason = "the table is for people who ask for it")]
 async fn strike(journey: Journey) {
     let planted = tokio::task::spawn_blocking(Planted::new).await.expect("no panic");
-    let (all, recorded) = (plays_all(), recorded(journey, &planted).await);
+    let recorded = recorded(journey, &planted).await;
     let (mut table, mut failures) = (Table::default(), Vec::new());
     for (personality, kinds) in &recorded {
         let mut cases = cases(journey, *personality, kinds);
-        cases.retain(|case| all || is_of_the_share(case));
+        cases.retain(|case| plays_all(*personality) || is_of_the_share(case));
         for (case, played) in play_all(cases, &planted).await {
             let heard = played.fake.state.heard();
             let kind = heard.iter().find(|heard| heard.struck).map(|heard| heard.kind);
             match (judge(case, &played, planted.of(case.personality)), case.struck, kind) {
                 (Ok(end), Some((fault, _)), Some(kind)) => table.count(personality.name, fault, kind, end),
                 (Ok(_), _, _) => table.untouched += 1,
-                (Err(what), _, _) => failures.push(format!("{} {:?} at {kind:?}: {what}\n  {:?}", personality.name, case.struck, played.outcome)),
+                (Err(what), _, _) => {
+                    let heard: Vec<String> =
+                        heard.iter().map(|heard| format!("{:?} {}", heard.kind, heard.answered.map_or(0, |(_, status)| status))).collect();
+                    let (name, struck, outcome) = (personality.name, case.struck, &played.outcome);
+                    failures.push(format!("{name} {struck:?} at {kind:?}: {what}\n  {outcome:?}\n  {}", heard.join(", ")));
+                }
             }
         }
     }
