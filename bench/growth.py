@@ -56,13 +56,27 @@ class Layer:
     def __init__(self, folder):
         self.path = os.path.join(folder, "layer.part")
         self.file = open(self.path, "wb")
-        self.packer = zlib.compressobj(1, zlib.DEFLATED, 31)
-        self.digest, self.diff_id, self.size, self.plain = hashlib.sha256(), hashlib.sha256(), 0, 0
+        self.packer = zlib.compressobj(1, zlib.DEFLATED, -15)
+        self.digest, self.diff_id, self.crc, self.size, self.plain = hashlib.sha256(), hashlib.sha256(), 0, 0, 0
+        self.known = (None, b"")
+        self.out(b"\x1f\x8b\x08" + bytes(6) + b"\x03")
 
     def put(self, data):
-        self.diff_id.update(data)
-        self.plain += len(data)
+        self.note(data)
         self.out(self.packer.compress(data))
+
+    def put_large(self, data):
+        """Packs what comes several times in a row once: a full flush makes the packed bytes independent of what was before them."""
+        self.note(data)
+        self.out(self.packer.flush(zlib.Z_FULL_FLUSH))
+        if self.known[0] is not data:
+            self.known = (data, self.packer.compress(data) + self.packer.flush(zlib.Z_FULL_FLUSH))
+        self.out(self.known[1])
+
+    def note(self, data):
+        self.diff_id.update(data)
+        self.crc = zlib.crc32(data, self.crc)
+        self.plain += len(data)
 
     def out(self, packed):
         self.digest.update(packed)
@@ -71,16 +85,14 @@ class Layer:
 
     def add(self, path, size, block):
         self.put(header(path, size))
-        left = size
-        while left > 0:
-            piece = block[: min(left, len(block))]
-            self.put(piece)
-            left -= len(piece)
+        for _ in range(size // len(block)):
+            self.put_large(block)
+        self.put(block[: size % len(block)])
         self.put(bytes(-size % 512))
 
     def close(self):
         self.put(bytes(1024))
-        self.out(self.packer.flush())
+        self.out(self.packer.flush() + self.crc.to_bytes(4, "little") + (self.plain % 2**32).to_bytes(4, "little"))
         self.file.close()
         return self.digest.hexdigest()
 
