@@ -1,8 +1,9 @@
 //! The table of checks that rules name: each looks at a match and says whether it is a credential.
 
+use crate::scan::canary;
 use crate::scan::checksum;
 use crate::scan::placeholder::{is_placeholder, is_word_or_code};
-use crate::scan::structure::{self, Jwt, Pem};
+use crate::scan::structure::{self, Jwt, Pem, SupabaseRole};
 
 /// A match that a check looks at.
 #[derive(Clone, Copy)]
@@ -27,6 +28,8 @@ pub enum Opinion {
     Confirm,
     /// It is one of little worth, such as an expired or encrypted one: severity becomes low.
     Mild,
+    /// It is one that somebody has published as a trap: severity becomes low, confidence high.
+    Canary,
     /// Nothing to say up to this second, since 1970; later it is mild.
     MildAfter(i64),
 }
@@ -39,12 +42,30 @@ pub struct Check {
     pub judge: fn(&Candidate<'_>) -> Opinion,
 }
 
-/// All checks, by name. A failed checksum drops the match: no issuer gives out a token that its own checksum denies.
+/// All checks, by name. Where an issuer says that every token has a checksum, a failed one drops the match: no issuer gives out a token that
+/// its own checksum denies. Where only observation says so, a failed one says nothing.
 pub const CHECKS: &[Check] = &[
     Check { name: "age", what: "the Bech32 checksum of an age identity", judge: |c| sure(checksum::bech32(c.secret)) },
+    Check {
+        name: "apify",
+        what: "the last 6 characters are the CRC-32 of all before them; other tokens are kept",
+        judge: |c| likely(checksum::apify(c.secret)),
+    },
+    Check { name: "atlassian", what: "the last 8 characters are a CRC-32; other tokens are kept", judge: |c| likely(checksum::atlassian(c.secret)) },
+    Check { name: "aws-canary", what: "the key id decodes to an account of published canaries, which are low", judge: aws_canary },
     Check { name: "aws-key-id", what: "the key id is no documented sample and decodes to an account number", judge: aws_key_id },
+    Check {
+        name: "azure-key",
+        what: "the Marvin-32 checksum of an identifiable key; other keys are kept",
+        judge: |c| likely(checksum::azure_key(c.secret)),
+    },
     Check { name: "base64-json", what: "the token is JSON in base64", judge: |c| sure(structure::is_base64_json(c.secret)) },
     Check { name: "base64-pair", what: "the text is `user:password` in base64, and the password no placeholder", judge: base64_pair },
+    Check {
+        name: "confluent",
+        what: "the last 6 characters are the CRC-32 of those before them; other secrets are kept",
+        judge: |c| likely(checksum::confluent(c.secret)),
+    },
     Check {
         name: "crc32-base62",
         what: "the last 6 characters are the CRC-32 of those after the prefix",
@@ -52,19 +73,29 @@ pub const CHECKS: &[Check] = &[
     },
     Check {
         name: "crc32-base62-all",
-        what: "the last 6 characters are the CRC-32 of all before them",
-        judge: |c| sure(checksum::base62_crc32_of_all(c.secret)),
+        what: "the last 6 characters are the CRC-32 of all before them; other tokens are kept",
+        judge: |c| likely(checksum::base62_crc32_of_all(c.secret)),
+    },
+    Check {
+        name: "crc32-base62-maybe",
+        what: "the last 6 characters are the CRC-32 of those after the prefix; other tokens are kept",
+        judge: |c| likely(checksum::base62_crc32_of_body(c.secret)),
     },
     Check { name: "crc32-grafana", what: "the part after the last `_` is the CRC-32 of all before it", judge: |c| sure(checksum::grafana(c.secret)) },
     Check {
         name: "crc32-hex",
-        what: "the last 8 characters are the CRC-32 of those after the prefix",
-        judge: |c| sure(checksum::hex_crc32_of_body(c.secret)),
+        what: "the last 8 characters are the CRC-32 of those after the prefix; other tokens are kept",
+        judge: |c| likely(checksum::hex_crc32_of_body(c.secret)),
     },
     Check {
         name: "crc32-hex-all",
-        what: "the last 8 characters are the CRC-32 of all before them",
-        judge: |c| sure(checksum::hex_crc32_of_all(c.secret)),
+        what: "the last 8 characters are the CRC-32 of all before them; other tokens are kept",
+        judge: |c| likely(checksum::hex_crc32_of_all(c.secret)),
+    },
+    Check {
+        name: "crc32-zuplo",
+        what: "the part after the last `_` is the CRC-32 of the part before it; other tokens are kept",
+        judge: |c| likely(checksum::zuplo(c.secret)),
     },
     Check {
         name: "decodes-to-64-bytes",
@@ -77,8 +108,16 @@ pub const CHECKS: &[Check] = &[
         judge: |c| keep(structure::is_discord_account(c.secret)),
     },
     Check { name: "gitlab-routable", what: "the CRC-32 at the end of a routable token; older tokens have none", judge: gitlab_routable },
+    Check {
+        name: "grafana-key",
+        what: "the text is JSON in base64 that holds a key, its name and an organisation",
+        judge: |c| sure(structure::is_grafana_key(c.secret)),
+    },
+    Check { name: "jfrog-reference", what: "the token is a reference in base64", judge: |c| sure(structure::is_jfrog_reference(c.secret)) },
     Check { name: "jwt", what: "header and claims decode; expired or unsigned tokens are mild", judge: jwt },
+    Check { name: "letters-and-digits", what: "the text has letters and digits", judge: |c| keep(has_letters_and_digits(c.secret)) },
     Check { name: "mixed", what: "the text has letters of both cases and digits, and is not hexadecimal", judge: |c| keep(is_mixed(c.secret)) },
+    Check { name: "nats-nkey", what: "the CRC-16 at the end of a seed", judge: |c| sure(checksum::nats_nkey(c.secret)) },
     Check { name: "pem", what: "the block decodes to a key; encrypted keys are mild", judge: pem },
     Check {
         name: "placeholder",
@@ -87,6 +126,8 @@ pub const CHECKS: &[Check] = &[
     },
     Check { name: "puttygen", what: "an encrypted key is mild", judge: puttygen },
     Check { name: "pypi-macaroon", what: "the token is a macaroon whose location is an index", judge: |c| sure(structure::pypi_macaroon(c.secret)) },
+    Check { name: "supabase-role", what: "the token is signed by Supabase; an anonymous key is mild", judge: supabase_role },
+    Check { name: "wireguard", what: "the key is 32 bytes that are clamped", judge: |c| keep(structure::is_wireguard_key(c.secret)) },
     Check { name: "word", what: "the value is no word, path, number or piece of code", judge: |c| keep(!is_word_or_code(c.secret)) },
 ];
 
@@ -96,6 +137,15 @@ fn keep(good: bool) -> Opinion {
 
 fn sure(good: bool) -> Opinion {
     if good { Opinion::Confirm } else { Opinion::Drop }
+}
+
+fn likely(good: bool) -> Opinion {
+    if good { Opinion::Confirm } else { Opinion::Keep }
+}
+
+fn aws_canary(candidate: &Candidate<'_>) -> Opinion {
+    let account = checksum::aws_account(candidate.id.unwrap_or(candidate.secret));
+    if account.and_then(canary::owner).is_some() { Opinion::Canary } else { Opinion::Keep }
 }
 
 /// Ids from before 2019 (`AKIAI…`, `AKIAJ…`) do not hold their account.
@@ -134,6 +184,18 @@ fn puttygen(candidate: &Candidate<'_>) -> Opinion {
     if memchr::memmem::find(candidate.text, b"Encryption: none").is_some() { Opinion::Keep } else { Opinion::Mild }
 }
 
+fn supabase_role(candidate: &Candidate<'_>) -> Opinion {
+    match structure::supabase_role(candidate.secret) {
+        None => Opinion::Drop,
+        Some(SupabaseRole::Anonymous) => Opinion::Mild,
+        Some(SupabaseRole::Service) => Opinion::Confirm,
+    }
+}
+
+fn has_letters_and_digits(value: &[u8]) -> bool {
+    value.iter().any(u8::is_ascii_digit) && value.iter().any(u8::is_ascii_alphabetic)
+}
+
 fn is_mixed(value: &[u8]) -> bool {
     let any = |is: fn(&u8) -> bool| value.iter().any(is);
     any(u8::is_ascii_lowercase) && any(u8::is_ascii_uppercase) && any(u8::is_ascii_digit) && !value.iter().all(u8::is_ascii_hexdigit)
@@ -157,6 +219,13 @@ mod tests {
     #[test]
     fn names_are_unique_and_sorted() {
         assert!(CHECKS.windows(2).all(|pair| pair[0].name < pair[1].name));
+    }
+
+    #[test]
+    fn a_key_of_a_published_canary_account_is_known() {
+        // The id is TruffleHog's own test canary, of an account of canarytokens.org.
+        assert_eq!(opinion("aws-canary", &["AKIA", "SP2TPHJSQH3FJRUX"].concat()), Opinion::Canary);
+        assert_eq!(opinion("aws-canary", &["ASIA", "Y34FZKBOKMUTVV7A"].concat()), Opinion::Keep);
     }
 
     #[test]

@@ -168,6 +168,7 @@ fn judge<'r>(rule: &'r Rule, buffer: &[u8], base: u64, range: Range<usize>, now:
             Opinion::Keep => {}
             Opinion::Confirm => (confidence, proven_by) = (Confidence::High, Some(check.name)),
             Opinion::Mild => severity = Severity::Low,
+            Opinion::Canary => (severity, confidence, proven_by) = (Severity::Low, Confidence::High, Some(check.name)),
             Opinion::MildAfter(second) => until = Some(second),
         }
     }

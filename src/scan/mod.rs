@@ -1,6 +1,7 @@
 //! Finds leaked secrets in every layer, config and history.
 
 pub mod blob_scan;
+pub mod canary;
 pub mod checks;
 pub mod checksum;
 pub mod config_scan;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use crate::oci::digest::Digest;
+use crate::scan::canary;
 use crate::scan::known;
 use crate::scan::placeholder::{PLAIN_WORDS, SAMPLE_WORDS};
 use crate::scan::prefilter::Prefilter;
@@ -101,7 +102,7 @@ impl RuleSet {
         self.hash.get_or_init(|| {
             let text: String = self.rules.iter().map(|rule| rule.normalised()).collect();
             let words = format!("{SAMPLE_WORDS:?}{PLAIN_WORDS:?}");
-            Digest::of(format!("honeycrate/rules/{ENGINE}\n{text}\n{}\n{words}", known::LIST).as_bytes()).hex().to_owned()
+            Digest::of(format!("honeycrate/rules/{ENGINE}\n{text}\n{}\n{}\n{words}", known::LIST, canary::LIST).as_bytes()).hex().to_owned()
         })
     }
 

@@ -22,6 +22,15 @@ pub enum Jwt {
     Valid,
 }
 
+/// Whom a Supabase key lets in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SupabaseRole {
+    /// The key that every browser is given.
+    Anonymous,
+    /// The key that passes by row-level security.
+    Service,
+}
+
 /// What a PEM block turns out to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pem {
@@ -61,6 +70,19 @@ pub fn jwt_valid_until(token: &[u8]) -> Option<i64> {
     // A claim beyond the range of seconds is at its end.
     #[expect(clippy::cast_possible_truncation, reason = "the cast saturates")]
     Some(end.floor() as i64)
+}
+
+/// The role in a web token that Supabase signed; `None` for any other token.
+#[must_use]
+pub fn supabase_role(token: &[u8]) -> Option<SupabaseRole> {
+    let claims = json_object(token.split(|byte| *byte == b'.').nth(1)?)?;
+    let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();
+    match text("role") {
+        _ if !text("iss").contains("supabase") => None,
+        "anon" => Some(SupabaseRole::Anonymous),
+        "service_role" => Some(SupabaseRole::Service),
+        _ => None,
+    }
 }
 
 fn json_object(part: &[u8]) -> Option<Value> {
@@ -123,6 +145,25 @@ pub fn is_base64_json(token: &[u8]) -> bool {
     decode_base64(part).is_some_and(|json| serde_json::from_slice::<Value>(&json).is_ok_and(|value| value.is_object()))
 }
 
+/// Whether base64 text is a reference token of Artifactory: `reftkn:` and more.
+#[must_use]
+pub fn is_jfrog_reference(token: &[u8]) -> bool {
+    decode_base64(token).is_some_and(|text| text.starts_with(b"reftkn:"))
+}
+
+/// Whether base64 text is a private key of WireGuard: 32 bytes, clamped as Curve25519 wants it (`wg genkey`).
+#[must_use]
+pub fn is_wireguard_key(text: &[u8]) -> bool {
+    decode_base64(text).is_some_and(|key| key.len() == 32 && key[0] & 7 == 0 && key[31] & 0xc0 == 0x40)
+}
+
+/// Whether base64 text is an API key of Grafana's older form: JSON of a key, its name and the number of an organisation.
+#[must_use]
+pub fn is_grafana_key(text: &[u8]) -> bool {
+    let member = |json: &Value, name: &str| json.get(name).is_some_and(|value| value.is_string() || value.is_u64());
+    json_object(text).is_some_and(|json| ["k", "n", "id"].iter().all(|name| member(&json, name)))
+}
+
 /// Whether the first part of a Discord token is the number of an account.
 #[must_use]
 pub fn is_discord_account(token: &[u8]) -> bool {
@@ -152,6 +193,25 @@ mod tests {
         assert_eq!(jwt(&token(alg, "{}", ""), 0), Jwt::Unsigned);
         assert_eq!(jwt(&token(r#"{"a":1}"#, "{}", "c2ln"), 0), Jwt::Malformed);
         assert_eq!(jwt(b"eyJ.eyJ.x", 0), Jwt::Malformed);
+    }
+
+    #[test]
+    fn a_supabase_token_tells_its_role() {
+        let of = |claims: &str| supabase_role(&token(r#"{"alg":"HS256"}"#, claims, "c2ln"));
+        assert_eq!(of(r#"{"iss":"supabase","role":"anon"}"#), Some(SupabaseRole::Anonymous));
+        assert_eq!(of(r#"{"iss":"supabase","role":"service_role"}"#), Some(SupabaseRole::Service));
+        assert_eq!(of(r#"{"iss":"corp","role":"anon"}"#), None);
+    }
+
+    #[test]
+    fn keys_in_base64_are_told_by_what_they_hold() {
+        assert!(is_grafana_key(STANDARD.encode(r#"{"k":"abc","n":"ci","id":1}"#).as_bytes()));
+        assert!(!is_grafana_key(STANDARD.encode(r#"{"k":"abc","t":"def","c":9}"#).as_bytes()));
+        assert!(is_jfrog_reference(STANDARD.encode("reftkn:01:1700000000:abcdef").as_bytes()));
+        assert!(!is_jfrog_reference(STANDARD.encode("reference").as_bytes()));
+        let key = |first, last| STANDARD.encode([&[first][..], &[9; 30], &[last]].concat()).into_bytes();
+        assert!(is_wireguard_key(&key(0x48, 0x5a)));
+        assert!(!is_wireguard_key(&key(0x49, 0x5a)) && !is_wireguard_key(&key(0x48, 0x9a)) && !is_wireguard_key(b"c2hvcnQ="));
     }
 
     #[test]
