@@ -3,14 +3,15 @@
 use std::collections::{HashSet, VecDeque};
 use std::io::{self, BufRead};
 use std::mem;
-use std::ops::Range;
 
-use crate::scan::decode::{DEPTH, Encoding, MAX_RUN, MIN_RUN, STEP, decode_run, next_run};
+use crate::scan::cover::Cover;
+use crate::scan::decode::{Encoding, Lift, MAX_BREAK, MAX_RUN, MIN_RUN, lift_run, next_run};
+use crate::scan::escape::{self, MAX_STRETCH};
 use crate::scan::finding::{Confidence, Severity};
 use crate::scan::known;
 use crate::scan::marker::marker_at;
-use crate::scan::matcher::{Hit, Matcher, Source, match_text, settle};
-use crate::scan::prefilter::LiteralHit;
+use crate::scan::matcher::{Hit, Matcher, Placed, Source, settle};
+use crate::scan::prefilter::{LiteralHit, MARK};
 use crate::scan::redact::sample;
 use crate::scan::rule::Rule;
 use crate::scan::rule_set::RuleSet;
@@ -64,8 +65,12 @@ pub struct ContentScanner<'r> {
     prefiltered: u64,
     /// Base64 runs are known up to here.
     runs: u64,
+    /// Escapes are taken off up to here.
+    unescaped: u64,
+    /// Marks of escapes, of which the stretch is not yet known.
+    marks: VecDeque<u64>,
     /// Literals whose window is not yet complete.
-    literals: VecDeque<(u64, u16)>,
+    literals: VecDeque<Placed>,
     /// Hits, with their lines, that may yet give way to a stronger one.
     waiting: Vec<Hit<'r>>,
     lines: LineCounter,
@@ -96,6 +101,8 @@ impl<'r> ContentScanner<'r> {
             position: 0,
             prefiltered: 0,
             runs: 0,
+            unescaped: 0,
+            marks: VecDeque::new(),
             literals: VecDeque::new(),
             waiting: Vec::new(),
             lines: LineCounter::default(),
@@ -145,6 +152,8 @@ impl<'r> ContentScanner<'r> {
         self.position = 0;
         self.prefiltered = 0;
         self.runs = 0;
+        self.unescaped = 0;
+        self.marks.clear();
         self.literals.clear();
         self.waiting.clear();
         self.lines = LineCounter::default();
@@ -158,7 +167,7 @@ impl<'r> ContentScanner<'r> {
         self.position += bytes.len() as u64;
         let mut kept = mem::take(&mut self.kept);
         // So much of the new bytes that nothing in the old ones is needed after.
-        let edge = before + after + MAX_RUN + 4;
+        let edge = before + after + MAX_RUN.max(MAX_STRETCH) + MAX_BREAK;
         let mut needed = base;
         if !kept.is_empty() {
             let is_gathering = bytes.len() < edge;
@@ -193,20 +202,25 @@ impl<'r> ContentScanner<'r> {
         let complete = if view.is_last { view.end() } else { view.end().saturating_sub(after as u64 + 1) };
 
         self.find_literals(view, source);
-        while let Some((at, literal)) = self.literals.front().copied().filter(|(at, _)| *at < complete) {
-            self.literals.pop_front();
-            let known = self.waiting.len();
-            let hit = LiteralHit { at: view.index(at), literal };
-            self.matcher.try_at(view.bytes, view.base, hit, source, &mut self.waiting);
-            for hit in &mut self.waiting[known..] {
-                self.lines.place(view, hit.secret_range.start, hit);
+        let ready = self.literals.partition_point(|(at, _)| *at < complete);
+        if ready > 0 {
+            let literals = self.literals.make_contiguous();
+            for index in 0..ready {
+                let known = self.waiting.len();
+                self.matcher.try_at(view.bytes, view.base, literals[index], &literals[index + 1..], source, &mut self.waiting);
+                for hit in &mut self.waiting[known..] {
+                    self.lines.place(view, hit.secret_range.start, hit);
+                }
             }
+            self.literals.drain(..ready);
         }
-        self.lift_covers(view, source);
+        self.lift_runs(view, source);
+        self.lift_escapes(view, source);
         self.tell(complete, before, view.is_last, hits);
 
         let next = self.prefiltered.saturating_sub(self.rules.longest_literal() as u64);
         let next = self.literals.front().map_or(next, |(at, _)| next.min(*at));
+        let next = self.marks.front().map_or(next, |at| next.min(at.saturating_sub(escape::GAP as u64)));
         let needed = next.saturating_sub(before as u64 + 1).min(self.runs).max(view.base);
         self.lines.pass(view, needed);
         needed
@@ -219,7 +233,11 @@ impl<'r> ContentScanner<'r> {
         let known = self.literals.len();
         for hit in self.found.drain(..) {
             let at = view.base + hit.at as u64;
-            if at + self.rules.literal(hit.literal).len() as u64 > self.prefiltered {
+            if hit.literal == MARK {
+                if at + 4 > self.prefiltered && at >= self.unescaped {
+                    self.marks.push_back(at);
+                }
+            } else if at + self.rules.literal(hit.literal).len() as u64 > self.prefiltered {
                 self.literals.push_back((at, hit.literal));
             }
         }
@@ -230,32 +248,53 @@ impl<'r> ContentScanner<'r> {
         self.prefiltered = view.end();
     }
 
-    fn lift_covers(&mut self, view: View<'_>, source: &Source<'_>) {
+    fn lift_runs(&mut self, view: View<'_>, source: &Source<'_>) {
         while let Some(run) = next_run(view.bytes, view.index(self.runs)) {
-            let mut start = run.start;
-            loop {
-                if run.end == view.bytes.len() && run.end - start < MAX_RUN && !view.is_last {
-                    self.runs = view.base + start as u64;
+            let next = match lift_run(view.bytes, &run, view.is_last) {
+                Lift::Unfinished => {
+                    self.runs = view.base + run.start as u64;
                     return;
                 }
-                let piece = start..run.end.min(start + MAX_RUN);
-                if let Some(text) = decode_run(&view.bytes[piece.clone()]) {
-                    let place = view.base + piece.start as u64..view.base + piece.end as u64;
-                    let known = self.waiting.len();
-                    look_under(self.rules, &text, &place, source, 1, &mut self.waiting);
-                    for hit in &mut self.waiting[known..] {
-                        self.lines.place(view, place.start, hit);
-                    }
+                Lift::Nothing(next) => next,
+                Lift::Texts(texts, next) => {
+                    texts.into_iter().for_each(|text| self.look_under(&Cover::from(text), view, source));
+                    next
                 }
-                if piece.end == run.end {
-                    break;
-                }
-                start += STEP;
-            }
-            self.runs = view.base + run.end as u64;
+            };
+            self.runs = view.base + next as u64;
         }
         // What is left is shorter than a run; all of it may be the beginning of one.
         self.runs = self.runs.max(view.end().saturating_sub(MIN_RUN as u64 - 1));
+    }
+
+    fn lift_escapes(&mut self, view: View<'_>, source: &Source<'_>) {
+        while let Some(mark) = self.marks.front().copied() {
+            if mark < self.unescaped {
+                self.marks.pop_front();
+                continue;
+            }
+            let range = escape::stretch(view.bytes, view.index(mark), view.index(self.unescaped));
+            if range.end == view.bytes.len() && range.len() < MAX_STRETCH && !view.is_last {
+                return;
+            }
+            if let Some(cover) = Cover::of_escapes(view.bytes, range.clone()) {
+                self.look_under(&cover, view, source);
+            }
+            self.unescaped = view.base + escape::after(&range) as u64;
+        }
+    }
+
+    fn look_under(&mut self, cover: &Cover, view: View<'_>, source: &Source<'_>) {
+        let under = cover.look_under(self.rules, source, 1);
+        self.matcher.work += under.work;
+        for mut hit in under.hits {
+            for range in [&mut hit.range, &mut hit.covers, &mut hit.secret_range] {
+                *range = view.base + range.start..view.base + range.end;
+            }
+            let start = if cover.places.is_some() { hit.secret_range.start } else { view.base + cover.range.start as u64 };
+            self.lines.place(view, start, &mut hit);
+            self.waiting.push(hit);
+        }
     }
 
     /// Gives the hits that nothing unseen can overrule.
@@ -263,7 +302,11 @@ impl<'r> ContentScanner<'r> {
         if self.waiting.is_empty() {
             return;
         }
-        let settled_to = if is_last { u64::MAX } else { complete.saturating_sub(before as u64).min(self.runs) };
+        let settled_to = if is_last {
+            u64::MAX
+        } else {
+            complete.saturating_sub(before as u64).min(self.runs).min(self.marks.front().map_or(u64::MAX, |at| at.saturating_sub(escape::GAP as u64)))
+        };
         self.waiting.sort_by_key(|hit| hit.covers.start);
         let mut ready = 0;
         let mut reach = 0;
@@ -294,29 +337,6 @@ impl<'r> ContentScanner<'r> {
             let Hit { rule, severity, confidence, until, fingerprint, line, column, proven_by, marked, secret, id, .. } = hit;
             hits(ContentHit { rule, severity, confidence, until, fingerprint, redacted, line, column, proven_by, marked, secret, id });
         }
-    }
-}
-
-/// Looks at a text that was covered, and under covers in it. Hits get places within `place`, in proportion.
-fn look_under<'r>(rules: &'r RuleSet, text: &[u8], place: &Range<u64>, source: &Source<'_>, depth: usize, waiting: &mut Vec<Hit<'r>>) {
-    let span = place.end - place.start;
-    let scale = |at: u64| place.start + (at.saturating_mul(span) / (text.len() as u64).max(1)).min(span.saturating_sub(1));
-    let outside = |range: &Range<u64>| scale(range.start)..scale(range.end).max(scale(range.start) + 1);
-    for mut hit in match_text(rules, text, source) {
-        hit.range = outside(&hit.range);
-        hit.covers = outside(&hit.covers);
-        hit.secret_range = outside(&hit.secret_range);
-        waiting.push(hit);
-    }
-    if depth == DEPTH {
-        return;
-    }
-    let mut from = 0;
-    while let Some(run) = next_run(text, from) {
-        if let Some(inner) = decode_run(&text[run.clone()]) {
-            look_under(rules, &inner, &outside(&(run.start as u64..run.end as u64)), source, depth + 1, waiting);
-        }
-        from = run.end;
     }
 }
 
@@ -488,13 +508,105 @@ mod tests {
         let token = token();
         let once = STANDARD.encode(format!("token: {token}\n"));
         let twice = STANDARD.encode(format!("data: {once}\n"));
-        let thrice = STANDARD.encode(format!("data: {twice}\n"));
+        let deep = (0..4).fold(format!("token: {token}\n"), |text, _| STANDARD.encode(text));
+        let too_deep = STANDARD.encode(&deep);
         assert_eq!(ids("secret.yaml", format!("  token: {once}\n").as_bytes()), ["github-personal-token"]);
         assert_eq!(found("secret.yaml", format!("a\nb: {twice}\n").as_bytes())[0].1, 2);
-        assert!(!ids("secret.yaml", format!("x {thrice}\n").as_bytes()).contains(&"github-personal-token".to_owned()));
+        assert_eq!(ids("secret.yaml", format!("x {deep}\n").as_bytes()), ["github-personal-token"]);
+        assert!(!ids("secret.yaml", format!("x {too_deep}\n").as_bytes()).contains(&"github-personal-token".to_owned()));
         let wide: Vec<u8> =
             format!("# a file that some editor saved as UTF-16\r\nTOKEN={token}\r\n").encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert_eq!(found("a.ini", &wide), [("github-personal-token".to_owned(), 2, token)]);
+    }
+
+    fn escaped(text: &str, write: fn(u8) -> String) -> String {
+        text.bytes().map(write).collect()
+    }
+
+    #[test]
+    fn a_secret_is_found_under_every_cover_at_the_place_where_the_cover_starts() {
+        let token = token();
+        let line = format!("the one token of this service: {token}\n");
+        let letters = |text: &str, write: fn(u8) -> String| -> String {
+            text.bytes().enumerate().map(|(index, byte)| if index % 5 == 4 { char::from(byte).to_string() } else { write(byte) }).collect()
+        };
+        let wrapped = |text: &str, line_break: &str| {
+            let lines: Vec<_> = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
+            lines.join(line_break)
+        };
+        let long = STANDARD.encode(line.repeat(4));
+        let wide = |text: &str| String::from_utf8(text.encode_utf16().flat_map(u16::to_le_bytes).collect()).expect("ASCII");
+        let (head, tail) = token.split_at(20);
+        for (name, cover) in [
+            ("hexadecimal", escaped(&line, |byte| format!("{byte:02x}"))),
+            ("wrapped hexadecimal", wrapped(&escaped(&line, |byte| format!("{byte:02X}")), "\r\n")),
+            ("wrapped base64", wrapped(&long, "\n")),
+            ("indented base64", wrapped(&long, "\n        ")),
+            ("base64 in a JSON string", wrapped(&long, "\\n")),
+            ("base64 in strings that are added up", wrapped(&long, "\" +\n    \"")),
+            ("UTF-16 in base64", STANDARD.encode(wide(&line))),
+            ("percent", escaped(&token, |byte| format!("%{byte:02X}"))),
+            ("percent, mixed with plain", letters(&token, |byte| format!("%{byte:02x}"))),
+            ("\\x", escaped(&token, |byte| format!("\\x{byte:02x}"))),
+            ("\\u", escaped(&token, |byte| format!("\\u{byte:04X}"))),
+            ("octal", escaped(&token, |byte| format!("\\{byte:03o}"))),
+            ("HTML", escaped(&token, |byte| format!("&#{byte};"))),
+            ("HTML, hexadecimal", letters(&token, |byte| format!("&#x{byte:x};"))),
+            (
+                "base64 of JSON of base64 in percent",
+                escaped(&STANDARD.encode(format!("{{\"a\": \"{}\"}}", STANDARD.encode(&line))), |byte| format!("%{byte:02X}")),
+            ),
+            ("UTF-16", wide(&token)),
+            ("quoted-printable", format!("{head}=\r\n{tail}")),
+            ("strings that are added up", format!("{head}\" +\n  \"{tail}")),
+        ] {
+            for before in ["", "x", "a line\n", "many\nlines, "] {
+                let binary = "\x01\0\x02\x03".repeat(before.len() * 3 + 300);
+                let text = format!("{binary}\n{before}\"{cover}\" and\nmore\n");
+                let mut places = Vec::new();
+                let mut scanner = ContentScanner::new(RuleSet::builtin(), 0);
+                let mut tell = |hit: ContentHit<'_>| places.push((hit.rule.id.clone(), hit.line, hit.secret.expose() == token));
+                scanner.scan(b"a", &mut text.as_bytes(), &mut tell).expect("memory can be read");
+                let line = 2 + before.matches('\n').count() as u64;
+                assert_eq!(places, [("github-personal-token".to_owned(), line, true)], "{name}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_written_with_escapes_is_read_without_them() {
+        let key = RuleSet::builtin().get("private-key").expect("a rule").examples[0].clone();
+        let login = RuleSet::builtin().get("docker-config-auth").expect("a rule").examples[0].clone();
+        let url = "url = 'https:\\/\\/build:Vt7qLw92xQ@git.corp.net\\/shop.git'";
+        for (text, rule) in [
+            (key.replace('\n', "\\n"), "private-key"),
+            (key.replace('\n', "\\r\\n"), "private-key"),
+            (key.replace('\n', "\\\\n"), "private-key"),
+            (key.replace('\n', "%0A").replace(' ', "%20").replace('+', "%2B").replace('/', "%2F"), "private-key"),
+            (key.replace('\n', "&#10;"), "private-key"),
+            (format!("mail: {}", STANDARD.encode(format!("{{\"key\": \"{}\"}}", key.replace('\n', "\\n")))), "private-key"),
+            (login.replace('"', "\\\""), "docker-config-auth"),
+            (login.replace('"', "\\\\\\\""), "docker-config-auth"),
+            (login.replace('"', "&quot;"), "docker-config-auth"),
+            (login.replace('"', "\\u0022"), "docker-config-auth"),
+            (STANDARD.encode(login.replace(',', ",\n")), "docker-config-auth"),
+            (url.to_owned(), "url-credentials"),
+            ("{\\\"password\\\": \\\"Vt7qLw92xQ\\\"}".to_owned(), "generic-password"),
+        ] {
+            let mut found = Vec::new();
+            let mut scanner = ContentScanner::new(RuleSet::builtin(), 0);
+            let mut tell = |hit: ContentHit<'_>| found.push((hit.rule.id.clone(), hit.proven_by));
+            scanner.scan(b"app/a", &mut text.as_bytes(), &mut tell).expect("memory can be read");
+            let proof = (rule == "private-key").then_some("pem");
+            assert_eq!(found, [(rule.to_owned(), proof)], "{text}");
+        }
+        for text in [
+            "msg = 'no \\\"password\\\": it is\\n required, says &quot;secret&quot;'",
+            "a \\w{3}\\x80\\u2028 100%25",
+            "\"pass\" + \"word\" = \"abc\"",
+        ] {
+            assert_eq!(ids("app/a.js", text.as_bytes()), Vec::<String>::new(), "{text}");
+        }
     }
 
     /// When this fails, the engine finds something else than before: count up `ENGINE` of the rule set, which cached results are kept under,
@@ -514,6 +626,9 @@ mod tests {
             STANDARD.encode(STANDARD.encode(format!("in two covers, one below the other: {token}\n"))),
             format!("{}{token}", "long ".repeat(80_000)),
             STANDARD.encode(format!("{} {token}", "long ".repeat(5_000))),
+            escaped(&format!("in another cover: {token}\n"), |byte| format!("{byte:02x}")),
+            escaped(token, |byte| format!("\\x{byte:02x}")),
+            format!("acmeword\\u003dVt7qLw92xQ {}\" + \"{}", &token[..12], &token[12..]),
         ];
         let text = lines.join("\n");
         let wide: Vec<u8> = lines[..3].join("\n").encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -526,7 +641,7 @@ mod tests {
             ContentScanner::new(&rules, 0).scan(path.as_bytes(), &mut &text[..], &mut tell).expect("memory can be read");
         }
         assert!(found.lines().count() >= 12, "{found}");
-        assert_eq!((ENGINE, &Digest::of(found.as_bytes()).hex()[..16]), ("1", "8685293e4360e6ad"), "{found}");
+        assert_eq!((ENGINE, &Digest::of(found.as_bytes()).hex()[..16]), ("2", "a620e8ecf16fc605"), "{found}");
     }
 
     #[test]
@@ -545,15 +660,32 @@ mod tests {
         assert_eq!(severity(last + 1), [(Severity::Low, None)]);
     }
 
+    /// Bytes that patterns were given.
+    fn work(text: &[u8]) -> u64 {
+        let mut scanner = ContentScanner::new(RuleSet::builtin(), 0);
+        scanner.scan(b"a", &mut &text[..], &mut |_| ()).expect("memory can be read");
+        scanner.matcher.work
+    }
+
     #[test]
-    fn a_long_line_takes_time_in_proportion() {
-        let time = |length: usize| {
-            let text = b"password=token: eyJhbGciOi-----BEGIN PRIVATE KEY-----"[..].repeat(length / 52);
-            let start = std::time::Instant::now();
-            found("a", &text);
-            start.elapsed()
-        };
-        let (short, long) = (time(1 << 18), time(20 << 18));
-        assert!(long < short * 80 + std::time::Duration::from_secs(2), "{short:?} for 256 KiB, {long:?} for 5 MiB");
+    fn work_is_in_proportion_to_the_text() {
+        let dense = "password=token: eyJhbGciOi-----BEGIN PRIVATE KEY-----";
+        let begin = "-----BEGIN PRIVATE KEY-----\n";
+        let covered = (0..4).fold(dense.repeat(40), |text, _| STANDARD.encode(text)) + "\n";
+        let escaped = escaped(dense, |byte| format!("%{byte:02x}"));
+        let in_json = "{\\\"password\\\": \\\"".to_owned();
+        for (text, most) in [(dense, 60), (begin, 20), (&covered, 60), (&escaped, 60), (&in_json, 60)] {
+            let times = |length: usize| text.repeat(length / text.len() + 1);
+            let (short, long) = (work(times(1 << 15).as_bytes()), work(times(1 << 18).as_bytes()));
+            assert!(short > 0 && long <= 9 * short, "{short} bytes for 32 KiB, {long} for 256 KiB of {}", &text[..20]);
+            assert!(long <= most << 18, "{long} bytes for 256 KiB of {}", &text[..20]);
+        }
+    }
+
+    #[test]
+    fn a_key_after_many_that_only_begin_is_found() {
+        let key = &RuleSet::builtin().get("private-key").expect("a rule").examples[0];
+        let text = "-----BEGIN PRIVATE KEY-----\n".repeat(500) + key;
+        assert_eq!(ids("a", text.as_bytes()), ["private-key"]);
     }
 }

@@ -2,17 +2,20 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::mem;
 use std::ops::Range;
 
 use regex_automata::{Anchored, Input};
 
 use crate::scan::checks::{Candidate, Opinion};
+use crate::scan::decode::narrow;
+use crate::scan::escape::{Unescaped, layers, may_have_escapes};
 use crate::scan::finding::{Confidence, Severity};
 use crate::scan::path_class::is_dependency;
 use crate::scan::placeholder::entropy;
-use crate::scan::prefilter::LiteralHit;
+use crate::scan::prefilter::{LiteralHit, MARK};
 use crate::scan::rule::Rule;
-use crate::scan::rule_set::RuleSet;
+use crate::scan::rule_set::{RuleSet, Spelling};
 use crate::secret::fingerprint::Fingerprint;
 use crate::secret::value::Secret;
 
@@ -53,11 +56,46 @@ pub struct Source<'a> {
     pub now: i64,
 }
 
+/// Places of a rule's literals that one match may span, on either side of its own. It bounds how often a rule looks at a byte, however
+/// closely its literals stand.
+const MAX_SPANNED: usize = 16;
+/// Matches around one place that are refused, but for their start tried again.
+const MAX_REFUSED: usize = 4;
+/// Bytes after the literal of a guess in which an escape is looked for: between a name and its value.
+const GUESS_REACH: usize = 24;
+
 /// Runs rules at the places that the prefilter found, in order. A rule's hits do not overlap.
 pub struct Matcher<'r> {
     rules: &'r RuleSet,
-    /// For each rule, where its last hit ends.
-    ends: Vec<u64>,
+    /// For each rule, one more than its index in `progress`; 0 for one that has not looked yet.
+    slots: Vec<u32>,
+    /// By the rule's number.
+    progress: Vec<(usize, Progress)>,
+    /// Bytes that patterns were given.
+    pub work: u64,
+}
+
+/// How far a rule is in a text.
+#[derive(Clone, Copy, Default)]
+struct Progress {
+    /// Where its last hit ends.
+    end: u64,
+    /// Where it looked last, as a ring.
+    places: [u64; MAX_SPANNED],
+    looks: usize,
+}
+
+/// A literal, by its place in the stream and its number.
+pub type Placed = (u64, u16);
+
+/// The hits of a text, and what has been seen on the way.
+#[derive(Debug, Default)]
+pub struct Matches<'r> {
+    pub hits: Vec<Hit<'r>>,
+    /// Where escapes are.
+    pub marks: Vec<usize>,
+    /// Bytes that patterns were given.
+    pub work: u64,
 }
 
 impl<'a> Source<'a> {
@@ -70,41 +108,89 @@ impl<'a> Source<'a> {
 impl<'r> Matcher<'r> {
     #[must_use]
     pub fn new(rules: &'r RuleSet) -> Self {
-        Self { rules, ends: vec![0; rules.iter().count()] }
+        Self { rules, slots: vec![0; rules.iter().count()], progress: Vec::new(), work: 0 }
     }
 
-    /// Forgets the hits of the last text.
+    /// Forgets the last text.
     pub fn reset(&mut self) {
-        self.ends.fill(0);
+        for (number, _) in self.progress.drain(..) {
+            self.slots[number] = 0;
+        }
     }
 
-    /// Runs the rules of one literal hit in `buffer`, whose first byte has offset `base`.
-    pub fn try_at(&mut self, buffer: &[u8], base: u64, literal: LiteralHit, source: &Source<'_>, hits: &mut Vec<Hit<'r>>) {
-        for number in self.rules.owners(literal.literal) {
+    /// Runs the rules of a literal in `buffer`, whose first byte has place `base`. `following` are the next literals of the text.
+    pub fn try_at(&mut self, buffer: &[u8], base: u64, literal: Placed, following: &[Placed], source: &Source<'_>, hits: &mut Vec<Hit<'r>>) {
+        let (at, name) = literal;
+        let spelling = self.rules.spelling(name);
+        let place = usize::try_from(at - base).unwrap_or(usize::MAX);
+        let range = place..place + self.rules.literal(name).len();
+        for number in self.rules.owners(name) {
             let rule = self.rules.rule(*number);
             if rule.generic && source.quiet || !rule.is_for(source.path) {
                 continue;
             }
-            let length = self.rules.literal(literal.literal).len();
-            if let Some(hit) = try_rule(rule, buffer, base, literal.at..literal.at + length, self.ends[*number], source.now) {
-                self.ends[*number] = hit.range.end;
+            let bounds = self.bounds(*number, rule, literal, following);
+            let bounds =
+                usize::try_from(bounds.start.saturating_sub(base)).unwrap_or(0)..usize::try_from(bounds.end.saturating_sub(base)).unwrap_or(0);
+            let bounds = bounds.start.min(buffer.len())..bounds.end.min(buffer.len()).max(range.end.min(buffer.len()));
+            let mut search = Search { rule, now: source.now, work: 0 };
+            let mut hit = None;
+            if spelling == Spelling::Plain {
+                hit = search.plain(&buffer[..bounds.end], base, bounds.start, &range);
+            }
+            if hit.is_none() {
+                hit = search.lifted(spelling, buffer, base, &bounds, &range, self.rules.reach());
+            }
+            self.work += search.work;
+            if let Some(hit) = hit {
+                self.progress_of(*number).end = hit.range.end;
                 hits.push(hit);
             }
         }
     }
+
+    fn progress_of(&mut self, number: usize) -> &mut Progress {
+        if self.slots[number] == 0 {
+            self.progress.push((number, Progress::default()));
+            self.slots[number] = u32::try_from(self.progress.len()).unwrap_or(u32::MAX);
+        }
+        &mut self.progress[self.slots[number] as usize - 1].1
+    }
+
+    /// The bytes that a rule may look at around a literal: after its last hit, and not beyond too many other places of its literals.
+    fn bounds(&mut self, number: usize, rule: &Rule, (at, _): Placed, following: &[Placed]) -> Range<u64> {
+        let progress = self.progress_of(number);
+        let ring = progress.looks % MAX_SPANNED;
+        let oldest = mem::replace(&mut progress.places[ring], at);
+        let start = progress.end.max(if progress.looks < MAX_SPANNED { 0 } else { oldest });
+        progress.looks += 1;
+        let reach = at + 2 * rule.after as u64;
+        let is_crowded = following.get(MAX_SPANNED - 1).is_some_and(|(next, _)| *next < reach);
+        let own = |(_, name): &&Placed| *name != MARK && self.rules.owners(*name).contains(&number);
+        let end = if is_crowded { following.iter().take_while(|(next, _)| *next < reach).filter(own).nth(MAX_SPANNED - 1) } else { None };
+        start..end.map_or(u64::MAX, |(end, name)| end + self.rules.literal(*name).len() as u64)
+    }
 }
 
-/// All hits of a text that is in memory as a whole, without decoding.
+/// All hits of a text that is in memory as a whole, without lifting its covers.
 #[must_use]
-pub fn match_text<'r>(rules: &'r RuleSet, text: &[u8], source: &Source<'_>) -> Vec<Hit<'r>> {
-    let mut literals = Vec::new();
-    rules.prefilter(rules.scope(source.path, source.quiet)).find(text, 0, &mut literals);
-    let mut matcher = Matcher::new(rules);
-    let mut hits = Vec::new();
-    for literal in literals {
-        matcher.try_at(text, 0, literal, source, &mut hits);
+pub fn match_text<'r>(rules: &'r RuleSet, text: &[u8], source: &Source<'_>) -> Matches<'r> {
+    let mut found = Vec::new();
+    rules.prefilter(rules.scope(source.path, source.quiet)).find(text, 0, &mut found);
+    let mut matches = Matches::default();
+    let mut literals: Vec<Placed> = Vec::new();
+    for LiteralHit { at, literal } in found {
+        if literal == MARK { matches.marks.push(at) } else { literals.push((at as u64, literal)) }
     }
-    hits
+    if literals.is_empty() {
+        return matches;
+    }
+    let mut matcher = Matcher::new(rules);
+    for (index, literal) in literals.iter().enumerate() {
+        matcher.try_at(text, 0, *literal, &literals[index + 1..], source, &mut matches.hits);
+    }
+    matches.work = matcher.work;
+    matches
 }
 
 /// Of hits that account for the same bytes, keeps the strongest: a credential's own rule before a guess from context, then the surer,
@@ -124,24 +210,81 @@ pub fn settle(mut hits: Vec<Hit<'_>>) -> Vec<Hit<'_>> {
     hits
 }
 
-fn try_rule<'r>(rule: &'r Rule, buffer: &[u8], base: u64, literal: Range<usize>, last_end: u64, now: i64) -> Option<Hit<'r>> {
-    let compiled = rule.compiled()?;
-    let behind = usize::try_from(last_end.saturating_sub(base)).unwrap_or(usize::MAX);
-    let end = buffer.len().min(literal.start + rule.after.max(literal.len()));
-    let mut start = literal.start.saturating_sub(rule.before).max(behind);
-    let anchored = if rule.before == 0 { Anchored::Yes } else { Anchored::No };
-    loop {
-        if start > literal.end || rule.before == 0 && start > literal.start {
+/// One rule at one place.
+struct Search<'r> {
+    rule: &'r Rule,
+    now: i64,
+    /// Bytes that the pattern was given.
+    work: u64,
+}
+
+impl<'r> Search<'r> {
+    /// Looks at the bytes as they are.
+    fn plain(&mut self, buffer: &[u8], base: u64, behind: usize, literal: &Range<usize>) -> Option<Hit<'r>> {
+        let rule = self.rule;
+        let compiled = rule.compiled()?;
+        let end = buffer.len().min(literal.start + rule.after.max(literal.len()));
+        let mut start = literal.start.saturating_sub(rule.before).max(behind);
+        let anchored = if rule.before == 0 { Anchored::Yes } else { Anchored::No };
+        for refused in 0.. {
+            if start > literal.end || rule.before == 0 && start > literal.start {
+                return None;
+            }
+            self.work += (end - start.min(end)) as u64;
+            let input = Input::new(buffer).range(start..end).anchored(anchored);
+            let found = compiled.regex.search(&input).filter(|found| found.start() <= literal.end)?;
+            if found.end() > literal.start
+                && let Some(hit) = judge(rule, buffer, base, found.range(), self.now)
+            {
+                return Some(hit);
+            }
+            // What starts later may be better: a key after the first line of another.
+            start = if refused < MAX_REFUSED { found.start() + 1 } else { found.end().max(start + 1) };
+        }
+        None
+    }
+
+    /// Looks at the bytes without their escapes, or as UTF-16. Escapes take more room: the window is twice as wide.
+    fn lifted(
+        &mut self,
+        spelling: Spelling,
+        buffer: &[u8],
+        base: u64,
+        bounds: &Range<usize>,
+        literal: &Range<usize>,
+        reach: (usize, usize),
+    ) -> Option<Hit<'r>> {
+        let rule = self.rule;
+        let joins = !rule.generic;
+        let start = literal.start.saturating_sub(reach.0.min(2 * rule.before)).max(bounds.start);
+        let end = bounds.end.min(literal.start + reach.1.min(2 * rule.after).max(literal.len()));
+        if start > literal.start {
             return None;
         }
-        let input = Input::new(buffer).range(start..end).anchored(anchored);
-        let found = compiled.regex.search(&input).filter(|found| found.start() <= literal.end)?;
-        if found.end() > literal.start
-            && let Some(hit) = judge(rule, buffer, base, found.range(), now)
-        {
-            return Some(hit);
+        let window = &buffer[start..end.max(start)];
+        let inner = literal.start - start..literal.end - start;
+        if spelling == Spelling::Wide {
+            return self.try_text(&narrow(window, inner.start % 2), &inner, base + start as u64);
         }
-        start = found.end().max(start + 1);
+        if spelling == Spelling::Plain {
+            let near = if rule.generic { window.len().min(inner.end + GUESS_REACH) } else { window.len() };
+            if !may_have_escapes(&window[..near], joins) {
+                return None;
+            }
+        }
+        layers(window, joins).find_map(|text| self.try_text(&text, &inner, base + start as u64))
+    }
+
+    fn try_text(&mut self, text: &Unescaped, literal: &Range<usize>, base: u64) -> Option<Hit<'r>> {
+        let mut hit = self.plain(&text.text, 0, 0, &text.range_of(literal))?;
+        let place = |at: u64| {
+            let at = usize::try_from(at).unwrap_or(usize::MAX);
+            base + text.places.get(at).map_or_else(|| text.places.last().map_or(0, |last| last + 1), |place| *place) as u64
+        };
+        for range in [&mut hit.range, &mut hit.covers, &mut hit.secret_range] {
+            *range = place(range.start)..place(range.end);
+        }
+        Some(hit)
     }
 }
 

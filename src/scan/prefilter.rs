@@ -25,6 +25,9 @@ const SPREAD: u32 = 0x9E37_7900;
 /// The 4,096 most common grams in a Debian image with Python and Node.js programs, each kind of file counted alike, as hexadecimal bytes.
 const COMMON: &str = include_str!("common_grams.txt");
 
+/// Stands for all marks in a [`LiteralHit`].
+pub const MARK: u16 = u16::MAX;
+
 /// The literals of a rule set, or some of them.
 pub struct Prefilter {
     /// One bit for each value of the hash of a gram.
@@ -43,7 +46,7 @@ pub struct Prefilter {
 pub struct LiteralHit {
     /// Offset of its first byte.
     pub at: usize,
-    /// Its number, as the prefilter was given it.
+    /// Its number, as the prefilter was given it, or [`MARK`].
     pub literal: u16,
 }
 
@@ -60,9 +63,10 @@ struct Entry {
 }
 
 impl Prefilter {
-    /// A prefilter for these literals, which have numbers and at least three bytes each.
+    /// A prefilter for these literals, which have numbers and at least three bytes each, and for marks, which are found at even places of
+    /// the buffer only.
     #[must_use]
-    pub fn new<'a>(literals: impl IntoIterator<Item = (u16, &'a [u8])>) -> Self {
+    pub fn new<'a>(literals: impl IntoIterator<Item = (u16, &'a [u8])>, marks: &[[u8; 4]]) -> Self {
         let mut grams = Box::new([0; WORDS]);
         let mut entries = Vec::new();
         let mut text = Vec::new();
@@ -75,6 +79,13 @@ impl Prefilter {
                 grams[word_of(hash(gram))] |= fourth.map_or(u32::MAX, |fourth| 1_u32.wrapping_shl(fourth.into()));
                 entries.push(Entry { gram, offset, literal: number, start, length });
             }
+        }
+        for mark in marks {
+            let start = u32::try_from(text.len()).unwrap_or(u32::MAX);
+            text.extend_from_slice(mark);
+            let gram = u32::from_le_bytes(*mark) & 0x00ff_ffff;
+            grams[word_of(hash(gram))] |= 1_u32.wrapping_shl(mark[GRAM].into());
+            entries.push(Entry { gram, offset: 0, literal: MARK, start, length: 4 });
         }
         entries.sort_by_key(|entry: &Entry| hash(entry.gram) >> (32 - INDEX_BITS));
         let starts_at = |at: u32| entries.partition_point(|entry| hash(entry.gram) >> (32 - INDEX_BITS) < at);
@@ -260,7 +271,7 @@ mod tests {
 
     fn found(literals: &[Vec<u8>], buffer: &[u8], from: usize) -> Vec<LiteralHit> {
         let mut hits = Vec::new();
-        Prefilter::new((0..).zip(literals.iter().map(Vec::as_slice))).find(buffer, from, &mut hits);
+        Prefilter::new((0..).zip(literals.iter().map(Vec::as_slice)), &[]).find(buffer, from, &mut hits);
         hits
     }
 
@@ -281,6 +292,14 @@ mod tests {
             let from = random.below(length + 1);
             assert_eq!(found(&literals, &buffer, from), naive(&literals, &buffer, from), "round {round}");
         }
+    }
+
+    #[test]
+    fn a_mark_is_found_at_even_places() {
+        let mut hits = Vec::new();
+        Prefilter::new([(0, &b"key"[..])], &[*b"%6b%"]).find(b"..%6b%..%6b%. %6b%6b%6c key", 0, &mut hits);
+        let places: Vec<_> = hits.iter().map(|hit| (hit.at, hit.literal)).collect();
+        assert_eq!(places, [(2, MARK), (8, MARK), (14, MARK), (24, 0)]);
     }
 
     #[test]

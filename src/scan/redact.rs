@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::scan::decode::{DEPTH, decode_run, next_run};
+use crate::scan::cover::covers;
 use crate::scan::matcher::{Hit, Source, match_text, settle};
 use crate::scan::rule_set::RuleSet;
 
@@ -26,14 +26,20 @@ pub fn redact_text(text: &str, rules: &RuleSet, now: i64) -> String {
     let bytes = text.as_bytes();
     let source = Source { path: b"", quiet: false, now };
     let mut hidden: Vec<(Range<usize>, String)> = Vec::new();
-    for hit in settle(match_text(rules, bytes, &source)) {
+    let found = match_text(rules, bytes, &source);
+    for hit in settle(found.hits) {
         // A pair of key id and secret is hidden as one.
         hidden.push((usize::try_from(hit.covers.start).unwrap_or(0)..usize::try_from(hit.covers.end).unwrap_or(0), sample(&hit)));
     }
-    for run in runs(bytes).filter(|run| decode_run(&bytes[run.clone()]).is_some_and(|text| holds_secret(rules, &text, &source, 1))) {
-        let length = run.len();
-        hidden.push((run, format!("({length} characters)")));
-    }
+    covers(bytes, &found.marks, &mut |cover| {
+        let hits = cover.look_under(rules, &source, 1).hits;
+        let mut hide = |range: Range<usize>| hidden.push((range.clone(), format!("({} characters)", range.len())));
+        if cover.places.is_none() && !hits.is_empty() {
+            hide(cover.range.clone());
+        } else {
+            settle(hits).iter().for_each(|hit| hide(usize::try_from(hit.covers.start).unwrap_or(0)..usize::try_from(hit.covers.end).unwrap_or(0)));
+        }
+    });
     hidden.sort_by_key(|(range, _)| range.start);
 
     let mut out = String::with_capacity(text.len());
@@ -47,16 +53,6 @@ pub fn redact_text(text: &str, rules: &RuleSet, now: i64) -> String {
     }
     out.push_str(&String::from_utf8_lossy(&bytes[done..]));
     out
-}
-
-/// Whether the scanner would find a secret in a decoded text, or under a further cover in it.
-fn holds_secret(rules: &RuleSet, text: &[u8], source: &Source<'_>, depth: usize) -> bool {
-    let below = |run: Range<usize>| decode_run(&text[run]).is_some_and(|inner| holds_secret(rules, &inner, source, depth + 1));
-    !match_text(rules, text, source).is_empty() || depth < DEPTH && runs(text).any(below)
-}
-
-fn runs(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
-    std::iter::successors(next_run(text, 0), |run| next_run(text, run.end))
 }
 
 #[cfg(test)]
@@ -80,7 +76,10 @@ mod tests {
         let token = RuleSet::builtin().get("rubygems-api-key").expect("a rule").examples[0].rsplit(' ').next().expect("a token");
         let once = STANDARD.encode(format!("key: {token}"));
         let twice = STANDARD.encode(format!("again: {once}"));
-        for covered in [&once, &twice] {
+        let hex: String = once.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let percent: String = token.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let wrapped = format!("{}\\n{}", &hex[..64], &hex[64..]);
+        for covered in [&once, &twice, &hex, &percent, &wrapped] {
             let shown = redact_text(&format!("RUN echo {covered} | base64 -d > key"), RuleSet::builtin(), 0);
             assert!(!shown.contains(&covered[..MIN_RUN]), "{shown}");
             assert!(shown.starts_with("RUN echo (") && shown.ends_with(" | base64 -d > key"), "{shown}");

@@ -5,6 +5,8 @@ use std::sync::{Arc, LazyLock, OnceLock};
 
 use crate::oci::digest::Digest;
 use crate::scan::canary;
+use crate::scan::decode::widen;
+use crate::scan::escape::{marks, spellings};
 use crate::scan::known;
 use crate::scan::placeholder::{PLAIN_WORDS, SAMPLE_WORDS};
 use crate::scan::prefilter::Prefilter;
@@ -12,7 +14,7 @@ use crate::scan::rule::{Rule, find_check};
 use crate::scan::rule_text::{RuleProblem, RuleText, read_file};
 
 /// Counts up when the engine itself finds something else with the same rules, so that cached results are not reused.
-pub const ENGINE: &str = "1";
+pub const ENGINE: &str = "2";
 
 /// The built-in rules as the build script has read them: YAML would take longer to read than a small file to scan.
 const TEXTS: &str = include_str!(concat!(env!("OUT_DIR"), "/rules.json"));
@@ -28,7 +30,7 @@ pub struct RuleSet {
     /// Sorted by id.
     rules: Vec<Arc<Rule>>,
     /// Sorted.
-    literals: Vec<Vec<u8>>,
+    literals: Vec<(Vec<u8>, Spelling)>,
     /// For each literal, the rules that have it.
     owners: Vec<Vec<usize>>,
     /// The rules that are for some paths only.
@@ -52,6 +54,16 @@ pub enum Scope {
     /// Generic ones as well.
     Generic,
     All,
+}
+
+/// How a literal is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Spelling {
+    Plain,
+    /// With escapes for its quotes, slashes and the like.
+    Escaped,
+    /// In UTF-16.
+    Wide,
 }
 
 impl RuleSet {
@@ -136,14 +148,20 @@ impl RuleSet {
         self.prefilters[scope as usize].get_or_init(|| {
             let literals = (0..).zip(&self.literals).zip(&self.owners);
             let wanted = literals.filter(|(_, owners)| owners.iter().any(|number| is_in(&self.rules[*number])));
-            Prefilter::new(wanted.map(|((number, literal), _)| (number, literal.as_slice())))
+            Prefilter::new(wanted.map(|((number, (literal, _)), _)| (number, literal.as_slice())), &marks())
         })
     }
 
     /// The literal of a number.
     #[must_use]
     pub fn literal(&self, number: u16) -> &[u8] {
-        &self.literals[usize::from(number)]
+        &self.literals[usize::from(number)].0
+    }
+
+    /// How the literal of a number is written.
+    #[must_use]
+    pub fn spelling(&self, number: u16) -> Spelling {
+        self.literals[usize::from(number)].1
     }
 
     /// Length of the longest literal.
@@ -172,20 +190,20 @@ impl RuleSet {
 
     fn new(mut rules: Vec<Arc<Rule>>) -> Self {
         rules.sort_by(|a, b| a.id.cmp(&b.id));
-        let mut literals: Vec<Vec<u8>> = rules.iter().flat_map(|rule| rule.literals.iter().cloned()).collect();
+        let mut literals: Vec<(Vec<u8>, Spelling)> = rules.iter().flat_map(|rule| &rule.literals).flat_map(|literal| written(literal)).collect();
         literals.sort();
         literals.dedup();
         let mut owners = vec![Vec::new(); literals.len()];
         for (number, rule) in rules.iter().enumerate() {
-            for literal in &rule.literals {
-                if let Ok(at) = literals.binary_search(literal) {
+            for literal in rule.literals.iter().flat_map(|literal| written(literal)) {
+                if let Ok(at) = literals.binary_search(&literal) {
                     owners[at].push(number);
                 }
             }
         }
         let before = rules.iter().map(|rule| rule.before).max().unwrap_or_default();
         let after = rules.iter().map(|rule| rule.after).max().unwrap_or_default();
-        let longest = literals.iter().map(Vec::len).max().unwrap_or_default();
+        let longest = literals.iter().map(|(literal, _)| literal.len()).max().unwrap_or_default();
         let bound = (0..rules.len()).filter(|number| !rules[*number].paths.is_empty()).collect();
         Self { literals, owners, bound, prefilters: Default::default(), longest, before, after, added: Vec::new(), hash: OnceLock::new(), rules }
     }
@@ -193,6 +211,12 @@ impl RuleSet {
 
 fn is_check(name: &str) -> bool {
     find_check(name).is_some()
+}
+
+/// A literal in all ways that it is looked for.
+fn written(literal: &[u8]) -> impl Iterator<Item = (Vec<u8>, Spelling)> {
+    let escaped = spellings(literal).into_iter().map(|literal| (literal, Spelling::Escaped));
+    [(literal.to_vec(), Spelling::Plain), (widen(literal), Spelling::Wide)].into_iter().chain(escaped)
 }
 
 #[cfg(test)]
