@@ -26,6 +26,7 @@ use honeycrate::report::formats;
 use honeycrate::report::formats::contract::Style;
 use honeycrate::report::render::render;
 use honeycrate::report::run_report::RunReport;
+use honeycrate::scan::nested_scan::NestedScanner;
 use honeycrate::scan::rule_set::RuleSet;
 use honeycrate::secret::fingerprint::Fingerprint;
 use honeycrate::secret::key_ring::KeyRing;
@@ -33,7 +34,7 @@ use honeycrate::secret::key_ring::KeyRing;
 /// A name, and what is fuzzed under it: it must come back from any bytes.
 type Target = (&'static str, fn(&[u8]));
 
-pub(crate) const TARGETS: [Target; 12] = [
+pub(crate) const TARGETS: [Target; 13] = [
     ("tar", tar),
     ("decompression", decompression),
     ("manifest", manifest),
@@ -46,6 +47,7 @@ pub(crate) const TARGETS: [Target; 12] = [
     ("ledger", ledger),
     ("decoy", decoy),
     ("report", report),
+    ("nested", nested),
 ];
 
 /// Bytes that are passed on from a decoder: enough to come to its end in all but bombs.
@@ -68,6 +70,13 @@ pub(crate) fn tar(bytes: &[u8]) {
         walker.take_aside();
     }
     assert!(seen <= bytes.len(), "there is more data than bytes");
+}
+
+pub(crate) fn nested(bytes: &[u8]) {
+    let limits = Limits { max_entries: 1000, max_layer_bytes: MOST, ..Limits::default() };
+    let mut scanner = NestedScanner::new(RuleSet::builtin(), 0, &limits);
+    let read = scanner.scan(b"a", &mut &bytes[..], &|| {}, &mut |way, _| assert!(way.len() <= 4096, "a way is too long"));
+    assert_eq!(read.expect("bytes in memory can be read"), bytes.len() as u64, "not all raw bytes were scanned");
 }
 
 pub(crate) fn decompression(bytes: &[u8]) {

@@ -71,8 +71,22 @@ fn the_help_lists_every_command() {
 #[test]
 fn whatever_a_message_sends_people_to_explain_can_be_explained() {
     let honeycrate = Honeycrate::stranger();
-    let ids =
-        ["exit-codes", "formats", "rules", "checks", "kinds", "surfaces", "variables", "private-key", "env", "registry-login", "oci", "exit-70"];
+    let ids = [
+        "exit-codes",
+        "formats",
+        "rules",
+        "checks",
+        "kinds",
+        "surfaces",
+        "variables",
+        "private-key",
+        "env",
+        "registry-login",
+        "oci",
+        "exit-70",
+        "gaps",
+        "unscanned-too-large",
+    ];
     for id in ids {
         let ran = honeycrate.run(&["explain", id]);
         assert!(ran.code == 0 && !ran.out().trim().is_empty(), "{id}: {}", ran.all());

@@ -17,6 +17,7 @@ mod fuzzing;
 mod hostile;
 mod laboratory;
 mod memory;
+mod nested;
 mod planting;
 mod pushing;
 mod read_back;

@@ -16,6 +16,7 @@ use crate::provider::PROVIDERS;
 use crate::report::formats;
 use crate::report::words::lower_first;
 use crate::scan::checks::CHECKS;
+use crate::scan::gap::GapKind;
 use crate::scan::rule::Rule;
 use crate::scan::rule_set::RuleSet;
 use crate::source::SOURCES;
@@ -90,6 +91,7 @@ fn topics() -> Vec<Topic> {
         ("variables", vars::TABLE.iter().map(|variable| row(variable.name, variable.what)).collect()),
         ("exit-codes", Exit::TABLE.iter().map(|(_, code, line)| row(&format!("exit-{code}"), line)).collect()),
         ("checks", CHECKS.iter().map(|check| row(check.name, check.what)).collect()),
+        ("gaps", GapKind::ALL.iter().map(|gap| row(gap.id(), gap.title())).collect()),
         ("rules", RuleSet::builtin().iter().map(|rule| row(&rule.id, &rule.name)).collect()),
     ]
 }

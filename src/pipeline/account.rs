@@ -16,12 +16,14 @@ use crate::pipeline::session::Session;
 use crate::policy::gate;
 use crate::reader::process::Standing;
 use crate::report::run_report::{
-    AppliedException, Coverage, LeftBehind, NotScanned, Notice, Outcome, PushedImage, ReportedFinding, ReportedPlacement, RunError, RunReport,
-    Source, SourcePlatform, Timings, Tool,
+    self as report, AppliedException, Coverage, LeftBehind, NotScanned, Notice, Outcome, PushedImage, ReportedFinding, ReportedPlacement, RunError,
+    RunReport, Source, SourcePlatform, Timings, Tool,
 };
 use crate::report::words::lower_first;
 use crate::scan::finding::Finding;
+use crate::scan::gap::GapKind;
 use crate::scan::image_scan;
+use crate::scan::nested_scan::Inside;
 use crate::secret::fingerprint::FingerprintKind;
 
 /// The account of one run.
@@ -94,6 +96,7 @@ impl Account {
             cached_layers: Some(coverage.cached_layers).filter(|layers| *layers > 0),
             files: Some(coverage.files),
             bytes: Some(coverage.bytes),
+            inside: Some(coverage.inside).filter(|inside| inside.files > 0).map(|Inside { files, bytes }| report::Inside { files, bytes }),
             readers_held_by: std::mem::take(&mut self.report.coverage.readers_held_by),
             not_scanned: coverage.not_scanned.iter().map(|text| NotScanned::parse(text)).collect(),
             anomalies: coverage.anomalies.clone(),
@@ -103,13 +106,18 @@ impl Account {
             .enumerate()
             .map(|(index, finding)| {
                 let rule = session.rules.get(&finding.rule);
+                let (title, gains, advice) = match (rule, GapKind::with_id(&finding.rule)) {
+                    (Some(rule), _) => (rule.name.clone(), lower_first(&rule.gain), rule.revoke.clone()),
+                    (None, Some(gap)) => (gap.title().to_owned(), lower_first(gap.gain()), gap.advice().to_owned()),
+                    (None, None) => (finding.rule.clone(), String::new(), String::new()),
+                };
                 let excepted =
                     verdict.excepted.iter().find(|(at, _)| *at == index).and_then(|(_, exception)| session.policy.exceptions.get(*exception));
                 ReportedFinding {
                     finding: finding.clone(),
-                    title: rule.map_or_else(|| finding.rule.clone(), |rule| rule.name.clone()),
-                    gains: rule.map(|rule| lower_first(&rule.gain)).unwrap_or_default(),
-                    advice: rule.map(|rule| rule.revoke.clone()).unwrap_or_default(),
+                    title,
+                    gains,
+                    advice,
                     blocking: verdict.blocking.contains(&index),
                     exception: excepted.map(|exception| AppliedException {
                         reason: exception.reason.clone(),

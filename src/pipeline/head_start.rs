@@ -225,6 +225,7 @@ mod tests {
         scan.seen.sightings.extend(severity.map(|severity| PlacedSighting {
             path: b"app/.env".to_vec(),
             stray: false,
+            inner: Vec::new(),
             sighting: Sighting {
                 rule: "rule".to_owned(),
                 severity,

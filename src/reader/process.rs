@@ -29,6 +29,7 @@ use crate::reader::protocol::{MAX_REPLY, MAX_SCAN, Reply, Request, Start, cut, r
 use crate::reader::worker::ARGUMENT;
 use crate::scan::blob_scan::{BlobScan, BlobScanner, DirectScanner, LayerScan, MAX_SIGHTINGS, PlacedSighting, Seen};
 use crate::scan::checks::CHECKS;
+use crate::scan::gap::GapKind;
 use crate::scan::layer_record::read_layer_scan;
 use crate::scan::marker::is_marker;
 use crate::scan::rule_set::RuleSet;
@@ -198,12 +199,12 @@ impl<'a> ProcessScanner<'a> {
         let is_fingerprint = |fingerprint: &Fingerprint| fingerprint.as_str().parse::<Fingerprint>().is_ok();
         let is_ours = |place: &PlacedSighting| {
             let sighting = &place.sighting;
-            self.settings.rules.get(&sighting.rule).is_some()
+            (self.settings.rules.get(&sighting.rule).is_some() || GapKind::with_id(&sighting.rule).is_some())
                 && is_fingerprint(&sighting.fingerprint)
                 && sighting.redacted.len() <= MAX_SAMPLE
                 && sighting.proven_by.as_ref().is_none_or(|proof| CHECKS.iter().any(|check| check.name == proof))
                 && sighting.marked_by.as_ref().is_none_or(|marker| is_marker(marker))
-                && place.path.len() as u64 <= self.settings.limits.max_name
+                && place.path.len().max(place.inner.len()) as u64 <= self.settings.limits.max_name
         };
         match seen {
             _ if seen.sightings.len() > MAX_SIGHTINGS => Err("it tells more secrets than there may be".to_owned()),
@@ -528,7 +529,8 @@ mod tests {
             until: None,
         };
         let own_bait: BTreeSet<Fingerprint> = own.iter().map(|text| serde_json::from_value((*text).into()).expect("a text")).collect();
-        let seen = Seen { sightings: vec![PlacedSighting { path: path.to_vec(), stray: true, sighting }], own_bait, overflow: false };
+        let seen =
+            Seen { sightings: vec![PlacedSighting { path: path.to_vec(), stray: true, inner: Vec::new(), sighting }], own_bait, ..Seen::default() };
         LayerScan { seen, files: 1, bytes: 1, ..LayerScan::default() }
     }
 

@@ -1,5 +1,6 @@
 //! The reader process: takes blobs over its socket, scans them, sends what they come to, and can do nothing else.
 
+use std::cell::Cell;
 use std::io::{self, Read};
 use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -66,11 +67,20 @@ fn serve(socket: BorrowedFd<'static>) -> io::Result<()> {
     let is_own = |secret: &Secret| has_keys && asked(socket, secret);
     let scanner = DirectScanner { rules, is_own: &is_own, now, limits: &limits };
     let parcel = Parcel { socket };
+    // Much may be unpacked inside a file while nothing more of the blob is read.
+    let spoken = Cell::new(Instant::now());
+    let pulse = |_: u64| {
+        if spoken.get().elapsed() >= HEARTBEAT {
+            spoken.set(Instant::now());
+            // Where nobody listens any more, the next message ends the process.
+            let _ = send(socket, &Reply::Progress(0), None);
+        }
+    };
     let descriptor = |digest: Digest, size| Descriptor::new("", digest, size);
     while let Some((request, _)) = receive(socket, MAX_REQUEST)? {
         let scan = match request {
             Request::Layer { digest, size, diff_id } => scanner
-                .scan_layer(&parcel, &descriptor(digest, size), &diff_id, &|_| {})
+                .scan_layer(&parcel, &descriptor(digest, size), &diff_id, &pulse)
                 .and_then(|scan| write_layer_scan(&scan).map_err(|error| ImageError::malformed("the scan", error.to_string()))),
             Request::Blob { digest, size } => scanner
                 .scan_blob(&parcel, &descriptor(digest, size))

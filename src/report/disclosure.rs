@@ -49,7 +49,7 @@ impl RunReport {
                 (platform.digest, platform.layers) = (None, None);
             }
         }
-        (report.coverage.layers, report.coverage.files, report.coverage.bytes) = (None, None, None);
+        (report.coverage.layers, report.coverage.files, report.coverage.bytes, report.coverage.inside) = (None, None, None, None);
         report.timings = Timings { total_ms: report.timings.total_ms, ..Timings::default() };
         if let Some(error) = report.error.as_mut().filter(|error| error.confidential) {
             error.message = "details are withheld, because this report may be read by others".to_owned();

@@ -121,6 +121,9 @@ pub struct Coverage {
     /// Their uncompressed size.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub bytes: Option<u64>,
+    /// What was looked at inside archives, compressed files and databases among them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub inside: Option<Inside>,
     /// What held the processes that read the layers; empty when this one read them.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub readers_held_by: Vec<String>,
@@ -129,6 +132,14 @@ pub struct Coverage {
     /// What is odd about the image's bytes, as phrases.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub anomalies: Vec<String>,
+}
+
+/// Files in files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inside {
+    pub files: u64,
+    /// Unpacked.
+    pub bytes: u64,
 }
 
 /// A blind spot.

@@ -5,8 +5,8 @@ use crate::bait::placement::Placement;
 use crate::bait::surfaces::Surface;
 use crate::oci::digest::Digest;
 use crate::report::run_report::{
-    AppliedException, Coverage, NotScanned, Notice, Outcome, ReportedFinding, ReportedPlacement, RunReport, Source, SourcePlatform, Timings, Tool,
-    Verdict,
+    AppliedException, Coverage, Inside, NotScanned, Notice, Outcome, ReportedFinding, ReportedPlacement, RunReport, Source, SourcePlatform, Timings,
+    Tool, Verdict,
 };
 use crate::scan::finding::{Confidence, Finding, FoundIn, LayerPlace, Severity, State};
 
@@ -74,7 +74,8 @@ pub(crate) fn sample() -> RunReport {
             files: Some(1234),
             bytes: Some(56_789_012),
             readers_held_by: vec!["seccomp".to_owned()],
-            not_scanned: vec![NotScanned { what: "app/big.zip".to_owned(), why: "archives in archives are not opened".to_owned() }],
+            inside: Some(Inside { files: 12, bytes: 345_678 }),
+            not_scanned: vec![NotScanned { what: "layer 5f70bf18a086".to_owned(), why: "it is not in the image, only a pointer to it".to_owned() }],
             anomalies: Vec::new(),
         },
         findings: vec![reported(deleted, "GitHub personal access token", true, None), reported(variable, "Assigned secret", false, Some(exception))],

@@ -125,7 +125,9 @@ pub fn coverage(report: &RunReport) -> Option<String> {
     // A folder has none.
     let layers = coverage.layers.filter(|layers| *layers > 0);
     let known = coverage.cached_layers.filter(|known| *known > 0).map(|known| format!(" ({known} from the cache)")).unwrap_or_default();
-    let parts = [layers.map(|layers| number(layers, "layer") + &known), coverage.files.map(|files| number(files, "file")), coverage.bytes.map(size)];
+    let inside = coverage.inside.map(|inside| format!("{} inside them ({})", number(inside.files, "file"), size(inside.bytes)));
+    let parts =
+        [layers.map(|layers| number(layers, "layer") + &known), coverage.files.map(|files| number(files, "file")), coverage.bytes.map(size), inside];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     let Timings { read_ms, scan_ms, plant_ms, push_ms, total_ms } = &report.timings;
     let scan = scan_ms.map(|scan| scan + read_ms.unwrap_or_default());

@@ -14,7 +14,8 @@ use crate::image::limits::Limits;
 use crate::image::listing::LayerListing;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::digest::{Digest, Hasher, HashingReader};
-use crate::scan::content::{ContentHit, ContentScanner};
+use crate::scan::content::ContentHit;
+use crate::scan::nested_scan::{Inside, NestedScanner, Told, full_path};
 use crate::scan::places::Sighting;
 use crate::scan::rule_set::RuleSet;
 use crate::secret::fingerprint::Fingerprint;
@@ -54,16 +55,31 @@ pub struct Seen {
     pub own_bait: BTreeSet<Fingerprint>,
     /// There were more than [`MAX_SIGHTINGS`].
     pub overflow: bool,
+    /// What was looked at inside files.
+    pub inside: Inside,
+    /// Things inside files that were not looked at and have no sighting of their own, for their number.
+    pub more_gaps: u64,
 }
 
-/// A secret and its place in a blob.
+/// A secret and its place in a blob. Gaps are sightings too, under the ids of [`GapKind`](crate::scan::gap::GapKind).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlacedSighting {
     /// Of a layer: the file. Empty for other blobs.
     pub path: Vec<u8>,
     /// Bytes that are no file: no container ever sees them; `path` says in words where they are.
     pub stray: bool,
+    /// The way inside the file, members of members parted by `!/`. Empty for the file's own bytes.
+    pub inner: Vec<u8>,
     pub sighting: Sighting,
+}
+
+impl PlacedSighting {
+    /// What people take for the path.
+    #[must_use]
+    pub fn shown_path(&self) -> String {
+        let path = if self.stray { [b"(", &self.path[..], b")"].concat() } else { self.path.clone() };
+        String::from_utf8_lossy(&full_path(&path, &self.inner)).into_owned()
+    }
 }
 
 /// Whatever scans blobs: this thread, a process of its own, a memory of what was scanned before.
@@ -97,10 +113,11 @@ pub fn is_own_bait(hit: &ContentHit<'_>, is_own: &dyn Fn(&Secret) -> bool) -> bo
 
 impl BlobScanner for DirectScanner<'_> {
     fn scan_layer(&self, blobs: &dyn Blobs, layer: &Descriptor, diff_id: &Digest, progress: &dyn Fn(u64)) -> Result<LayerScan, ImageError> {
-        let scanner = ContentScanner::new(self.rules, self.now);
+        let scanner = NestedScanner::new(self.rules, self.now, self.limits);
         let mut visitor = Visitor { scanner, is_own: self.is_own, seen: Seen::default(), files: 0, progress };
         let LayerSummary { listing, uncompressed_size, anomalies, .. } = read_layer(blobs, layer, diff_id, self.limits, &mut visitor)?;
-        let Visitor { seen, files, .. } = visitor;
+        let Visitor { scanner, mut seen, files, .. } = visitor;
+        seen.close(&scanner);
         Ok(LayerScan { listing: Arc::new(listing), seen, files, bytes: uncompressed_size, anomalies, was_read: true })
     }
 
@@ -109,8 +126,9 @@ impl BlobScanner for DirectScanner<'_> {
         let reader = HashingReader::new(blobs.open(blob)?.take(blob.size.saturating_add(1)), Hasher::for_digest(&blob.digest));
         let mut reader = BufReader::with_capacity(64 << 10, reader);
         let mut seen = Seen::default();
-        let mut note = |hit: ContentHit<'_>| seen.note(b"", false, &hit, self.is_own);
-        ContentScanner::new(self.rules, self.now).scan(b"", &mut reader, &mut note).map_err(|cause| ImageError::Read { what: what(), cause })?;
+        let mut scanner = NestedScanner::new(self.rules, self.now, self.limits);
+        seen.look(&mut scanner, (b"", false), &mut reader, &|| {}, self.is_own).map_err(|cause| ImageError::Read { what: what(), cause })?;
+        seen.close(&scanner);
         let (digest, size) = reader.into_inner().finish();
         if digest != blob.digest || size != blob.size {
             return Err(ImageError::Mismatch {
@@ -124,19 +142,65 @@ impl BlobScanner for DirectScanner<'_> {
 }
 
 impl Seen {
-    fn note(&mut self, path: &[u8], stray: bool, hit: &ContentHit<'_>, is_own: &dyn Fn(&Secret) -> bool) {
-        if is_own_bait(hit, is_own) {
-            self.own_bait.insert(hit.fingerprint.clone());
-        } else if self.sightings.len() < MAX_SIGHTINGS {
-            self.sightings.push(PlacedSighting { path: path.to_vec(), stray, sighting: Sighting::of(hit) });
-        } else {
-            self.overflow = true;
+    /// Has one file scanned, or what is told as one, and notes what is in it. Returns its length.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn look(
+        &mut self,
+        scanner: &mut NestedScanner<'_>,
+        (path, stray): (&[u8], bool),
+        data: &mut dyn BufRead,
+        pulse: &dyn Fn(),
+        is_own: &dyn Fn(&Secret) -> bool,
+    ) -> io::Result<u64> {
+        let first = self.sightings.len();
+        let length = scanner.scan(path, data, pulse, &mut |inner, told| {
+            let sighting = match told {
+                Told::Hit(hit) if is_own_bait(&hit, is_own) => {
+                    self.own_bait.insert(hit.fingerprint);
+                    return;
+                }
+                Told::Hit(hit) => Sighting::of(&hit),
+                Told::Gap(gap) => gap.sighting(&full_path(path, inner)),
+            };
+            if self.sightings.len() < MAX_SIGHTINGS {
+                self.sightings.push(PlacedSighting { path: path.to_vec(), stray, inner: inner.to_vec(), sighting });
+            } else {
+                self.overflow = true;
+            }
+        })?;
+        drop_outer(&mut self.sightings, first);
+        Ok(length)
+    }
+
+    /// Notes what the scanner says of all files together.
+    pub(crate) fn close(&mut self, scanner: &NestedScanner<'_>) {
+        (self.inside, self.more_gaps) = (scanner.inside(), scanner.gaps_untold());
+    }
+
+    /// Why this is not all, where it is not.
+    #[must_use]
+    pub fn not_all(&self) -> Option<String> {
+        let overflow = self.overflow.then(|| format!("it holds more than {MAX_SIGHTINGS} secrets; the rest are not listed"));
+        let gaps = (self.more_gaps > 0).then(|| format!("{} more archives in it could not be looked into", self.more_gaps));
+        match (overflow, gaps) {
+            (Some(overflow), Some(gaps)) => Some(format!("{overflow}, and {gaps}")),
+            (overflow, gaps) => overflow.or(gaps),
         }
     }
 }
 
+/// A secret that was seen in the raw bytes of a file and then in what they hold was seen once. The file's sightings are the last ones.
+fn drop_outer(sightings: &mut Vec<PlacedSighting>, first: usize) {
+    let of_file = sightings.split_off(first);
+    let secret = |placed: &PlacedSighting| (placed.sighting.rule.clone(), placed.sighting.fingerprint.clone());
+    let inside: BTreeSet<_> = of_file.iter().filter(|placed| !placed.inner.is_empty()).map(secret).collect();
+    sightings.extend(of_file.into_iter().filter(|placed| !placed.inner.is_empty() || !inside.contains(&secret(placed))));
+}
+
 struct Visitor<'a> {
-    scanner: ContentScanner<'a>,
+    scanner: NestedScanner<'a>,
     is_own: &'a (dyn Fn(&Secret) -> bool + Sync),
     seen: Seen,
     files: u64,
@@ -145,9 +209,8 @@ struct Visitor<'a> {
 
 impl Visitor<'_> {
     fn scan(&mut self, path: &[u8], stray: bool, data: &mut dyn BufRead) -> io::Result<()> {
-        let (seen, is_own) = (&mut self.seen, self.is_own);
-        self.scanner.scan(path, data, &mut |hit| seen.note(path, stray, &hit, is_own))?;
-        Ok(())
+        let progress = self.progress;
+        self.seen.look(&mut self.scanner, (path, stray), data, &|| progress(0), self.is_own).map(|_| ())
     }
 }
 

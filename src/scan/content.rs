@@ -79,6 +79,15 @@ pub struct ContentScanner<'r> {
     found: Vec<LiteralHit>,
 }
 
+/// A stream under way, which goes on with [`ContentScanner::feed`].
+pub struct Stream<'p> {
+    source: Source<'p>,
+    encoding: Encoding,
+    /// Of UTF-16: half a character, and the last piece as ASCII.
+    rest: Option<u8>,
+    text: Vec<u8>,
+}
+
 /// A part of the stream that is looked at.
 #[derive(Clone, Copy)]
 struct View<'a> {
@@ -116,11 +125,7 @@ impl<'r> ContentScanner<'r> {
     /// # Errors
     /// When the stream cannot be read.
     pub fn scan(&mut self, path: &[u8], data: &mut dyn BufRead, hits: &mut dyn FnMut(ContentHit<'r>)) -> io::Result<u64> {
-        self.restart();
-        let source = Source::new(path, self.now);
-        let mut encoding = None;
-        let mut rest = None;
-        let mut text = Vec::new();
+        let mut stream = None;
         let mut length = 0;
         loop {
             let bytes = match data.fill_buf() {
@@ -128,22 +133,40 @@ impl<'r> ContentScanner<'r> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
+            let stream = stream.get_or_insert_with(|| self.begin(path, Encoding::of(bytes)));
             if bytes.is_empty() {
-                self.finish(&source, hits);
+                self.end(stream, hits);
                 return Ok(length);
             }
-            match *encoding.get_or_insert_with(|| Encoding::of(bytes)) {
-                Encoding::Bytes => self.take(bytes, &source, hits),
-                wide => {
-                    text.clear();
-                    wide.append(bytes, &mut rest, &mut text);
-                    self.take(&text, &source, hits);
-                }
-            }
+            self.feed(stream, bytes, hits);
             let read = bytes.len();
             data.consume(read);
             length += read as u64;
         }
+    }
+
+    /// Begins a stream that is fed piece by piece, for readers who do more with the bytes than scan them.
+    pub fn begin<'p>(&mut self, path: &'p [u8], encoding: Encoding) -> Stream<'p> {
+        self.restart();
+        Stream { source: Source::new(path, self.now), encoding, rest: None, text: Vec::new() }
+    }
+
+    /// Scans the next bytes of the stream that was begun last.
+    pub fn feed(&mut self, stream: &mut Stream<'_>, bytes: &[u8], hits: &mut dyn FnMut(ContentHit<'r>)) {
+        for bytes in bytes.chunks(CHUNK) {
+            if stream.encoding == Encoding::Bytes {
+                self.take(bytes, &stream.source, hits);
+            } else {
+                stream.text.clear();
+                stream.encoding.append(bytes, &mut stream.rest, &mut stream.text);
+                self.take(&stream.text, &stream.source, hits);
+            }
+        }
+    }
+
+    /// Nothing more comes of the stream.
+    pub fn end(&mut self, stream: &Stream<'_>, hits: &mut dyn FnMut(ContentHit<'r>)) {
+        self.finish(&stream.source, hits);
     }
 
     fn restart(&mut self) {

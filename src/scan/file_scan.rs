@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::scan::content::{ContentHit, ContentScanner};
+use crate::scan::blob_scan::Seen;
 use crate::scan::finding::{Finding, FoundIn, State};
 use crate::scan::image_scan::{Coverage, ScanOptions};
-use crate::scan::places::{Place, Places, Sighting};
+use crate::scan::nested_scan::NestedScanner;
+use crate::scan::places::{Place, Places};
 use crate::scan::redact::redact_text;
 use crate::scan::rule_set::RuleSet;
 use crate::secret::value::Secret;
@@ -28,7 +29,8 @@ pub struct FileScan {
     pub coverage: Coverage,
 }
 
-/// Scans a file, or a directory with all below it. Symbolic links are not followed; of a repository's `.git`, all but the objects is read.
+/// Scans a file, or a directory with all below it. Symbolic links are not followed. The objects of
+/// a repository are read as well: whoever gets the folder gets its history.
 ///
 /// # Errors
 /// When `target` itself cannot be read. What cannot be read below it is named in the coverage.
@@ -43,10 +45,12 @@ pub fn scan_path(target: &Path, rules: &RuleSet, is_own: &(dyn Fn(&Secret) -> bo
     let next = AtomicUsize::new(0);
     let work = || {
         let mut part = Part::default();
-        let mut scanner = ContentScanner::new(rules, options.now);
+        let mut scanner = NestedScanner::new(rules, options.now, &options.limits);
         loop {
             let first = next.fetch_add(BATCH, Ordering::Relaxed);
-            let Some(batch) = files.get(first..files.len().min(first + BATCH)).filter(|batch| !batch.is_empty()) else { return part };
+            let Some(batch) = files.get(first..files.len().min(first + BATCH)).filter(|batch| !batch.is_empty()) else {
+                return part.finish(&scanner);
+            };
             for path in batch {
                 let shown = shown_name(target, path);
                 let read = File::open(path).and_then(|file| part.scan(&shown, &mut BufReader::with_capacity(64 << 10, file), &mut scanner, is_own));
@@ -76,38 +80,39 @@ pub fn scan_reader(
     options: &ScanOptions,
 ) -> io::Result<FileScan> {
     let mut part = Part::default();
-    part.scan(name, data, &mut ContentScanner::new(rules, options.now), is_own)?;
-    Ok(gather(vec![part], Vec::new(), rules, options))
+    let mut scanner = NestedScanner::new(rules, options.now, &options.limits);
+    part.scan(name, data, &mut scanner, is_own)?;
+    Ok(gather(vec![part.finish(&scanner)], Vec::new(), rules, options))
 }
 
 /// What one thread has seen.
 #[derive(Default)]
 struct Part {
-    sightings: Vec<(String, Sighting)>,
-    own: BTreeSet<String>,
+    seen: Seen,
     files: u64,
     bytes: u64,
     not_scanned: Vec<String>,
 }
 
 impl Part {
-    fn scan<'r>(
+    fn scan(
         &mut self,
         name: &str,
         data: &mut dyn BufRead,
-        scanner: &mut ContentScanner<'r>,
+        scanner: &mut NestedScanner<'_>,
         is_own: &(dyn Fn(&Secret) -> bool + Sync),
     ) -> io::Result<()> {
-        let mut tell = |hit: ContentHit<'r>| {
-            if is_own(&hit.secret) || hit.id.as_ref().is_some_and(is_own) {
-                self.own.insert(hit.fingerprint.to_string());
-            } else {
-                self.sightings.push((name.to_owned(), Sighting::of(&hit)));
-            }
-        };
-        self.bytes += scanner.scan(name.as_bytes(), data, &mut tell)?;
+        self.bytes += self.seen.look(scanner, (name.as_bytes(), false), data, &|| {}, is_own)?;
         self.files += 1;
         Ok(())
+    }
+
+    fn finish(mut self, scanner: &NestedScanner<'_>) -> Self {
+        self.seen.close(scanner);
+        if let Some(why) = self.seen.not_all() {
+            self.not_scanned.push(format!("some files: {why}"));
+        }
+        self
     }
 }
 
@@ -119,10 +124,12 @@ fn gather(parts: Vec<Part>, not_scanned: Vec<String>, rules: &RuleSet, options: 
         coverage.files += part.files;
         coverage.bytes += part.bytes;
         coverage.not_scanned.extend(part.not_scanned);
-        own.extend(part.own);
-        for (name, sighting) in part.sightings {
-            let name = redact_text(&name, rules, options.now);
-            places.add(&sighting, Place { surface: FoundIn::File, path: Some(name), layer: None, state: State::Live, platform: None });
+        coverage.inside.files += part.seen.inside.files;
+        coverage.inside.bytes += part.seen.inside.bytes;
+        own.extend(part.seen.own_bait);
+        for placed in part.seen.sightings {
+            let path = Some(redact_text(&placed.shown_path(), rules, options.now));
+            places.add(&placed.sighting, Place { surface: FoundIn::File, path, layer: None, state: State::Live, platform: None });
         }
     }
     coverage.not_scanned.sort();
@@ -141,7 +148,6 @@ fn walk(top: &Path, files: &mut Vec<PathBuf>, not_scanned: &mut Vec<String>) -> 
                 continue;
             }
         };
-        let in_git = directory.file_name().is_some_and(|name| name == ".git");
         for entry in entries {
             let (path, kind) = match entry.and_then(|entry| Ok((entry.path(), entry.file_type()?))) {
                 Ok(found) => found,
@@ -150,7 +156,7 @@ fn walk(top: &Path, files: &mut Vec<PathBuf>, not_scanned: &mut Vec<String>) -> 
                     continue;
                 }
             };
-            if kind.is_dir() && !(in_git && path.ends_with("objects")) {
+            if kind.is_dir() {
                 waiting.push(path);
             } else if kind.is_file() {
                 files.push(path);
@@ -176,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_is_scanned_but_for_git_objects_and_links() {
+    fn a_directory_is_scanned_but_for_links() {
         let top = tempfile::tempdir().expect("a scratch directory");
         let token = &RuleSet::builtin().get("npm-access-token").expect("a rule").examples[0];
         for path in ["a/.npmrc", ".git/config", ".git/objects/ab/cd", "objects/kept"] {
@@ -186,9 +192,9 @@ mod tests {
         }
         std::os::unix::fs::symlink("a/.npmrc", top.path().join("link")).expect("linked");
         let scan = scan_path(top.path(), RuleSet::builtin(), &|_| false, &options()).expect("readable");
-        assert_eq!((scan.coverage.files, scan.findings.len(), scan.findings[0].also_in), (3, 1, 2));
+        assert_eq!((scan.coverage.files, scan.findings.len(), scan.findings[0].also_in), (4, 1, 3));
         let others: Vec<_> = scan.findings[0].places.iter().map(|place| (place.path.as_deref().unwrap_or_default(), place.line)).collect();
-        assert_eq!(others, [("a/.npmrc", Some(1)), ("objects/kept", Some(1))]);
+        assert_eq!(others, [(".git/objects/ab/cd", Some(1)), ("a/.npmrc", Some(1)), ("objects/kept", Some(1))]);
         let one = scan_path(&top.path().join("a/.npmrc"), RuleSet::builtin(), &|_| true, &options()).expect("readable");
         assert_eq!((one.findings.len(), one.own_bait), (0, 1));
         assert!(scan_path(&top.path().join("missing"), RuleSet::builtin(), &|_| false, &options()).is_err());

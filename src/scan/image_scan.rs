@@ -14,9 +14,10 @@ use crate::oci::descriptor::Descriptor;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::Manifest;
 use crate::oci::media_type::is_foreign_layer;
-use crate::scan::blob_scan::{BlobScan, BlobScanner, DirectScanner, LayerScan, MAX_SIGHTINGS, PlacedSighting, is_own_bait};
+use crate::scan::blob_scan::{BlobScan, BlobScanner, DirectScanner, LayerScan, Seen, is_own_bait};
 use crate::scan::config_scan::{ConfigHit, scan_annotations, scan_config};
 use crate::scan::finding::{Confidence, Finding, FoundIn, LayerPlace, Severity, State};
+use crate::scan::nested_scan::{Inside, full_path};
 use crate::scan::places::{Place, Places, Sighting};
 use crate::scan::redact::redact_text;
 use crate::scan::rule_set::RuleSet;
@@ -60,6 +61,8 @@ pub struct Coverage {
     pub files: u64,
     /// Uncompressed.
     pub bytes: u64,
+    /// Of what is packed in those files.
+    pub inside: Inside,
     /// What was not scanned, and why. Empty means that everything was.
     pub not_scanned: Vec<String>,
     /// What is odd about the image and still clear.
@@ -247,13 +250,14 @@ impl Gathered<'_> {
         self.coverage.files += scan.files;
         self.coverage.bytes += scan.bytes;
         self.coverage.anomalies.extend(scan.anomalies.iter().map(|odd| format!("layer {what}: {odd}")));
-        self.not_all(scan.seen.overflow, &format!("layer {what}"));
+        self.not_all(&scan.seen, &format!("layer {what}"));
     }
 
-    fn not_all(&mut self, overflow: bool, what: &str) {
-        if overflow {
-            self.coverage.not_scanned.push(format!("{what}: it holds more than {MAX_SIGHTINGS} secrets; the rest are not listed"));
-        }
+    /// Counts what was looked at inside files, and says where not all can be told one by one.
+    fn not_all(&mut self, seen: &Seen, what: &str) {
+        self.coverage.inside.files += seen.inside.files;
+        self.coverage.inside.bytes += seen.inside.bytes;
+        self.coverage.not_scanned.extend(seen.not_all().map(|why| format!("{what}: {why}")));
     }
 
     /// Notes the places of the secrets in one image's layers.
@@ -264,18 +268,17 @@ impl Gathered<'_> {
             let Some(scan) = layers.get(&layer.digest).filter(|scan| !scan.seen.sightings.is_empty()) else { continue };
             let step = image.config.history_of_layer(index).and_then(|step| image.config.history[step].created_by.as_deref());
             let instruction = step.map(|step| redact_text(step, self.rules, self.now));
-            for PlacedSighting { path, stray, sighting } in &scan.seen.sightings {
-                let state = match tree.fate(index, path) {
-                    _ if *stray => State::Deleted,
+            for placed in &scan.seen.sightings {
+                let state = match tree.fate(index, &placed.path) {
+                    _ if placed.stray => State::Deleted,
                     Fate::Live => State::Live,
                     Fate::Deleted { .. } => State::Deleted,
                     Fate::Overwritten { .. } => State::Overwritten,
                 };
-                let path = redact_text(&String::from_utf8_lossy(path), self.rules, self.now);
-                let path = Some(if *stray { format!("({path})") } else { path });
+                let path = Some(redact_text(&placed.shown_path(), self.rules, self.now));
                 let layer = LayerPlace { index, digest: layer.digest.clone(), diff_id: diff_id.clone(), instruction: instruction.clone() };
                 let platform = platform.map(str::to_owned);
-                self.places.add(sighting, Place { surface: FoundIn::File, path, layer: Some(layer), state, platform });
+                self.places.add(&placed.sighting, Place { surface: FoundIn::File, path, layer: Some(layer), state, platform });
             }
         }
     }
@@ -283,12 +286,13 @@ impl Gathered<'_> {
     /// An attestation or the like, scanned as it is.
     fn artifact(&mut self, blob: &Descriptor, scan: BlobScan) {
         self.coverage.bytes += scan.bytes;
+        self.not_all(&scan.seen, &format!("blob {}", blob.digest.short()));
         self.own_bait.extend(scan.seen.own_bait);
-        self.not_all(scan.seen.overflow, &format!("blob {}", blob.digest.short()));
         let kind = blob.annotations.get("in-toto.io/predicate-type").map(|kind| redact_text(kind, self.rules, self.now));
         let path = kind.unwrap_or_else(|| blob.digest.to_string());
         for placed in scan.seen.sightings {
-            let place = Place { surface: FoundIn::Artifact, path: Some(path.clone()), layer: None, state: State::Live, platform: None };
+            let path = String::from_utf8_lossy(&full_path(path.as_bytes(), &placed.inner)).into_owned();
+            let place = Place { surface: FoundIn::Artifact, path: Some(path), layer: None, state: State::Live, platform: None };
             self.places.add(&placed.sighting, place);
         }
     }

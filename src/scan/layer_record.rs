@@ -9,7 +9,7 @@ use crate::image::listing_record::{ListingError, read_listing, write_listing};
 use crate::scan::blob_scan::{LayerScan, Seen};
 
 /// Raised with every change of the form.
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 
 /// Why bytes are no scanned layer.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +69,7 @@ mod tests {
     use crate::image::listing_builder::ListingBuilder;
     use crate::scan::blob_scan::PlacedSighting;
     use crate::scan::finding::{Confidence, Severity};
+    use crate::scan::nested_scan::Inside;
     use crate::scan::places::Sighting;
     use crate::secret::fingerprint::Fingerprint;
 
@@ -90,9 +91,11 @@ mod tests {
             until: Some(7),
         };
         let seen = Seen {
-            sightings: vec![PlacedSighting { path: b"\xff/x".to_vec(), stray: true, sighting }],
+            sightings: vec![PlacedSighting { path: b"\xff/x".to_vec(), stray: true, inner: b"b!/c".to_vec(), sighting }],
             own_bait: [fingerprint].into(),
             overflow: true,
+            inside: Inside { files: 11, bytes: 12 },
+            more_gaps: 13,
         };
         LayerScan { listing: Arc::new(builder.finish()), seen, files: 9, bytes: 10, anomalies: vec!["odd".to_owned()], was_read: false }
     }

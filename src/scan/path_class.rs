@@ -39,6 +39,8 @@ const DEPENDENCY_TREES: &[&str] = &[
     "lib/python",
     "lib/ruby",
     "lib/perl",
+    "BOOT-INF/lib/",
+    "WEB-INF/lib/",
 ];
 
 /// Endings of files that are made of others.
@@ -97,10 +99,19 @@ mod tests {
             "opt/venv/lib/python3.12/x.py",
             "app/dist/a.min.js",
             "var/lib/gems/3.1.0/gems/a.rb",
+            "app/shop.jar!/BOOT-INF/lib/other.jar!/other.properties",
         ] {
             assert!(is_dependency(path.as_bytes()), "{path}");
         }
-        for path in ["app/config.yaml", "etc/app.conf", "home/user/.env", "srv/node_modules_of_ours.txt", "app/vendor.ini", ""] {
+        for path in [
+            "app/config.yaml",
+            "app/shop.jar!/application.properties",
+            "etc/app.conf",
+            "home/user/.env",
+            "srv/node_modules_of_ours.txt",
+            "app/vendor.ini",
+            "",
+        ] {
             assert!(!is_dependency(path.as_bytes()), "{path}");
         }
     }

@@ -16,6 +16,7 @@ pub struct Sighting {
     pub confidence: Confidence,
     pub fingerprint: Fingerprint,
     pub redacted: String,
+    /// 1 is the first; 0 where there is none, as of gaps. The same holds for the column.
     pub line: u64,
     pub column: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -83,8 +84,8 @@ impl Places {
             platforms: Vec::new(),
             surface,
             path,
-            line: Some(sighting.line),
-            column: Some(sighting.column),
+            line: Some(sighting.line).filter(|line| *line > 0),
+            column: Some(sighting.column).filter(|column| *column > 0),
             proven_by: sighting.proven_by.clone(),
             state,
             redacted: sighting.redacted.clone(),

@@ -68,16 +68,22 @@ impl Image {
     }
 
     /// Adds a layer of files, with the folders on the way; `.wh.NAME` deletes.
-    pub(crate) fn layer(mut self, step: &str, files: &[(&str, &str)]) -> Self {
+    pub(crate) fn layer(self, step: &str, files: &[(&str, &str)]) -> Self {
+        let files: Vec<(&str, &[u8])> = files.iter().map(|(path, text)| (*path, text.as_bytes())).collect();
+        self.layer_of_bytes(step, &files)
+    }
+
+    /// The same of files that are no text.
+    pub(crate) fn layer_of_bytes(mut self, step: &str, files: &[(&str, &[u8])]) -> Self {
         let mut archive = Archive::default();
         let mut folders = BTreeSet::new();
-        for (path, text) in files {
+        for (path, bytes) in files {
             for (end, _) in path.match_indices('/') {
                 if folders.insert(&path[..end]) {
                     archive.folder(&path[..end]);
                 }
             }
-            archive.file(path, text.as_bytes());
+            archive.file(path, bytes);
         }
         self.layers.push(archive.finish());
         self.history.push(json!({ "created": CREATED, "created_by": step, "comment": "buildkit.dockerfile.v0" }));

@@ -211,7 +211,7 @@ mod tests {
 
 - GitHub personal access token: a thief reads and writes every repository of its owner. Revoke it at github.com/settings/tokens; pass it to the build as a secret mount.
 
-Not scanned: <code>app/big.zip</code> (archives in archives are not opened)
+Not scanned: <code>layer 5f70bf18a086</code> (it is not in the image, only a pointer to it)
 
 [The run](https://github.com/acme/shop/actions/runs/7)
 "

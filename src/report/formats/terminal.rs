@@ -313,8 +313,8 @@ MEDIUM (1)
       excepted  a fixture (ann, until 2027-01-31)
       id        0123456789abcdef (high confidence)
 
-scanned 5 layers (2 from the cache), 1234 files, 56.7 MB in 310 ms, 400 ms in all
-not scanned: app/big.zip (archives in archives are not opened)
+scanned 5 layers (2 from the cache), 1234 files, 56.7 MB, 12 files inside them (345.6 kB) in 310 ms, 400 ms in all
+not scanned: layer 5f70bf18a086 (it is not in the image, only a pointer to it)
 
 1 honeytoken planted
   buried  registry-login  production  linux/amd64  fedcba9876543210
@@ -388,7 +388,7 @@ next: honeycrate explain github-token
                 "\
 ✔ passed  docker-daemon:shop:1.4: no secrets found
 
-scanned 5 layers (2 from the cache), 1234 files, 56.7 MB in 310 ms, 400 ms in all
+scanned 5 layers (2 from the cache), 1234 files, 56.7 MB, 12 files inside them (345.6 kB) in 310 ms, 400 ms in all
 
 1 honeytoken planted
   buried  registry-login  production  linux/amd64  fedcba9876543210

@@ -1,0 +1,8 @@
+//! The target `nested`.
+
+#![no_main]
+
+#[path = "../targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::nested(bytes));
