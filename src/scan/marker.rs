@@ -21,8 +21,7 @@ const fn marker(text: &'static str, speaks_of: Line) -> Marker {
     Marker { text, speaks_of }
 }
 
-/// Sources: the READMEs of gitleaks, Betterleaks, TruffleHog, Kingfisher and detect-secrets; secretlint's rule filter-comments; GitGuardian's
-/// documentation of ggshield.
+/// What gitleaks, Betterleaks, TruffleHog, Kingfisher, ggshield, detect-secrets and secretlint look for, after our own.
 const MARKERS: [Marker; 12] = [
     marker(OWN, Line::Own),
     marker("gitleaks:allow", Line::Own),
