@@ -4,7 +4,7 @@ use crate::common::command::{PATH, run};
 use crate::common::honeycrate::Honeycrate;
 
 /// Every command, with the options that people and scripts rely on.
-const COMMANDS: [(&[&str], &[&str]); 17] = [
+const COMMANDS: [(&[&str], &[&str]); 20] = [
     (&["demo"], &[]),
     (&["init"], &[]),
     (
@@ -26,7 +26,10 @@ const COMMANDS: [(&[&str], &[&str]); 17] = [
             "--password-file",
         ],
     ),
-    (&["scan"], &["--fail-on", "--report"]),
+    (&["scan"], &["--fail-on", "--report", "--baseline", "--inline-allow"]),
+    (&["baseline", "write"], &["--out", "--from", "--unkeyed"]),
+    (&["baseline", "compare"], &["--baseline", "--from", "--fail-on"]),
+    (&["ignore"], &["--reason", "--until", "--owner", "--rule", "--path"]),
     (&["plant"], &["--out", "--env", "--dry-run", "--dockerfile"]),
     (&["push"], &[]),
     (&["token", "list"], &[]),
@@ -76,6 +79,7 @@ fn whatever_a_message_sends_people_to_explain_can_be_explained() {
         "formats",
         "rules",
         "checks",
+        "markers",
         "kinds",
         "surfaces",
         "variables",

@@ -12,6 +12,7 @@ mod destinations;
 mod differential;
 mod documents;
 mod edges;
+mod exceptions;
 mod faults;
 mod fuzzing;
 mod hostile;

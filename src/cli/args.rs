@@ -60,6 +60,11 @@ pub enum Command {
     Ship(Ship),
     /// Look for leaked secrets in an image, a folder, a file or stdin
     Scan(Scan),
+    /// Write down the findings that are known, or tell what is new since
+    #[command(subcommand)]
+    Baseline(Baseline),
+    /// Let a finding pass for a reason and until a date, in .honeycrateignore
+    Ignore(Ignore),
     /// Plant honeytokens without pushing, or into a Dockerfile
     Plant(Plant),
     /// Push an image as it is, without planting or judging
@@ -164,6 +169,8 @@ pub struct Judging {
     /// More rules, as YAML files
     #[arg(long, value_name = "FILE")]
     pub rules: Vec<PathBuf>,
+    #[command(flatten)]
+    pub passing: Passing,
     /// Write the report as JSON (honeycrate/run/v1)
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
@@ -173,6 +180,18 @@ pub struct Judging {
     /// In a CI job for a pull or merge request: when to leave the one note there
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     pub comment: Comment,
+}
+
+/// What lets findings pass, besides the exceptions of honeycrate.yaml and .honeycrateignore.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Passing {
+    /// Known findings do not deny: a file that `baseline write` made
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+    /// Where comments like honeycrate:allow or gitleaks:allow count: nowhere, files, everywhere (in
+    /// images too); default: files
+    #[arg(long, value_name = "WHERE")]
+    pub inline_allow: Option<String>,
 }
 
 /// When a change gets a note.
@@ -186,7 +205,14 @@ pub enum Comment {
 
 impl Default for Judging {
     fn default() -> Self {
-        Self { fail_on: None, rules: Vec::new(), report: None, format: "terminal".to_owned(), comment: Comment::default() }
+        Self {
+            fail_on: None,
+            rules: Vec::new(),
+            passing: Passing::default(),
+            report: None,
+            format: "terminal".to_owned(),
+            comment: Comment::default(),
+        }
     }
 }
 
@@ -224,6 +250,77 @@ pub struct Scan {
     pub judging: Judging,
     #[command(flatten)]
     pub registries: Registries,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Baseline {
+    /// Write down what is found, so that only what is new denies; reasons in the file are kept
+    #[command(after_help = "Examples:\n  honeycrate baseline write shop:1.4 --out known.yaml\n  \
+                            honeycrate baseline write --from report.json --out known.yaml\n  \
+                            honeycrate scan shop:1.4 --baseline known.yaml")]
+    Write {
+        #[command(flatten)]
+        found: Found,
+        /// Where to; default: stdout
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Fingerprints that need no key to be compared: a guess at a secret can be tested against them
+        #[arg(long, conflicts_with = "from")]
+        unkeyed: bool,
+    },
+    /// Tell what is new, gone and still there; exit code 1 when something new would deny
+    #[command(after_help = "Examples:\n  honeycrate baseline compare shop:1.5 --baseline known.yaml\n  \
+                            honeycrate baseline compare --from report.json --baseline known.yaml")]
+    Compare {
+        #[command(flatten)]
+        found: Found,
+        /// The known findings
+        #[arg(long, value_name = "FILE")]
+        baseline: PathBuf,
+    },
+}
+
+/// Findings: of a scan, or of a report.
+#[derive(Debug, Args)]
+pub struct Found {
+    /// What to scan: an image, a folder, a file, or - for stdin
+    #[arg(required_unless_present = "from", conflicts_with = "from")]
+    pub target: Option<String>,
+    /// Take the findings of a report that --report wrote
+    #[arg(long, value_name = "REPORT")]
+    pub from: Option<PathBuf>,
+    /// Deny from this severity up: none, low, medium, high, critical; default: high
+    #[arg(long, value_name = "SEVERITY")]
+    pub fail_on: Option<String>,
+    /// More rules, as YAML files
+    #[arg(long, value_name = "FILE")]
+    pub rules: Vec<PathBuf>,
+    #[command(flatten)]
+    pub registries: Registries,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  honeycrate ignore a447b5b20ad62a5d --reason fixture --until 2027-01-31\n  \
+                        honeycrate ignore --rule private-key --path 'test/**' --reason tls --until …")]
+pub struct Ignore {
+    /// The finding, as reports name it
+    #[arg(required_unless_present_any = ["rule", "path"])]
+    pub fingerprint: Option<String>,
+    /// Findings of this rule
+    #[arg(long, value_name = "ID")]
+    pub rule: Option<String>,
+    /// Findings in these files: * within a name, ** over folders
+    #[arg(long, value_name = "PATTERN")]
+    pub path: Option<String>,
+    /// Why it is harmless
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// The last day on which it may pass: year-month-day, at most a year from now
+    #[arg(long, value_name = "DATE")]
+    pub until: String,
+    /// Who answers for it; default: USER
+    #[arg(long, value_name = "NAME")]
+    pub owner: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -17,6 +17,7 @@ use crate::report::formats;
 use crate::report::words::lower_first;
 use crate::scan::checks::CHECKS;
 use crate::scan::gap::GapKind;
+use crate::scan::marker;
 use crate::scan::rule::Rule;
 use crate::scan::rule_set::RuleSet;
 use crate::source::SOURCES;
@@ -87,6 +88,10 @@ fn topics() -> Vec<Topic> {
         ("destinations", DESTINATIONS.iter().map(|destination| row(destination.transport(), destination.describe())).collect()),
         ("faces", FACES.iter().map(|face| row(face.id(), face.describe())).collect()),
         ("formats", formats::TABLE.iter().map(|format| row(format.id(), format.describe())).collect()),
+        (
+            "markers",
+            marker::names().map(|name| row(name, "a comment that lets the secret beside it pass, in files or where inline-allow says so")).collect(),
+        ),
         ("sinks", sinks::KINDS.iter().map(|(id, line)| row(id, line)).collect()),
         ("variables", vars::TABLE.iter().map(|variable| row(variable.name, variable.what)).collect()),
         ("exit-codes", Exit::TABLE.iter().map(|(_, code, line)| row(&format!("exit-{code}"), line)).collect()),

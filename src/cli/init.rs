@@ -90,7 +90,11 @@ fn template(service: Option<&str>, decoy: Option<&str>) -> String {
          #     path: \"app/test/**\"\n\
          #     reason: test key of the TLS suite, trusted nowhere\n\
          #     owner: team-shop\n\
-         #     expires: 2027-01-31\n"
+         #     expires: 2027-01-31\n\
+         # The same entries can stand in .honeycrateignore: honeycrate ignore writes them there.\n\
+         \n\
+         # Findings that are known and do not deny: honeycrate baseline write\n\
+         # baseline: known.yaml\n"
     )
 }
 

@@ -1,10 +1,12 @@
 //! The command line: parse, resolve, run, print, exit. The only room that prints.
 
 pub mod args;
+pub mod baseline;
 pub mod decoy;
 pub mod diagnose;
 pub mod exit;
 pub mod explain;
+pub mod ignore;
 pub mod init;
 pub mod key;
 pub mod ledger;
@@ -17,4 +19,5 @@ pub mod show;
 pub mod target;
 pub mod terminal;
 pub mod token;
+pub mod whole_file;
 pub mod work_tree;

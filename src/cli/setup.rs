@@ -27,6 +27,7 @@ use crate::net::client::{HttpClient, NetSettings, Purpose};
 use crate::pipeline::session::{Rules, Session};
 use crate::pipeline::tell::Desk;
 use crate::pipeline::under_way::UnderWay;
+use crate::policy::baseline::{self, Baseline};
 use crate::policy::gate::Policy;
 use crate::reader::cache::Cache;
 use crate::registry::access::Access;
@@ -126,11 +127,12 @@ impl Setup {
         let session = Session {
             access,
             rules: self.rules()?,
-            policy: self.policy(),
+            policy: self.policy()?,
             cache: self.cache(keys.as_ref()),
             fingerprint_key: keys.as_ref().map(FingerprintKey::of),
             keys,
             context: self.context(),
+            untrusted: self.ci().untrusted,
             progress: Arc::new(Terminal::new(self.quiet)),
             under_way: UnderWay::default(),
             hold: self.settings.registry.upload == Upload::AfterVerdict,
@@ -213,8 +215,20 @@ impl Setup {
         Ok(rules)
     }
 
-    fn policy(&self) -> Policy {
-        Policy { fail_on: self.settings.fail_on, exceptions: self.settings.exceptions.clone(), ..Policy::default() }
+    /// What may pass, by the configuration and the files that it names.
+    ///
+    /// # Errors
+    /// When one of these cannot be read or is not what it should be.
+    fn policy(&self) -> Result<Policy, Failure> {
+        let Settings { fail_on, inline_allow, .. } = self.settings;
+        let baseline = self.settings.baseline.as_deref().map(read_baseline).transpose()?;
+        Ok(Policy { fail_on, inline_allow, exceptions: self.settings.exceptions.clone(), baseline, ..Policy::default() })
+    }
+
+    /// Who is at the keyboard, as the system says.
+    #[must_use]
+    pub fn user(&self) -> Option<String> {
+        self.variables.get(vars::USER).map(str::to_owned)
     }
 
     /// What the CI job says of the build.
@@ -261,6 +275,28 @@ impl Setup {
         let host = self.settings.decoy_host.as_deref().map(str::parse::<DecoyHost>).transpose();
         host.map_err(|error| Failure::usage(error.to_string(), error.hint()))
     }
+}
+
+/// A baseline, by its name as findings tell it.
+///
+/// # Errors
+/// When it cannot be read, or is none.
+pub fn read_baseline(path: &Path) -> Result<Baseline, Failure> {
+    let text = read_capped(path, baseline::MAX_BYTES, "write it with `honeycrate baseline write`")?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Baseline::parse(&text, &name)
+        .map_err(|error| Failure::usage(format!("{} cannot be used: {error}", path.display()), "`honeycrate baseline write` writes a valid one"))
+}
+
+fn read_capped(path: &Path, limit: u64, hint: &str) -> Result<String, Failure> {
+    let failed = |why: String| Failure::usage(format!("cannot read {}: {why}", path.display()), hint);
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(|cause| failed(cause.to_string()))?;
+    file.take(limit + 1).read_to_string(&mut text).map_err(|cause| failed(cause.to_string()))?;
+    if text.len() as u64 > limit {
+        return Err(failed(format!("it is larger than {limit} bytes")));
+    }
+    Ok(text)
 }
 
 /// Credentials given with flags: a password is never an argument, which every user of the machine could read.

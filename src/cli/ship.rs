@@ -18,6 +18,7 @@ use crate::oci::location::Location;
 use crate::pipeline::dockerfile::{added_names, plan as plan_recipe, plant as plant_recipe};
 use crate::pipeline::error::PipelineError;
 use crate::pipeline::files::inspect_files;
+use crate::pipeline::session::Session;
 use crate::pipeline::ship::{Arrival, Journey, Planting, ship as travel};
 use crate::provider::contract::Provider as _;
 use crate::provider::embedded::Embedded;
@@ -62,16 +63,23 @@ pub async fn ship(arguments: &Ship, global: &Global) -> Result<Exit, Failure> {
 /// As [`ship`].
 pub async fn scan(arguments: &Scan, global: &Global) -> Result<Exit, Failure> {
     let setup = setup(global, None, &arguments.judging, &arguments.registries)?;
-    match target(&arguments.target, &setup.settings.scratch)? {
+    let target = target(&arguments.target, &setup.settings.scratch)?;
+    let (session, _scratch) = setup.session(&arguments.registries)?;
+    let is_image = matches!(target, Target::Image(_));
+    let arrival = look(&session, target).await;
+    if is_image {
+        note::leave(&setup, &arrival.report, arguments.judging.comment).await;
+    }
+    finish(&setup, &arrival, &arguments.judging)
+}
+
+/// Scans and judges, and does no more.
+pub async fn look(session: &Session, target: Target) -> Arrival {
+    match target {
         Target::Image(source) => {
-            let journey = Journey { source, destinations: Vec::new(), planting: None, dry_run: false, referrers: false };
-            go(&setup, &journey, &arguments.judging, &arguments.registries).await
+            travel(session, &Journey { source, destinations: Vec::new(), planting: None, dry_run: false, referrers: false }).await
         }
-        Target::Files(path) => {
-            let (session, _scratch) = setup.session(&arguments.registries)?;
-            let arrival = inspect_files(&session, &path);
-            finish(&setup, &arrival, &arguments.judging)
-        }
+        Target::Files(path) => inspect_files(session, &path),
     }
 }
 
@@ -116,7 +124,11 @@ pub async fn push(arguments: &Push, global: &Global) -> Result<Exit, Failure> {
     go(&setup, &journey, &judging, &arguments.registries).await
 }
 
-fn setup(global: &Global, planting: Option<&PlantingFlags>, judging: &Judging, registries: &Registries) -> Result<Setup, Failure> {
+/// The settings of a command that judges.
+///
+/// # Errors
+/// With every problem of the configuration and the flags.
+pub fn setup(global: &Global, planting: Option<&PlantingFlags>, judging: &Judging, registries: &Registries) -> Result<Setup, Failure> {
     // What would be noticed only after the push is asked first.
     find_format(&judging.format).map_err(|error| Failure::usage(error.to_string(), error.hint().unwrap_or_default()))?;
     // A device or a pipe is written in place.
@@ -129,6 +141,10 @@ fn setup(global: &Global, planting: Option<&PlantingFlags>, judging: &Judging, r
     let upload = registries.upload.as_deref().map(str::parse).transpose();
     let upload =
         upload.map_err(|why: String| Failure::usage(format!("--upload: {why}"), "after-verdict sends nothing before the whole image has passed"))?;
+    let passing = &judging.passing;
+    let inline_allow = passing.inline_allow.as_deref().map(str::parse).transpose();
+    let inline_allow =
+        inline_allow.map_err(|why: String| Failure::usage(format!("--inline-allow: {why}"), "in images a comment may be somebody else's"))?;
     let none = PlantingFlags::default();
     let planting = planting.unwrap_or(&none);
     let overrides = Overrides {
@@ -138,6 +154,8 @@ fn setup(global: &Global, planting: Option<&PlantingFlags>, judging: &Judging, r
         decoy_host: planting.decoy.clone(),
         fail_on,
         rules: judging.rules.clone(),
+        baseline: passing.baseline.clone(),
+        inline_allow,
         plain_http: registries.plain_http.clone(),
         ca_file: registries.ca_file.clone(),
         upload,

@@ -18,11 +18,18 @@ use crate::report::run_report::RunReport;
 /// When it is no report, or the format is unknown.
 pub fn report(arguments: &Report, global: &Global) -> Result<Exit, Failure> {
     let setup = Setup::new(global)?;
-    let bytes = std::fs::read(&arguments.file)
-        .map_err(|cause| Failure::usage(format!("cannot read {}: {cause}", arguments.file.display()), "reports are written with `--report FILE`"))?;
-    let report = RunReport::from_json(&bytes).map_err(|error| Failure::usage(error.to_string(), error.hint().unwrap_or_default()))?;
-    print(&report, &arguments.format, setup.disclosure())?;
+    print(&read_report(&arguments.file)?, &arguments.format, setup.disclosure())?;
     Ok(Exit::Passed)
+}
+
+/// Reads a report that `--report` wrote.
+///
+/// # Errors
+/// When it cannot be read, or is none.
+pub fn read_report(path: &Path) -> Result<RunReport, Failure> {
+    let bytes = std::fs::read(path)
+        .map_err(|cause| Failure::usage(format!("cannot read {}: {cause}", path.display()), "reports are written with `--report FILE`"))?;
+    RunReport::from_json(&bytes).map_err(|error| Failure::usage(error.to_string(), error.hint().unwrap_or_default()))
 }
 
 /// Plays the whole loop. Nothing is left behind unless `--keep`.

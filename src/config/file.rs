@@ -7,7 +7,7 @@ use std::str::FromStr;
 use crate::bait::surfaces::Surface;
 use crate::oci::reference::Reference;
 use crate::policy::exception::Exception;
-use crate::policy::gate::FailOn;
+use crate::policy::gate::{FailOn, InlineAllow};
 use crate::report::disclosure::Disclosure;
 use crate::secret::value::Secret;
 
@@ -30,6 +30,9 @@ pub struct ConfigFile {
     /// A place of the user's own for each surface: a path for `file` and `buried`, a name for `env` and `history`.
     pub plant: BTreeMap<Surface, String>,
     pub exceptions: Vec<Exception>,
+    /// As written: relative to the file's directory.
+    pub baseline: Option<String>,
+    pub inline_allow: Option<InlineAllow>,
     /// As written: relative to the file's directory.
     pub rules: Vec<String>,
     pub ledger: Option<String>,

@@ -24,19 +24,33 @@ pub const MAX_BYTES: u64 = 1 << 20;
 /// # Errors
 /// Every problem of the document, in its order.
 pub fn parse(text: &str, file: &str, vocabulary: &Vocabulary) -> Result<ConfigFile, Vec<Problem>> {
+    read(text, file, &mut |walk, root| Reader { walk, vocabulary, file }.document(root).unwrap_or_default())
+}
+
+/// Reads a list of exceptions in a file of its own.
+///
+/// # Errors
+/// Every problem of the document, in its order.
+pub fn parse_exceptions(text: &str, file: &str) -> Result<Vec<Exception>, Vec<Problem>> {
+    let vocabulary = Vocabulary::default();
+    read(text, file, &mut |walk, root| Reader { walk, vocabulary: &vocabulary, file }.exceptions(root, "the file"))
+}
+
+/// Reads a document with what knows its shape. An empty one means the defaults.
+fn read<T: Default>(text: &str, file: &str, shape: &mut dyn FnMut(&mut Walk, Cursor<'_>) -> T) -> Result<T, Vec<Problem>> {
     let mut walk = Walk::new(file);
-    let document = read(text, &mut walk, vocabulary);
+    let document = read_with(text, &mut walk, shape);
     let problems = walk.into_problems();
     if problems.is_empty() { Ok(document) } else { Err(problems) }
 }
 
-fn read(text: &str, walk: &mut Walk, vocabulary: &Vocabulary) -> ConfigFile {
+fn read_with<T: Default>(text: &str, walk: &mut Walk, shape: &mut dyn FnMut(&mut Walk, Cursor<'_>) -> T) -> T {
     let node = match Node::index(text) {
         Ok(Some(node)) => node,
-        Ok(None) => return ConfigFile::default(),
+        Ok(None) => return T::default(),
         Err(unreadable) => {
             walk.problem(unreadable.at, format!("the document cannot be read: {}", unreadable.why), None);
-            return ConfigFile::default();
+            return T::default();
         }
     };
     let repeated = node.repeated_keys();
@@ -44,28 +58,44 @@ fn read(text: &str, walk: &mut Walk, vocabulary: &Vocabulary) -> ConfigFile {
         for (key, at, first) in repeated {
             walk.problem(at, format!("key `{key}` is written twice"), Some(format!("the first is on line {}", first.line)));
         }
-        return ConfigFile::default();
+        return T::default();
     }
     let value: Value = match serde_yaml::from_str(text) {
-        Ok(Value::Null) => return ConfigFile::default(),
+        Ok(Value::Null) => return T::default(),
         Ok(value) => value,
         Err(error) => {
             let at = error.location().map_or(node.at, |at| Position { line: at.line(), column: at.column() });
             walk.problem(at, format!("the document cannot be read: {error}"), None);
-            return ConfigFile::default();
+            return T::default();
         }
     };
-    Reader { walk, vocabulary }.document(Cursor::root(&value, &node)).unwrap_or_default()
+    shape(walk, Cursor::root(&value, &node))
 }
 
 /// Reads each part of the document; `None` where it is not there or not usable, which the walk has then noted.
 struct Reader<'r> {
     walk: &'r mut Walk,
     vocabulary: &'r Vocabulary,
+    /// The document's name.
+    file: &'r str,
 }
 
-const SECTIONS: [&str; 12] =
-    ["service", "decoy", "fail-on", "environments", "plant", "exceptions", "rules", "ledger", "cache", "registry", "alerts", "disclosure"];
+const SECTIONS: [&str; 14] = [
+    "service",
+    "decoy",
+    "fail-on",
+    "environments",
+    "plant",
+    "exceptions",
+    "baseline",
+    "inline-allow",
+    "rules",
+    "ledger",
+    "cache",
+    "registry",
+    "alerts",
+    "disclosure",
+];
 
 impl Reader<'_> {
     fn document(&mut self, root: Cursor<'_>) -> Option<ConfigFile> {
@@ -87,7 +117,12 @@ impl Reader<'_> {
             }),
             environments: fields.get("environments").map(|cursor| self.environments(cursor)).unwrap_or_default(),
             plant: fields.get("plant").map(|cursor| self.plant(cursor)).unwrap_or_default(),
-            exceptions: fields.get("exceptions").map(|cursor| self.exceptions(cursor)).unwrap_or_default(),
+            exceptions: fields.get("exceptions").map(|cursor| self.exceptions(cursor, "`exceptions`")).unwrap_or_default(),
+            baseline: fields.get("baseline").and_then(|cursor| self.walk.text(cursor, "`baseline`")).map(str::to_owned),
+            inline_allow: fields.get("inline-allow").and_then(|cursor| {
+                let word = self.walk.word(cursor, "inline-allow", &["nowhere", "files", "everywhere"])?;
+                word.parse().ok()
+            }),
             rules: fields.get("rules").map(|cursor| self.texts(cursor, "`rules`")).unwrap_or_default(),
             ledger,
             cache: fields.get("cache").and_then(|cursor| self.walk.text(cursor, "`cache`")).map(|text| PathBuf::from(text).into()),
@@ -167,8 +202,8 @@ impl Reader<'_> {
         places
     }
 
-    fn exceptions(&mut self, cursor: Cursor<'_>) -> Vec<Exception> {
-        let items = self.walk.items(cursor, "`exceptions`");
+    fn exceptions(&mut self, cursor: Cursor<'_>, what: &str) -> Vec<Exception> {
+        let items = self.walk.items(cursor, what);
         items.into_iter().filter_map(|cursor| self.exception(cursor)).collect()
     }
 
@@ -196,8 +231,9 @@ impl Reader<'_> {
             path: path.map(str::to_owned),
             fingerprint,
             reason: reason?.to_owned(),
-            owner: owner?.to_owned(),
-            expires: expires?,
+            owner: Some(owner?.to_owned()),
+            expires: Some(expires?),
+            source: format!("{}:{}", self.file, cursor.at().line),
         })
     }
 
@@ -293,7 +329,7 @@ fn is_web_address(text: &str) -> bool {
 mod tests {
     use super::*;
     use crate::config::file::DisclosureChoice;
-    use crate::policy::gate::FailOn;
+    use crate::policy::gate::{FailOn, InlineAllow};
 
     fn vocabulary() -> Vocabulary {
         let kinds = vec![("registry-login", vec![Surface::File, Surface::Buried]), ("database-url", vec![Surface::Env, Surface::History])];
@@ -322,6 +358,8 @@ plant:
   env: { name: REPORTING_DB_DSN }
 exceptions:
   - { rule: generic-assignment, path: "app/test/**", fingerprint: 0123456789abcdef, reason: a fixture, owner: ann, expires: 2027-01-31 }
+baseline: known.yaml
+inline-allow: everywhere
 rules: [rules/own.yaml]
 ledger: { path: /var/lib/honeycrate/ledger.sqlite }
 registry: { plain-http: ["localhost:5000"], ca-file: ca.pem, allow-realm: [auth.example.com] }
@@ -347,7 +385,10 @@ disclosure: auto
         assert_eq!(production.kinds[&Surface::File], "registry-login");
         assert_eq!(file.environments["staging"], Environment::default());
         assert_eq!(file.plant[&Surface::Env], "REPORTING_DB_DSN");
-        assert_eq!(file.exceptions[0].expires, time::macros::date!(2027 - 01 - 31));
+        assert_eq!(file.exceptions[0].expires, Some(time::macros::date!(2027 - 01 - 31)));
+        assert_eq!(file.exceptions[0].source, "x:15");
+        assert_eq!(file.baseline.as_deref(), Some("known.yaml"));
+        assert_eq!(file.inline_allow, Some(InlineAllow::Everywhere));
         assert_eq!(file.registry.plain_http, ["localhost:5000"]);
         assert_eq!(file.alerts[1].url, Some(Secret::new("https://hooks.example.com/1".to_owned())));
         assert_eq!(file.disclosure, Some(DisclosureChoice::Auto));
@@ -392,6 +433,24 @@ ledger: /var/lib
                 "honeycrate.yaml:15:9: `ledger` must be a mapping of keys to values, not text",
             ]
         );
+    }
+
+    #[test]
+    fn a_file_of_exceptions_is_read_and_refused_with_line_and_column() {
+        let text =
+            "# why\n- fingerprint: 0123456789abcdef\n  reason: a fixture\n  owner: ann\n  expires: 2027-01-31\n- { path: x/**, reason: y }\n- 7\n";
+        let problems: Vec<String> = parse_exceptions(text, ".honeycrateignore").expect_err("problems").iter().map(ToString::to_string).collect();
+        assert_eq!(
+            problems,
+            [
+                ".honeycrateignore:6:3: an exception has no `owner` (say who decided)",
+                ".honeycrateignore:6:3: an exception has no `expires` (write the last day, such as 2027-01-31)",
+                ".honeycrateignore:7:3: an exception must be a mapping of keys to values, not a number",
+            ]
+        );
+        let good = text.split_once("- {").expect("a second").0;
+        assert_eq!(parse_exceptions(good, ".honeycrateignore").expect("valid")[0].source, ".honeycrateignore:2");
+        assert_eq!(parse_exceptions("", "x"), Ok(Vec::new()));
     }
 
     #[test]

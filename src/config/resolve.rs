@@ -14,7 +14,7 @@ use crate::config::vars::{self, Variable, Variables};
 use crate::config::walk::nearest;
 use crate::oci::reference::Reference;
 use crate::policy::exception::Exception;
-use crate::policy::gate::FailOn;
+use crate::policy::gate::{FailOn, InlineAllow};
 use crate::scan::finding::Severity;
 use crate::secret::value::Secret;
 
@@ -30,6 +30,8 @@ pub struct Overrides {
     pub fail_on: Option<FailOn>,
     /// Added to the file's.
     pub rules: Vec<PathBuf>,
+    pub baseline: Option<PathBuf>,
+    pub inline_allow: Option<InlineAllow>,
     pub key_file: Option<PathBuf>,
     pub ledger: Option<PathBuf>,
     pub cache: Option<CacheChoice>,
@@ -57,7 +59,12 @@ pub struct Settings {
     pub environments: BTreeMap<String, Environment>,
     /// A place of the user's own for each surface: a path for `file` and `buried`, a name for `env` and `history`.
     pub plant: BTreeMap<Surface, String>,
+    /// The configuration's, then those of the file of exceptions.
     pub exceptions: Vec<Exception>,
+    /// The file of exceptions, which need not exist.
+    pub exceptions_file: PathBuf,
+    pub baseline: Option<PathBuf>,
+    pub inline_allow: InlineAllow,
     pub rules: Vec<PathBuf>,
     pub registry: RegistrySettings,
     pub alerts: Vec<AlertEntry>,
@@ -104,7 +111,10 @@ pub struct EnvironmentPlan {
 /// The environment of a run that names none.
 pub const DEFAULT_ENVIRONMENT: &str = "default";
 
-/// Resolves all settings. Reads the configuration file and nothing else.
+/// The file of exceptions, beside the configuration.
+pub const EXCEPTIONS_FILE: &str = ".honeycrateignore";
+
+/// Resolves all settings. Reads the configuration file and the file of exceptions beside it, and nothing else.
 ///
 /// # Errors
 /// All problems of file and variables together; a file that was named and cannot be read.
@@ -121,6 +131,17 @@ pub fn resolve(overrides: Overrides, variables: &Variables, directory: &Path, vo
         None => (ConfigFile::default(), Vec::new()),
         Some(Ok(file)) => (file, Vec::new()),
         Some(Err(problems)) => (ConfigFile::default(), problems),
+    };
+    // What the file names is relative to the file; what is typed is relative to where it is typed.
+    let beside = path.parent().unwrap_or(directory).to_owned();
+    let exceptions_file = beside.join(EXCEPTIONS_FILE);
+    let more_exceptions = match read_capped(&exceptions_file) {
+        Ok(text) => reader::parse_exceptions(&text, EXCEPTIONS_FILE).unwrap_or_else(|more| {
+            problems.extend(more);
+            Vec::new()
+        }),
+        Err(ConfigError::Read { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(error),
     };
     let mut said = Said { variables, problems: Vec::new() };
     let fail_on = said.parsed::<FailOn>(vars::HONEYCRATE_FAIL_ON);
@@ -141,8 +162,6 @@ pub fn resolve(overrides: Overrides, variables: &Variables, directory: &Path, vo
         return Err(ConfigError::Invalid { problems });
     }
 
-    // What the file names is relative to the file; what is typed is relative to where it is typed.
-    let beside = path.parent().unwrap_or(directory).to_owned();
     let here = |path: PathBuf| directory.join(path);
     let home = |variable: Variable, below: &str| {
         let base = variables.get(variable).map(PathBuf::from).filter(|path| path.is_absolute());
@@ -173,7 +192,10 @@ pub fn resolve(overrides: Overrides, variables: &Variables, directory: &Path, vo
         surfaces: overrides.surfaces,
         environments: file.environments,
         plant: file.plant,
-        exceptions: file.exceptions,
+        exceptions: file.exceptions.into_iter().chain(more_exceptions).collect(),
+        exceptions_file,
+        baseline: overrides.baseline.map(here).or(file.baseline.map(|path| beside.join(path))),
+        inline_allow: overrides.inline_allow.or(file.inline_allow).unwrap_or_default(),
         rules: file.rules.iter().map(|path| beside.join(path)).chain(overrides.rules.into_iter().map(here)).collect(),
         registry: RegistrySettings {
             plain_http: file.registry.plain_http.into_iter().chain(plain_http).chain(overrides.plain_http).collect(),
@@ -316,6 +338,22 @@ mod tests {
 
     fn resolved(overrides: Overrides, variables: &Variables, directory: &Path) -> Settings {
         resolve(overrides, variables, directory, &Vocabulary::default()).expect("valid")
+    }
+
+    #[test]
+    fn exceptions_of_both_files_count_and_problems_of_both_are_told() {
+        let entry = "reason: a fixture, owner: ann, expires: 2027-01-31";
+        let directory = directory(&format!("exceptions: [{{ rule: a, {entry} }}]\nbaseline: known.yaml\n"));
+        let ignore = directory.path().join(EXCEPTIONS_FILE);
+        std::fs::write(&ignore, format!("- {{ rule: b, {entry} }}\n")).expect("write");
+        let flags = Overrides::default;
+        let settings = resolved(flags(), &Variables::default(), directory.path());
+        let sources: Vec<&str> = settings.exceptions.iter().map(|exception| exception.source.as_str()).collect();
+        assert_eq!(sources, ["honeycrate.yaml:1", ".honeycrateignore:1"]);
+        assert_eq!(settings.baseline, Some(directory.path().join("known.yaml")));
+        std::fs::write(&ignore, "- { rule: b }\n").expect("write");
+        let error = resolve(flags(), &Variables::default(), directory.path(), &Vocabulary::default()).expect_err("no reason");
+        assert_eq!(error.problems().len(), 3, "{error}");
     }
 
     #[test]

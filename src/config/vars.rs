@@ -54,6 +54,7 @@ variables! {
     DOCKER_CONFIG: false, "the directory of Docker's config.json with registry credentials";
     DOCKER_HOST: false, "the Docker daemon's socket or address";
     REGISTRY_AUTH_FILE: false, "the file of registry credentials of podman and skopeo";
+    USER: false, "who writes an exception, where --owner names nobody";
     GITHUB_ACTIONS: false, "GitHub: set on its runners";
     GITHUB_ACTOR: false, "GitHub: who began the run";
     GITHUB_API_URL: false, "GitHub: its API";

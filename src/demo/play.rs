@@ -34,7 +34,7 @@ use crate::report::disclosure::Disclosure;
 use crate::report::formats::contract::Style;
 use crate::report::render::render;
 use crate::report::run_report::Outcome;
-use crate::scan::finding::{Confidence, Severity};
+use crate::scan::finding::Severity;
 use crate::secret::fingerprint::FingerprintKey;
 use crate::secret::key_ring::KeyRing;
 
@@ -179,10 +179,11 @@ fn session(stage: &Path, ring: KeyRing) -> Result<Session, String> {
         access: Access { registries, docker_host: None, scratch: stage.to_owned() },
         rules: Rules::BuiltIn,
         cache: None,
-        policy: Policy { fail_on: FailOn::Severity(Severity::High), min_confidence: Confidence::Medium, exceptions: Vec::new() },
+        policy: Policy { fail_on: FailOn::Severity(Severity::High), ..Policy::default() },
         fingerprint_key: Some(FingerprintKey::of(&ring)),
         keys: Some(ring),
         context: Context { commit: Some("4f2a91c07d3be5a86f10".to_owned()), repository: Some("acme/shop".to_owned()), job: None },
+        untrusted: None,
         progress: Arc::new(Silent),
         under_way: UnderWay::default(),
         hold: false,

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use time::Date;
 use time::format_description::well_known::Iso8601;
 
 use crate::bait::placement::Placement;
@@ -13,18 +14,22 @@ use crate::pipeline::clock;
 use crate::pipeline::error::PipelineError;
 use crate::pipeline::progress::Stage;
 use crate::pipeline::session::Session;
-use crate::policy::gate;
+use crate::policy::exception::Exception;
+use crate::policy::gate::{self, Policy, Silencer};
 use crate::reader::process::Standing;
 use crate::report::run_report::{
-    self as report, AppliedException, Coverage, LeftBehind, NotScanned, Notice, Outcome, PushedImage, ReportedFinding, ReportedPlacement, RunError,
-    RunReport, Source, SourcePlatform, Timings, Tool,
+    self as report, AppliedException, Coverage, LeftBehind, NotScanned, Notice, Outcome, PushedImage, ReportedException, ReportedFinding,
+    ReportedPlacement, RunError, RunReport, Silenced, SilencedBy, Source, SourcePlatform, Timings, Tool,
 };
-use crate::report::words::lower_first;
+use crate::report::words::{count, lower_first};
 use crate::scan::finding::Finding;
 use crate::scan::gap::GapKind;
 use crate::scan::image_scan;
 use crate::scan::nested_scan::Inside;
 use crate::secret::fingerprint::FingerprintKind;
+
+/// Lines of one kind that are named in notices; the report has no use for more.
+const TOLD: usize = 20;
 
 /// The account of one run.
 pub struct Account {
@@ -111,29 +116,72 @@ impl Account {
                     (None, Some(gap)) => (gap.title().to_owned(), lower_first(gap.gain()), gap.advice().to_owned()),
                     (None, None) => (finding.rule.clone(), String::new(), String::new()),
                 };
-                let excepted =
-                    verdict.excepted.iter().find(|(at, _)| *at == index).and_then(|(_, exception)| session.policy.exceptions.get(*exception));
+                let silencer = verdict.silenced.binary_search_by_key(&index, |(at, _)| *at).ok().map(|place| verdict.silenced[place].1);
+                let excepted = match silencer {
+                    Some(Silencer::Exception(at)) => session.policy.exceptions.get(at),
+                    _ => None,
+                };
                 ReportedFinding {
                     finding: finding.clone(),
                     title,
                     gains,
                     advice,
                     blocking: verdict.blocking.contains(&index),
-                    exception: excepted.map(|exception| AppliedException {
-                        reason: exception.reason.clone(),
-                        owner: exception.owner.clone(),
-                        expires: exception.expires.format(&Iso8601::DATE).unwrap_or_default(),
-                    }),
+                    exception: excepted.and_then(applied),
+                    silenced: silencer.and_then(|silencer| silenced(&session.policy, finding, silencer)),
                 }
             })
             .collect();
-        for index in &verdict.expired {
-            if let Some(exception) = session.policy.exceptions.get(*index) {
-                self.notice(format!("the exception \"{}\" of {} has expired and no longer counts", exception.reason, exception.owner), false);
-            }
-        }
+        self.exceptions(session, verdict);
         if own_bait > 0 {
             self.notice("the image carries honeytokens of your own already; they are not reported as leaks".to_owned(), true);
+        }
+    }
+
+    /// What was to let findings pass, and what needs a look of that.
+    fn exceptions(&mut self, session: &Session, verdict: &gate::Verdict) {
+        let policy = &session.policy;
+        let today = clock::now().date();
+        let mut unused = Vec::new();
+        for (at, exception) in policy.exceptions.iter().enumerate() {
+            let findings = verdict.uses.get(at).copied().unwrap_or_default();
+            if verdict.expired.contains(&at) {
+                let owner = exception.owner.as_ref().map(|owner| format!(" of {owner}")).unwrap_or_default();
+                self.notice(format!("the exception \"{}\"{owner} has expired and no longer counts", exception.reason), false);
+            }
+            let in_force = !exception.has_expired(today) && exception.problems(today).is_empty();
+            if in_force && findings == 0 {
+                unused.push(exception.source.as_str());
+            }
+            self.report.exceptions.push(ReportedException {
+                scope: exception.scope(),
+                reason: exception.reason.clone(),
+                owner: exception.owner.clone(),
+                expires: exception.expires.and_then(written),
+                source: exception.source.clone(),
+                in_force,
+                findings,
+            });
+        }
+        if !unused.is_empty() {
+            let named = unused.iter().take(TOLD).copied().collect::<Vec<_>>().join(", ");
+            let more = unused.len().checked_sub(TOLD).filter(|more| *more > 0).map(|more| format!(" and {more} more")).unwrap_or_default();
+            self.notice(format!("{} matched nothing here: {named}{more}", count(unused.len(), "exception")), false);
+        }
+        if let Some(baseline) = &policy.baseline {
+            let (gone, all, source) = (verdict.gone, baseline.findings().len(), &baseline.source);
+            if baseline.kind() == FingerprintKind::Keyed && self.report.fingerprints == FingerprintKind::Unkeyed && all > 0 {
+                let text = format!("the fingerprints in {source} are keyed and this run has no owner's key: nothing in it can match");
+                self.notice(text, false);
+            } else if gone > 0 {
+                let text = format!("{gone} of the {} in {source} are gone: write it again (honeycrate baseline write)", count(all, "known finding"));
+                self.notice(text, false);
+            }
+        }
+        if let (Some(why), number @ 1..) = (session.untrusted, verdict.silenced.len()) {
+            let text =
+                format!("{} let pass by files that this change brings along, and {why}: look at what it does to them", count(number, "finding"));
+            self.notice(text, false);
         }
     }
 
@@ -216,6 +264,35 @@ impl Account {
         };
         *total = Some(total.unwrap_or_default() + milliseconds(since));
     }
+}
+
+/// The exception as reports have it: it has somebody who answers for it, and an end.
+fn applied(exception: &Exception) -> Option<AppliedException> {
+    let (owner, expires) = (exception.owner.clone()?, written(exception.expires?)?);
+    Some(AppliedException { reason: exception.reason.clone(), owner, expires })
+}
+
+fn silenced(policy: &Policy, finding: &Finding, silencer: Silencer) -> Option<Silenced> {
+    Some(match silencer {
+        Silencer::Exception(at) => {
+            let exception = policy.exceptions.get(at)?;
+            Silenced { by: SilencedBy::Exception, why: exception.reason.clone(), source: exception.source.clone() }
+        }
+        Silencer::Baseline(at) => {
+            let baseline = policy.baseline.as_ref()?;
+            let reason = &baseline.findings().get(at)?.reason;
+            let why = if reason.is_empty() { "from an earlier scan" } else { reason };
+            Silenced { by: SilencedBy::Baseline, why: why.to_owned(), source: baseline.source.clone() }
+        }
+        Silencer::Marker => {
+            let source = finding.marked_by.clone()?;
+            Silenced { by: SilencedBy::Marker, why: "allowed in the file".to_owned(), source }
+        }
+    })
+}
+
+fn written(date: Date) -> Option<String> {
+    date.format(&Iso8601::DATE).ok()
 }
 
 fn milliseconds(since: Instant) -> u64 {

@@ -28,6 +28,8 @@ pub struct Session {
     pub fingerprint_key: Option<FingerprintKey>,
     /// What the CI job or the work tree says of the build.
     pub context: Context,
+    /// Why what lies around may be a stranger's, as a phrase; `None` where it is the owner's.
+    pub untrusted: Option<&'static str>,
     pub progress: Arc<dyn Progress>,
     /// What is to be given up when the program is told to end.
     pub under_way: UnderWay,

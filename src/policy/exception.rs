@@ -1,4 +1,4 @@
-//! Exceptions: findings that the owner accepts, for a reason and until a date.
+//! Exceptions: findings that the owner accepts, for a reason and until a date. They are written in `honeycrate.yaml` or `.honeycrateignore`.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use crate::secret::fingerprint::Fingerprint;
 pub const MAX_DAYS: i64 = 366;
 
 /// Which findings are accepted. Of `rule`, `fingerprint` and `path`, every one that is given must match.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Exception {
     pub rule: Option<String>,
     pub fingerprint: Option<Fingerprint>,
@@ -20,9 +20,11 @@ pub struct Exception {
     pub path: Option<String>,
     pub reason: String,
     /// Who answers for it.
-    pub owner: String,
+    pub owner: Option<String>,
     /// The last day on which it counts.
-    pub expires: Date,
+    pub expires: Option<Date>,
+    /// Where it is written: `.honeycrateignore:3`.
+    pub source: String,
 }
 
 /// What is wrong with an exception. One that is wrong must not be used.
@@ -52,23 +54,27 @@ impl Exception {
     #[must_use]
     pub fn problems(&self, today: Date) -> Vec<ExceptionProblem> {
         let mut problems = Vec::new();
-        if self.rule.is_none() && self.fingerprint.is_none() && self.path.is_none() {
+        if !self.names_something() {
             problems.push(ExceptionProblem::AcceptsEverything);
         }
-        for (name, text) in [("reason", &self.reason), ("owner", &self.owner)] {
-            if text.trim().is_empty() {
-                problems.push(ExceptionProblem::Missing(name));
-            }
+        let is_blank = |text: &str| text.trim().is_empty();
+        if is_blank(&self.reason) {
+            problems.push(ExceptionProblem::Missing("reason"));
         }
-        if self.expires - today > Duration::days(MAX_DAYS) {
-            problems.push(ExceptionProblem::TooLong { expires: self.expires });
+        if self.owner.as_deref().is_none_or(is_blank) {
+            problems.push(ExceptionProblem::Missing("owner"));
+        }
+        match self.expires {
+            None => problems.push(ExceptionProblem::Missing("expires")),
+            Some(expires) if expires - today > Duration::days(MAX_DAYS) => problems.push(ExceptionProblem::TooLong { expires }),
+            Some(_) => {}
         }
         problems
     }
 
     #[must_use]
     pub fn has_expired(&self, today: Date) -> bool {
-        self.expires < today
+        self.expires.is_some_and(|expires| expires < today)
     }
 
     /// Whether it accepts a finding, whatever the day.
@@ -83,17 +89,35 @@ impl Exception {
             let here = finding.path.as_ref().is_some_and(|path| glob::matches(pattern, path));
             here && (finding.also_in == 0 || self.fingerprint.is_some())
         });
-        let names_something = self.rule.is_some() || self.fingerprint.is_some() || self.path.is_some();
-        names_something && by_rule && by_fingerprint && by_path
+        self.names_something() && by_rule && by_fingerprint && by_path
+    }
+
+    /// Whether two speak of the same findings, for whatever reason and however long.
+    #[must_use]
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        (&self.rule, &self.fingerprint, &self.path) == (&other.rule, &other.fingerprint, &other.path)
+    }
+
+    /// Which findings it speaks of, as a phrase.
+    #[must_use]
+    pub fn scope(&self) -> String {
+        let rule = self.rule.as_ref().map(|rule| format!("rule {rule}"));
+        let fingerprint = self.fingerprint.as_ref().map(|fingerprint| format!("fingerprint {fingerprint}"));
+        let path = self.path.as_ref().map(|path| format!("path {path}"));
+        [rule, fingerprint, path].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
+    fn names_something(&self) -> bool {
+        self.rule.is_some() || self.fingerprint.is_some() || self.path.is_some()
     }
 }
 
 impl fmt::Display for Exception {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rule = self.rule.as_ref().map(|rule| format!("rule {rule}"));
-        let fingerprint = self.fingerprint.as_ref().map(|fingerprint| format!("fingerprint {fingerprint}"));
-        let path = self.path.as_ref().map(|path| format!("path {path}"));
-        let what: Vec<String> = [rule, fingerprint, path].into_iter().flatten().collect();
-        write!(f, "exception for {} (owner {}, until {})", what.join(", "), self.owner, self.expires)
+        let owner = self.owner.as_ref().map(|owner| format!("owner {owner}"));
+        let until = self.expires.map(|date| format!("until {date}"));
+        let source = (!self.source.is_empty()).then(|| self.source.clone());
+        let more: Vec<String> = [owner, until, source].into_iter().flatten().collect();
+        write!(f, "exception for {} ({})", self.scope(), more.join(", "))
     }
 }

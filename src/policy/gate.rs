@@ -1,11 +1,13 @@
 //! The gate: findings and policy in, verdict out. It reads no clock and changes nothing.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::Serialize;
 use time::Date;
 
+use crate::policy::baseline::Baseline;
 use crate::policy::exception::Exception;
 use crate::scan::finding::{Confidence, Finding, Severity};
 
@@ -25,6 +27,22 @@ pub struct Policy {
     /// never stop a build, whatever `fail_on` says.
     pub min_confidence: Confidence,
     pub exceptions: Vec<Exception>,
+    /// Findings that are known, which do not deny.
+    pub baseline: Option<Baseline>,
+    pub inline_allow: InlineAllow,
+}
+
+/// Where a comment beside a secret lets it pass.
+///
+/// Whoever built an image wrote the comments in it: there a leak could be hidden by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum InlineAllow {
+    Nowhere,
+    /// In files as they are, which their owner has committed.
+    #[default]
+    Files,
+    /// In images too.
+    Everywhere,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -40,26 +58,59 @@ pub struct Verdict {
     pub outcome: Outcome,
     /// Findings that deny.
     pub blocking: Vec<usize>,
-    /// Findings that would deny or be told, and the exception that accepts each.
-    pub excepted: Vec<(usize, usize)>,
+    /// Findings that do not deny whatever they are, and what lets each pass.
+    pub silenced: Vec<(usize, Silencer)>,
     /// Exceptions that no longer count.
     pub expired: Vec<usize>,
+    /// How many findings each exception accepts, in the order of the exceptions.
+    pub uses: Vec<usize>,
+    /// How many findings of the baseline were not found.
+    pub gone: usize,
     /// Why it is denied, and what needs a look.
     pub reasons: Vec<String>,
+}
+
+/// What lets a finding pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Silencer {
+    /// By its place in the list.
+    Exception(usize),
+    /// By its place in the baseline.
+    Baseline(usize),
+    /// A comment beside it.
+    Marker,
 }
 
 /// Judges. An image that was not looked at in full does not pass, unless nothing is to deny.
 #[must_use]
 pub fn judge(findings: &[Finding], coverage_incomplete: bool, policy: &Policy, today: Date) -> Verdict {
-    let mut verdict = Verdict { outcome: Outcome::Passed, blocking: Vec::new(), excepted: Vec::new(), expired: Vec::new(), reasons: Vec::new() };
-    let counts = |exception: &Exception| !exception.has_expired(today) && exception.problems(today).is_empty();
+    let mut verdict = Verdict {
+        outcome: Outcome::Passed,
+        blocking: Vec::new(),
+        silenced: Vec::new(),
+        expired: Vec::new(),
+        uses: vec![0; policy.exceptions.len()],
+        gone: 0,
+        reasons: Vec::new(),
+    };
+    let in_force: Vec<(usize, &Exception)> =
+        policy.exceptions.iter().enumerate().filter(|(_, one)| !one.has_expired(today) && one.problems(today).is_empty()).collect();
+    let mut known = BTreeSet::new();
     for (number, finding) in findings.iter().enumerate() {
-        if let Some(exception) = policy.exceptions.iter().position(|exception| counts(exception) && exception.accepts(finding)) {
-            verdict.excepted.push((number, exception));
+        let accepting: Vec<usize> = in_force.iter().filter(|(_, exception)| exception.accepts(finding)).map(|(at, _)| *at).collect();
+        accepting.iter().for_each(|at| verdict.uses[*at] += 1);
+        let baseline = policy.baseline.as_ref().and_then(|baseline| baseline.position(finding));
+        known.extend(baseline);
+        let silencer = accepting.first().map(|at| Silencer::Exception(*at)).or(baseline.map(Silencer::Baseline));
+        let silencer = silencer.or(policy.inline_allow.counts_for(finding).then_some(Silencer::Marker));
+        if let Some(silencer) = silencer {
+            verdict.silenced.push((number, silencer));
         } else if policy.would_deny(finding.severity, finding.confidence) {
             verdict.blocking.push(number);
         }
     }
+    verdict.gone = policy.baseline.as_ref().map_or(0, |baseline| baseline.findings().len() - known.len());
     if let (FailOn::Severity(least), false) = (policy.fail_on, verdict.blocking.is_empty()) {
         let number = verdict.blocking.len();
         let plural = if number == 1 { "" } else { "s" };
@@ -85,7 +136,7 @@ pub fn judge(findings: &[Finding], coverage_incomplete: bool, policy: &Policy, t
 }
 
 impl Policy {
-    /// Whether such a finding would deny, were there no exception for it.
+    /// Whether such a finding would deny, were there nothing that lets it pass.
     #[must_use]
     pub fn would_deny(&self, severity: Severity, confidence: Confidence) -> bool {
         matches!(self.fail_on, FailOn::Severity(least) if severity >= least) && confidence >= self.min_confidence
@@ -95,7 +146,39 @@ impl Policy {
 impl Default for Policy {
     /// Denies from medium severity and medium confidence on.
     fn default() -> Self {
-        Self { fail_on: FailOn::Severity(Severity::Medium), min_confidence: Confidence::Medium, exceptions: Vec::new() }
+        Self {
+            fail_on: FailOn::Severity(Severity::Medium),
+            min_confidence: Confidence::Medium,
+            exceptions: Vec::new(),
+            baseline: None,
+            inline_allow: InlineAllow::default(),
+        }
+    }
+}
+
+impl InlineAllow {
+    /// Whether the comment beside a finding, if it has one, lets it pass.
+    #[must_use]
+    pub fn counts_for(self, finding: &Finding) -> bool {
+        let is_place = match self {
+            Self::Nowhere => false,
+            Self::Files => finding.is_in_plain_file(),
+            Self::Everywhere => true,
+        };
+        is_place && finding.marked_by.is_some()
+    }
+}
+
+impl FromStr for InlineAllow {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "nowhere" => Ok(Self::Nowhere),
+            "files" => Ok(Self::Files),
+            "everywhere" => Ok(Self::Everywhere),
+            _ => Err(format!("`{text}` is not one of nowhere, files, everywhere")),
+        }
     }
 }
 
@@ -123,9 +206,10 @@ impl fmt::Display for FailOn {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oci::digest::Digest;
     use crate::policy::exception::ExceptionProblem;
-    use crate::scan::finding::{FoundIn, State};
-    use crate::secret::fingerprint::Fingerprint;
+    use crate::scan::finding::{FoundIn, LayerPlace, State};
+    use crate::secret::fingerprint::{Fingerprint, FingerprintKind};
     use time::macros::date;
 
     const TODAY: Date = date!(2026 - 11 - 22);
@@ -154,7 +238,8 @@ mod tests {
 
     fn exception(rule: Option<&str>, path: Option<&str>, expires: Date) -> Exception {
         let text = |text: &str| text.to_owned();
-        Exception { rule: rule.map(text), fingerprint: None, path: path.map(text), reason: text("test key"), owner: text("team-a"), expires }
+        let (reason, owner, expires) = (text("test key"), Some(text("team-a")), Some(expires));
+        Exception { rule: rule.map(text), path: path.map(text), reason, owner, expires, ..Exception::default() }
     }
 
     fn verdict(findings: &[Finding], fail_on: &str, exceptions: Vec<Exception>) -> Verdict {
@@ -218,17 +303,61 @@ mod tests {
         let twice = [finding("private-key", Severity::High, Confidence::High, "app/test/key.pem", 1)];
         assert_eq!(verdict(&twice, "high", vec![exception(None, Some("app/test/*"), expires)]).outcome, Outcome::Denied);
         let by_fingerprint = Exception { fingerprint: Some(twice[0].fingerprint.clone()), ..exception(None, None, expires) };
-        assert_eq!(verdict(&twice, "high", vec![by_fingerprint]).excepted, [(0, 0)]);
+        assert_eq!(verdict(&twice, "high", vec![by_fingerprint]).silenced, [(0, Silencer::Exception(0))]);
     }
 
     #[test]
     fn an_incomplete_exception_accepts_nothing() {
         let all = exception(None, None, date!(2027 - 01 - 01));
         assert_eq!(all.problems(TODAY), [ExceptionProblem::AcceptsEverything]);
-        let nobody = Exception { owner: " ".to_owned(), ..exception(Some("a"), None, date!(2027 - 01 - 01)) };
+        let nobody = Exception { owner: Some(" ".to_owned()), ..exception(Some("a"), None, date!(2027 - 01 - 01)) };
         assert_eq!(nobody.problems(TODAY), [ExceptionProblem::Missing("owner")]);
         let findings = [finding("a", Severity::High, Confidence::High, "x", 0)];
         assert_eq!(verdict(&findings, "high", vec![all, nobody]).outcome, Outcome::Denied);
+    }
+
+    #[test]
+    fn what_is_known_does_not_deny_and_what_is_gone_is_counted() {
+        let known = [finding("a", Severity::High, Confidence::High, "x", 0), finding("b", Severity::Low, Confidence::High, "y", 0)];
+        let baseline = Baseline::of(known.iter(), FingerprintKind::Unkeyed, None);
+        let policy = Policy { baseline: Some(baseline), ..Policy::default() };
+        let judged = judge(&known, false, &policy, TODAY);
+        assert_eq!((judged.outcome, judged.gone, judged.silenced.len()), (Outcome::Passed, 0, 2));
+        let news = [finding("a", Severity::High, Confidence::High, "z", 0), known[0].clone()];
+        let judged = judge(&news, false, &policy, TODAY);
+        assert_eq!((judged.outcome, judged.gone, &judged.blocking[..]), (Outcome::Denied, 1, &[0][..]));
+    }
+
+    #[test]
+    fn a_fingerprint_from_before_there_was_a_key_still_counts() {
+        let before = finding("a", Severity::High, Confidence::High, "x", 0);
+        let now = Finding { fingerprint: Fingerprint::of_finding("keyed", b"x"), unkeyed: Some(before.fingerprint.clone()), ..before.clone() };
+        let by_fingerprint = Exception { fingerprint: Some(before.fingerprint.clone()), ..exception(None, None, TODAY) };
+        assert_eq!(verdict(std::slice::from_ref(&now), "high", vec![by_fingerprint]).outcome, Outcome::Passed);
+        let baseline = Some(Baseline::of([&before].into_iter(), FingerprintKind::Unkeyed, None));
+        assert_eq!(judge(&[now], false, &Policy { baseline, ..Policy::default() }, TODAY).outcome, Outcome::Passed);
+    }
+
+    #[test]
+    fn a_comment_lets_a_plain_file_pass_and_an_image_only_where_that_is_wanted() {
+        let marked =
+            |layer| Finding { marked_by: Some("gitleaks:allow".to_owned()), layer, ..finding("a", Severity::High, Confidence::High, "x", 0) };
+        let digest = Digest::of(b"layer");
+        let in_image = marked(Some(LayerPlace { index: 0, digest: digest.clone(), diff_id: digest, instruction: None }));
+        let variable = Finding { surface: FoundIn::Env, ..marked(None) };
+        for (wish, passing) in [("nowhere", [false, false, false]), ("files", [true, false, false]), ("everywhere", [true, true, true])] {
+            let policy = Policy { inline_allow: wish.parse().expect("known"), ..Policy::default() };
+            let passes = |finding: &Finding| judge(std::slice::from_ref(finding), false, &policy, TODAY).outcome == Outcome::Passed;
+            assert_eq!([passes(&marked(None)), passes(&in_image), passes(&variable)], passing, "{wish}");
+        }
+    }
+
+    #[test]
+    fn exceptions_that_match_nothing_are_known_by_their_uses() {
+        let expires = date!(2027 - 01 - 01);
+        let findings = [finding("a", Severity::High, Confidence::High, "x", 0), finding("a", Severity::High, Confidence::High, "y", 0)];
+        let exceptions = vec![exception(Some("a"), None, expires), exception(None, Some("x"), expires), exception(Some("b"), None, expires)];
+        assert_eq!(verdict(&findings, "high", exceptions).uses, [2, 1, 0]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Judges findings: passed or denied, by the owner's policy.
 
+pub mod baseline;
 pub mod exception;
 pub mod gate;
 pub mod glob;

@@ -37,6 +37,8 @@ pub struct RunReport {
     pub fingerprints: FingerprintKind,
     /// Worst first.
     pub findings: Vec<ReportedFinding>,
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub exceptions: Vec<ReportedException>,
     /// Empty in what is published, see [`crate::report::disclosure`].
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub placements: Vec<ReportedPlacement>,
@@ -162,9 +164,52 @@ pub struct ReportedFinding {
     pub advice: String,
     /// Whether it speaks against the image.
     pub blocking: bool,
-    /// The decision that lets it pass.
+    /// The exception that lets it pass.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub exception: Option<AppliedException>,
+    /// What lets it pass, whatever that is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub silenced: Option<Silenced>,
+}
+
+/// Why a finding does not speak against the image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Silenced {
+    pub by: SilencedBy,
+    /// The owner's reason, or what stands for one.
+    pub why: String,
+    /// Where that is written, `.honeycrateignore:3`; for a comment, the comment.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub source: String,
+}
+
+/// The kinds of what lets a finding pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SilencedBy {
+    Exception,
+    Baseline,
+    /// A comment beside the secret.
+    Marker,
+}
+
+/// An exception that this run knew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportedException {
+    /// Which findings it speaks of, as a phrase.
+    pub scope: String,
+    pub reason: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub owner: Option<String>,
+    /// The last day on which it holds: year-month-day.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub expires: Option<String>,
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub source: String,
+    /// Whether it counts: it has not expired, and nothing is wrong with it.
+    pub in_force: bool,
+    /// How many findings it accepts.
+    pub findings: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -253,6 +298,16 @@ pub struct RunError {
     pub confidential: bool,
 }
 
+impl ReportedFinding {
+    /// What lets it pass, if something does.
+    #[must_use]
+    pub fn silencer(&self) -> Option<SilencedBy> {
+        let named = self.silenced.as_ref().map(|silenced| silenced.by);
+        // Older reports knew exceptions alone.
+        named.or(self.exception.as_ref().map(|_| SilencedBy::Exception))
+    }
+}
+
 impl NotScanned {
     /// Reads `what: why`.
     #[must_use]
@@ -278,6 +333,7 @@ impl RunReport {
             coverage: Coverage::default(),
             fingerprints: FingerprintKind::default(),
             findings: Vec::new(),
+            exceptions: Vec::new(),
             placements: Vec::new(),
             left_behind: Vec::new(),
             pushed: Vec::new(),

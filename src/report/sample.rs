@@ -5,8 +5,8 @@ use crate::bait::placement::Placement;
 use crate::bait::surfaces::Surface;
 use crate::oci::digest::Digest;
 use crate::report::run_report::{
-    AppliedException, Coverage, Inside, NotScanned, Notice, Outcome, ReportedFinding, ReportedPlacement, RunReport, Source, SourcePlatform, Timings,
-    Tool, Verdict,
+    AppliedException, Coverage, Inside, NotScanned, Notice, Outcome, ReportedFinding, ReportedPlacement, RunReport, Silenced, SilencedBy, Source,
+    SourcePlatform, Timings, Tool, Verdict,
 };
 use crate::scan::finding::{Confidence, Finding, FoundIn, LayerPlace, Severity, State};
 
@@ -38,8 +38,13 @@ pub(crate) fn sample() -> RunReport {
         also_in: 0,
         places: Vec::new(),
     };
-    let reported = |finding: Finding, title: &str, blocking, exception| ReportedFinding {
+    let reported = |finding: Finding, title: &str, blocking, exception: Option<AppliedException>| ReportedFinding {
         finding,
+        silenced: exception.as_ref().map(|exception| Silenced {
+            by: SilencedBy::Exception,
+            why: exception.reason.clone(),
+            source: "honeycrate.yaml:7".to_owned(),
+        }),
         title: title.to_owned(),
         gains: "reads and writes every repository of its owner".to_owned(),
         advice: "Revoke it at github.com/settings/tokens; pass it to the build as a secret mount.".to_owned(),

@@ -1,7 +1,7 @@
 //! Phrases that several formats share.
 
 use crate::oci::reference::Reference;
-use crate::report::run_report::{LeftBehind, Outcome, PushedImage, RunReport, Timings};
+use crate::report::run_report::{LeftBehind, Outcome, PushedImage, ReportedFinding, RunReport, SilencedBy, Timings};
 use crate::scan::finding::{Finding, FoundIn, Severity, State};
 
 /// `3 findings`, `1 finding`.
@@ -52,6 +52,36 @@ pub fn state(finding: &Finding) -> &'static str {
         (State::Live, FoundIn::File) if finding.layer.is_some() => "in every container",
         (State::Live, FoundIn::File) => "in the file as it is",
     }
+}
+
+/// What lets a finding pass, as one word and a phrase; for a comment that counts for nothing, that.
+#[must_use]
+pub fn silenced(reported: &ReportedFinding) -> Option<(&'static str, String)> {
+    if let Some(exception) = &reported.exception {
+        return Some(("excepted", format!("{} ({}, until {})", exception.reason, exception.owner, exception.expires)));
+    }
+    if let Some(silenced) = &reported.silenced {
+        let word = match silenced.by {
+            SilencedBy::Exception => "excepted",
+            SilencedBy::Baseline => "known",
+            SilencedBy::Marker => "marked",
+        };
+        let source = if silenced.source.is_empty() { String::new() } else { format!(" ({})", silenced.source) };
+        return Some((word, format!("{}{source}", silenced.why)));
+    }
+    let marker = reported.finding.marked_by.as_ref()?;
+    Some(("marked", format!("as allowed in the file ({marker}), and judged all the same")))
+}
+
+/// `2 by exceptions, 1 by the baseline`: how many findings pass, by what lets them; `None` where none does.
+#[must_use]
+pub fn silenced_counts(report: &RunReport) -> Option<String> {
+    let number = |by| report.findings.iter().filter(|found| found.silencer() == Some(by)).count();
+    let kinds =
+        [(SilencedBy::Exception, "by exceptions"), (SilencedBy::Baseline, "by the baseline"), (SilencedBy::Marker, "by comments beside them")];
+    let parts: Vec<String> =
+        kinds.map(|(by, words)| (number(by), words)).into_iter().filter(|(n, _)| *n > 0).map(|(n, words)| format!("{n} {words}")).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 /// `/app/.env:3`, or `variable API_TOKEN`.

@@ -60,10 +60,15 @@ pub fn marker_at(text: &[u8], secret: Range<usize>, rule: &str) -> Option<&'stat
     MARKERS.iter().find(says).map(|marker| marker.text)
 }
 
+/// Every marker, by its text.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    MARKERS.iter().map(|marker| marker.text)
+}
+
 /// Whether a name is a marker's.
 #[must_use]
 pub fn is_marker(name: &str) -> bool {
-    MARKERS.iter().any(|marker| marker.text == name)
+    names().any(|marker| marker == name)
 }
 
 /// Whether a line has a marker as a word of its own, and one that speaks of this rule.
@@ -71,12 +76,12 @@ fn has(line: &[u8], marker: &str, rule: &str) -> bool {
     memchr::memmem::find_iter(line, marker).any(|at| {
         let (before, after) = (&line[..at], &line[at + marker.len()..]);
         let is_word = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-        !is_word(before.last()) && !is_word(after.first()) && (marker != OWN || names(after, rule))
+        !is_word(before.last()) && !is_word(after.first()) && (marker != OWN || is_for(after, rule))
     })
 }
 
 /// Whether what follows our own marker is no list of rules, or one with this rule.
-fn names(after: &[u8], rule: &str) -> bool {
+fn is_for(after: &[u8], rule: &str) -> bool {
     let Some(list) = after.strip_prefix(b"(") else { return true };
     let end = memchr::memchr(b')', list).unwrap_or(0);
     list[..end].split(|byte| *byte == b',').any(|id| id.trim_ascii() == rule.as_bytes())

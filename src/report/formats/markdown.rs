@@ -104,7 +104,7 @@ fn row(report: &RunReport, reported: &ReportedFinding) -> String {
     let mark = match (reported.blocking, &reported.exception) {
         (true, _) => "❌".to_owned(),
         (false, Some(exception)) => format!("excepted until {}", markdown(&exception.expires)),
-        (false, None) => String::new(),
+        (false, None) => reported.silencer().and(words::silenced(reported)).map(|(word, _)| word.to_owned()).unwrap_or_default(),
     };
     let layer = words::layer(report, finding).map(|layer| format!("<br>{layer}")).unwrap_or_default();
     let step = finding.layer.as_ref().and_then(|layer| layer.instruction.as_deref());
@@ -161,6 +161,9 @@ fn tail(page: &mut Page, report: &RunReport) {
     for notice in &report.notices {
         page.add(&format!("\nNote: {}\n", markdown(&notice.text)));
     }
+    if let Some(counts) = words::silenced_counts(report) {
+        page.add(&format!("\nLet pass: {counts}.\n"));
+    }
     if let Some(coverage) = words::coverage(report) {
         page.add(&format!("\nScanned {coverage}.\n"));
     }
@@ -212,6 +215,8 @@ mod tests {
 - GitHub personal access token: a thief reads and writes every repository of its owner. Revoke it at github.com/settings/tokens; pass it to the build as a secret mount.
 
 Not scanned: <code>layer 5f70bf18a086</code> (it is not in the image, only a pointer to it)
+
+Let pass: 1 by exceptions.
 
 [The run](https://github.com/acme/shop/actions/runs/7)
 "

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::report::escape;
 use crate::report::formats::contract::{Format, Style};
-use crate::report::run_report::{Outcome, ReportedFinding, RunReport};
+use crate::report::run_report::{Outcome, ReportedFinding, RunReport, SilencedBy};
 use crate::report::words;
 use crate::scan::finding::{FoundIn, Severity};
 
@@ -123,9 +123,9 @@ fn result(report: &RunReport, reported: &ReportedFinding) -> Value {
         },
         "properties": { "confidence": finding.confidence, "state": finding.state, "blocking": reported.blocking },
     });
-    if let Some(exception) = &reported.exception {
-        let text = format!("{} ({}, until {})", exception.reason, exception.owner, exception.expires);
-        result["suppressions"] = json!([{ "kind": "external", "status": "accepted", "justification": escape::prose(&text) }]);
+    if let (Some(silencer), Some((_, why))) = (reported.silencer(), words::silenced(reported)) {
+        let kind = if silencer == SilencedBy::Marker { "inSource" } else { "external" };
+        result["suppressions"] = json!([{ "kind": kind, "status": "accepted", "justification": escape::prose(&why) }]);
     }
     result
 }

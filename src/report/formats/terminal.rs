@@ -109,12 +109,12 @@ fn finding(page: &mut Page<'_>, report: &RunReport, reported: &ReportedFinding) 
     }
     page.field("sample", &sample(finding))?;
     page.field("a thief", &escape::prose(&reported.gains))?;
-    match &reported.exception {
-        Some(exception) => {
-            let text = format!("{} ({}, until {})", exception.reason, exception.owner, exception.expires);
-            page.field("excepted", &escape::prose(&text))?;
-        }
-        None => page.field("do", &escape::prose(&reported.advice))?,
+    let silenced = words::silenced(reported);
+    if reported.silencer().is_none() {
+        page.field("do", &escape::prose(&reported.advice))?;
+    }
+    if let Some((word, why)) = silenced {
+        page.field(word, &escape::prose(&why))?;
     }
     page.field("id", &format!("{} ({} confidence)", finding.fingerprint, finding.confidence))
 }
@@ -128,6 +128,8 @@ fn groups<'a>(report: &'a RunReport, found: &[usize]) -> Vec<Vec<&'a ReportedFin
                 && other.blocking == reported.blocking
                 && other.exception.is_none()
                 && reported.exception.is_none()
+                && other.silenced == reported.silenced
+                && other.finding.marked_by == reported.finding.marked_by
         };
         match groups.iter_mut().find(|group| group.first().is_some_and(|first| alike(first))) {
             Some(group) => group.push(reported),
@@ -142,7 +144,12 @@ fn same_rule(page: &mut Page<'_>, report: &RunReport, group: &[&ReportedFinding]
     let Some(first) = group.first() else { return Ok(()) };
     heading(page, first, &format!(", {} times", group.len()))?;
     page.field("a thief", &escape::prose(&first.gains))?;
-    page.field("do", &escape::prose(&first.advice))?;
+    if first.silencer().is_none() {
+        page.field("do", &escape::prose(&first.advice))?;
+    }
+    if let Some((word, why)) = words::silenced(first) {
+        page.field(word, &escape::prose(&why))?;
+    }
     for reported in group.iter().take(TOLD) {
         let finding = &reported.finding;
         let text = format!("{}  {}  {}", escape::line(&words::place(finding)), sample(finding), finding.fingerprint);
@@ -186,6 +193,9 @@ fn coverage(page: &mut Page<'_>, report: &RunReport) -> io::Result<()> {
     writeln!(page.out)?;
     if let Some(coverage) = words::coverage(report) {
         writeln!(page.out, "scanned {coverage}")?;
+    }
+    if let Some(counts) = words::silenced_counts(report) {
+        writeln!(page.out, "let pass: {counts}")?;
     }
     for blind in &report.coverage.not_scanned {
         let text = format!("not scanned: {} ({})", escape::line(&blind.what), escape::line(&blind.why));
@@ -314,6 +324,7 @@ MEDIUM (1)
       id        0123456789abcdef (high confidence)
 
 scanned 5 layers (2 from the cache), 1234 files, 56.7 MB, 12 files inside them (345.6 kB) in 310 ms, 400 ms in all
+let pass: 1 by exceptions
 not scanned: layer 5f70bf18a086 (it is not in the image, only a pointer to it)
 
 1 honeytoken planted
