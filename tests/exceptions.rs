@@ -1,4 +1,4 @@
-//! What may pass, and why: exceptions, baselines and comments in files. Nothing that passes goes unsaid.
+//! What may pass, and why: exceptions, baselines, comments in files and other scanners' ignore files. Nothing that passes goes unsaid.
 
 use std::path::Path;
 
@@ -211,6 +211,33 @@ fn comments_count_in_files_and_in_images_only_where_that_is_wanted() {
     write(&honeycrate.home().join("tree/b.env"), &marked.replace('#', "").replace(&marker, ""));
     assert_eq!(scan(&honeycrate, &["tree"]).ran.code, 1);
     assert_eq!(honeycrate.run(&["scan", "tree", "--inline-allow", "here"]).code, 2);
+}
+
+#[test]
+fn ignore_files_of_other_scanners_are_taken_over_on_request_and_the_rest_is_told() {
+    let honeycrate = Honeycrate::stranger();
+    let home = honeycrate.home().to_owned();
+    write(&home.join("tree/a.env"), &format!("\nTOKEN={}\n", github_token(89)));
+    let commit = "4f2a91c6d0b7e35a8c19f2d4b6e80a7c5d3e1f90";
+    write(&home.join(".gitleaksignore"), &format!("{commit}:a.env:github-pat:2\na.env:asana-client-id:2\n"));
+    write(&home.join(".trivyignore"), "CVE-2022-3996\ngithub-pat\n");
+    write(&home.join(".trivyignore.yaml"), "secrets: [{ id: github-pat, paths: ['*.env'], statement: a fixture }, { id: asana-client-id }]\n");
+    write(&home.join("old.json"), r#"[{ "RuleID": "github-pat", "File": "a.env", "StartLine": 2 }, { "RuleID": "x", "File": "y", "StartLine": 1 }]"#);
+    assert_eq!(scan(&honeycrate, &["tree"]).ran.code, 1, "nobody asked for them");
+    for file in [".gitleaksignore", ".trivyignore", ".trivyignore.yaml", "old.json"] {
+        let scanned = scan(&honeycrate, &["tree", "--ignore-file", file]);
+        assert_eq!((scanned.ran.code, silenced_by(&scanned.report)), (0, vec!["ignore-file"]), "{file}: {}", scanned.ran.all());
+        says(&scanned.ran, "let pass: 1 by other scanners' ignore files");
+        says(&scanned.ran, "not taken over: ");
+    }
+    write(&home.join("tree/a.env"), &format!("\n\nTOKEN={}\n", github_token(89)));
+    write(&home.join("honeycrate.yaml"), "ignore-files: [.gitleaksignore]\n");
+    assert_eq!(scan(&honeycrate, &["tree"]).ran.code, 1, "the line has moved");
+    write(&home.join("honeycrate.yaml"), "ignore-files: [.gitignore]\n");
+    write(&home.join(".gitignore"), "target\n");
+    let ran = honeycrate.run(&["scan", "tree"]);
+    assert_eq!(ran.code, 2);
+    says(&ran, ".gitleaksignore, *.json, .trivyignore, .trivyignore.yaml");
 }
 
 #[test]

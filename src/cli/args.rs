@@ -188,6 +188,9 @@ pub struct Passing {
     /// Known findings do not deny: a file that `baseline write` made
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
+    /// Another scanner's: .gitleaksignore, a gitleaks report, .trivyignore, .trivyignore.yaml
+    #[arg(long, value_name = "FILE")]
+    pub ignore_file: Vec<PathBuf>,
     /// Where comments like honeycrate:allow or gitleaks:allow count: nowhere, files, everywhere (in
     /// images too); default: files
     #[arg(long, value_name = "WHERE")]

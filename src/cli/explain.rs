@@ -12,6 +12,7 @@ use crate::config::vars;
 use crate::config::walk::nearest;
 use crate::decoy::faces::FACES;
 use crate::destination::DESTINATIONS;
+use crate::policy::foreign;
 use crate::provider::PROVIDERS;
 use crate::report::formats;
 use crate::report::words::lower_first;
@@ -88,6 +89,7 @@ fn topics() -> Vec<Topic> {
         ("destinations", DESTINATIONS.iter().map(|destination| row(destination.transport(), destination.describe())).collect()),
         ("faces", FACES.iter().map(|face| row(face.id(), face.describe())).collect()),
         ("formats", formats::TABLE.iter().map(|format| row(format.id(), format.describe())).collect()),
+        ("ignore-files", foreign::TABLE.iter().map(|form| row(form.id(), form.describe())).collect()),
         (
             "markers",
             marker::names().map(|name| row(name, "a comment that lets the secret beside it pass, in files or where inline-allow says so")).collect(),

@@ -28,6 +28,7 @@ use crate::pipeline::session::{Rules, Session};
 use crate::pipeline::tell::Desk;
 use crate::pipeline::under_way::UnderWay;
 use crate::policy::baseline::{self, Baseline};
+use crate::policy::foreign;
 use crate::policy::gate::Policy;
 use crate::reader::cache::Cache;
 use crate::registry::access::Access;
@@ -222,7 +223,19 @@ impl Setup {
     fn policy(&self) -> Result<Policy, Failure> {
         let Settings { fail_on, inline_allow, .. } = self.settings;
         let baseline = self.settings.baseline.as_deref().map(read_baseline).transpose()?;
-        Ok(Policy { fail_on, inline_allow, exceptions: self.settings.exceptions.clone(), baseline, ..Policy::default() })
+        let mut exceptions = self.settings.exceptions.clone();
+        let mut not_taken_over = Vec::new();
+        for path in &self.settings.ignore_files {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let text = read_capped(path, foreign::MAX_BYTES, "check `ignore-files` in the configuration and --ignore-file")?;
+            let taken = foreign::read(&name, &text).map_err(|why| {
+                let known = foreign::TABLE.iter().map(|format| format.id()).collect::<Vec<_>>().join(", ");
+                Failure::usage(format!("{} cannot be taken over: {why}", path.display()), format!("these can: {known}"))
+            })?;
+            exceptions.extend(taken.exceptions);
+            not_taken_over.extend(taken.left_out);
+        }
+        Ok(Policy { fail_on, inline_allow, exceptions, baseline, not_taken_over, ..Policy::default() })
     }
 
     /// Who is at the keyboard, as the system says.

@@ -155,6 +155,7 @@ pub fn setup(global: &Global, planting: Option<&PlantingFlags>, judging: &Judgin
         fail_on,
         rules: judging.rules.clone(),
         baseline: passing.baseline.clone(),
+        ignore_files: passing.ignore_file.clone(),
         inline_allow,
         plain_http: registries.plain_http.clone(),
         ca_file: registries.ca_file.clone(),

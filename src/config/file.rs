@@ -30,8 +30,10 @@ pub struct ConfigFile {
     /// A place of the user's own for each surface: a path for `file` and `buried`, a name for `env` and `history`.
     pub plant: BTreeMap<Surface, String>,
     pub exceptions: Vec<Exception>,
-    /// As written: relative to the file's directory.
+    /// As written: relative to the file's directory, as are the ignore files.
     pub baseline: Option<String>,
+    /// Of other scanners.
+    pub ignore_files: Vec<String>,
     pub inline_allow: Option<InlineAllow>,
     /// As written: relative to the file's directory.
     pub rules: Vec<String>,

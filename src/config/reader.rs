@@ -80,7 +80,7 @@ struct Reader<'r> {
     file: &'r str,
 }
 
-const SECTIONS: [&str; 14] = [
+const SECTIONS: [&str; 15] = [
     "service",
     "decoy",
     "fail-on",
@@ -88,6 +88,7 @@ const SECTIONS: [&str; 14] = [
     "plant",
     "exceptions",
     "baseline",
+    "ignore-files",
     "inline-allow",
     "rules",
     "ledger",
@@ -119,6 +120,7 @@ impl Reader<'_> {
             plant: fields.get("plant").map(|cursor| self.plant(cursor)).unwrap_or_default(),
             exceptions: fields.get("exceptions").map(|cursor| self.exceptions(cursor, "`exceptions`")).unwrap_or_default(),
             baseline: fields.get("baseline").and_then(|cursor| self.walk.text(cursor, "`baseline`")).map(str::to_owned),
+            ignore_files: fields.get("ignore-files").map(|cursor| self.texts(cursor, "`ignore-files`")).unwrap_or_default(),
             inline_allow: fields.get("inline-allow").and_then(|cursor| {
                 let word = self.walk.word(cursor, "inline-allow", &["nowhere", "files", "everywhere"])?;
                 word.parse().ok()
@@ -230,10 +232,12 @@ impl Reader<'_> {
             rule: rule.map(str::to_owned),
             path: path.map(str::to_owned),
             fingerprint,
+            line: None,
             reason: reason?.to_owned(),
             owner: Some(owner?.to_owned()),
             expires: Some(expires?),
             source: format!("{}:{}", self.file, cursor.at().line),
+            is_taken_over: false,
         })
     }
 
@@ -359,6 +363,7 @@ plant:
 exceptions:
   - { rule: generic-assignment, path: "app/test/**", fingerprint: 0123456789abcdef, reason: a fixture, owner: ann, expires: 2027-01-31 }
 baseline: known.yaml
+ignore-files: [.gitleaksignore]
 inline-allow: everywhere
 rules: [rules/own.yaml]
 ledger: { path: /var/lib/honeycrate/ledger.sqlite }
@@ -387,7 +392,7 @@ disclosure: auto
         assert_eq!(file.plant[&Surface::Env], "REPORTING_DB_DSN");
         assert_eq!(file.exceptions[0].expires, Some(time::macros::date!(2027 - 01 - 31)));
         assert_eq!(file.exceptions[0].source, "x:15");
-        assert_eq!(file.baseline.as_deref(), Some("known.yaml"));
+        assert_eq!((file.baseline.as_deref(), &file.ignore_files[..]), (Some("known.yaml"), &[".gitleaksignore".to_owned()][..]));
         assert_eq!(file.inline_allow, Some(InlineAllow::Everywhere));
         assert_eq!(file.registry.plain_http, ["localhost:5000"]);
         assert_eq!(file.alerts[1].url, Some(Secret::new("https://hooks.example.com/1".to_owned())));

@@ -31,6 +31,8 @@ pub struct Overrides {
     /// Added to the file's.
     pub rules: Vec<PathBuf>,
     pub baseline: Option<PathBuf>,
+    /// Added to the file's.
+    pub ignore_files: Vec<PathBuf>,
     pub inline_allow: Option<InlineAllow>,
     pub key_file: Option<PathBuf>,
     pub ledger: Option<PathBuf>,
@@ -64,6 +66,8 @@ pub struct Settings {
     /// The file of exceptions, which need not exist.
     pub exceptions_file: PathBuf,
     pub baseline: Option<PathBuf>,
+    /// Of other scanners.
+    pub ignore_files: Vec<PathBuf>,
     pub inline_allow: InlineAllow,
     pub rules: Vec<PathBuf>,
     pub registry: RegistrySettings,
@@ -195,6 +199,7 @@ pub fn resolve(overrides: Overrides, variables: &Variables, directory: &Path, vo
         exceptions: file.exceptions.into_iter().chain(more_exceptions).collect(),
         exceptions_file,
         baseline: overrides.baseline.map(here).or(file.baseline.map(|path| beside.join(path))),
+        ignore_files: file.ignore_files.iter().map(|path| beside.join(path)).chain(overrides.ignore_files.into_iter().map(here)).collect(),
         inline_allow: overrides.inline_allow.or(file.inline_allow).unwrap_or_default(),
         rules: file.rules.iter().map(|path| beside.join(path)).chain(overrides.rules.into_iter().map(here)).collect(),
         registry: RegistrySettings {
@@ -343,14 +348,15 @@ mod tests {
     #[test]
     fn exceptions_of_both_files_count_and_problems_of_both_are_told() {
         let entry = "reason: a fixture, owner: ann, expires: 2027-01-31";
-        let directory = directory(&format!("exceptions: [{{ rule: a, {entry} }}]\nbaseline: known.yaml\n"));
+        let directory = directory(&format!("exceptions: [{{ rule: a, {entry} }}]\nbaseline: known.yaml\nignore-files: [.trivyignore]\n"));
         let ignore = directory.path().join(EXCEPTIONS_FILE);
         std::fs::write(&ignore, format!("- {{ rule: b, {entry} }}\n")).expect("write");
-        let flags = Overrides::default;
+        let flags = || Overrides { ignore_files: vec!["x/.gitleaksignore".into()], ..Overrides::default() };
         let settings = resolved(flags(), &Variables::default(), directory.path());
         let sources: Vec<&str> = settings.exceptions.iter().map(|exception| exception.source.as_str()).collect();
         assert_eq!(sources, ["honeycrate.yaml:1", ".honeycrateignore:1"]);
         assert_eq!(settings.baseline, Some(directory.path().join("known.yaml")));
+        assert_eq!(settings.ignore_files, [".trivyignore", "x/.gitleaksignore"].map(|name| directory.path().join(name)));
         std::fs::write(&ignore, "- { rule: b }\n").expect("write");
         let error = resolve(flags(), &Variables::default(), directory.path(), &Vocabulary::default()).expect_err("no reason");
         assert_eq!(error.problems().len(), 3, "{error}");

@@ -150,6 +150,9 @@ impl Account {
                 self.notice(format!("the exception \"{}\"{owner} has expired and no longer counts", exception.reason), false);
             }
             let in_force = !exception.has_expired(today) && exception.problems(today).is_empty();
+            if exception.is_taken_over && findings == 0 {
+                continue;
+            }
             if in_force && findings == 0 {
                 unused.push(exception.source.as_str());
             }
@@ -177,6 +180,12 @@ impl Account {
                 let text = format!("{gone} of the {} in {source} are gone: write it again (honeycrate baseline write)", count(all, "known finding"));
                 self.notice(text, false);
             }
+        }
+        for line in policy.not_taken_over.iter().take(TOLD) {
+            self.notice(format!("not taken over: {line}"), false);
+        }
+        if let Some(more) = policy.not_taken_over.len().checked_sub(TOLD).filter(|more| *more > 0) {
+            self.notice(format!("not taken over: {more} more lines of other scanners' ignore files"), false);
         }
         if let (Some(why), number @ 1..) = (session.untrusted, verdict.silenced.len()) {
             let text =
@@ -276,7 +285,8 @@ fn silenced(policy: &Policy, finding: &Finding, silencer: Silencer) -> Option<Si
     Some(match silencer {
         Silencer::Exception(at) => {
             let exception = policy.exceptions.get(at)?;
-            Silenced { by: SilencedBy::Exception, why: exception.reason.clone(), source: exception.source.clone() }
+            let by = if exception.is_taken_over { SilencedBy::IgnoreFile } else { SilencedBy::Exception };
+            Silenced { by, why: exception.reason.clone(), source: exception.source.clone() }
         }
         Silencer::Baseline(at) => {
             let baseline = policy.baseline.as_ref()?;

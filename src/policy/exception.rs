@@ -1,4 +1,5 @@
-//! Exceptions: findings that the owner accepts, for a reason and until a date. They are written in `honeycrate.yaml` or `.honeycrateignore`.
+//! Exceptions: findings that the owner accepts, for a reason and until a date. They are written in `honeycrate.yaml` or `.honeycrateignore`,
+//! or taken over from another scanner's ignore file.
 
 use std::fmt;
 
@@ -11,13 +12,15 @@ use crate::secret::fingerprint::Fingerprint;
 /// The longest time that an exception may be written for.
 pub const MAX_DAYS: i64 = 366;
 
-/// Which findings are accepted. Of `rule`, `fingerprint` and `path`, every one that is given must match.
+/// Which findings are accepted. Of `rule`, `fingerprint`, `path` and `line`, every one that is given must match.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Exception {
     pub rule: Option<String>,
     pub fingerprint: Option<Fingerprint>,
     /// See [`glob::matches`].
     pub path: Option<String>,
+    /// Of the file; 1 is the first.
+    pub line: Option<u64>,
     pub reason: String,
     /// Who answers for it.
     pub owner: Option<String>,
@@ -25,6 +28,8 @@ pub struct Exception {
     pub expires: Option<Date>,
     /// Where it is written: `.honeycrateignore:3`.
     pub source: String,
+    /// It comes from another scanner's file, where nobody has to answer for it and it need not end.
+    pub is_taken_over: bool,
 }
 
 /// What is wrong with an exception. One that is wrong must not be used.
@@ -56,6 +61,9 @@ impl Exception {
         let mut problems = Vec::new();
         if !self.names_something() {
             problems.push(ExceptionProblem::AcceptsEverything);
+        }
+        if self.is_taken_over {
+            return problems;
         }
         let is_blank = |text: &str| text.trim().is_empty();
         if is_blank(&self.reason) {
@@ -89,13 +97,14 @@ impl Exception {
             let here = finding.path.as_ref().is_some_and(|path| glob::matches(pattern, path));
             here && (finding.also_in == 0 || self.fingerprint.is_some())
         });
-        self.names_something() && by_rule && by_fingerprint && by_path
+        let by_line = self.line.is_none_or(|line| finding.line == Some(line));
+        self.names_something() && by_rule && by_fingerprint && by_path && by_line
     }
 
     /// Whether two speak of the same findings, for whatever reason and however long.
     #[must_use]
     pub fn is_same_as(&self, other: &Self) -> bool {
-        (&self.rule, &self.fingerprint, &self.path) == (&other.rule, &other.fingerprint, &other.path)
+        (&self.rule, &self.fingerprint, &self.path, self.line) == (&other.rule, &other.fingerprint, &other.path, other.line)
     }
 
     /// Which findings it speaks of, as a phrase.
@@ -103,7 +112,8 @@ impl Exception {
     pub fn scope(&self) -> String {
         let rule = self.rule.as_ref().map(|rule| format!("rule {rule}"));
         let fingerprint = self.fingerprint.as_ref().map(|fingerprint| format!("fingerprint {fingerprint}"));
-        let path = self.path.as_ref().map(|path| format!("path {path}"));
+        let line = self.line.map(|line| format!(":{line}")).unwrap_or_default();
+        let path = self.path.as_ref().map(|path| format!("path {path}{line}"));
         [rule, fingerprint, path].into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 

@@ -30,6 +30,8 @@ pub struct Policy {
     /// Findings that are known, which do not deny.
     pub baseline: Option<Baseline>,
     pub inline_allow: InlineAllow,
+    /// What other scanners' ignore files say and nothing here corresponds to, a phrase for each.
+    pub not_taken_over: Vec<String>,
 }
 
 /// Where a comment beside a secret lets it pass.
@@ -152,6 +154,7 @@ impl Default for Policy {
             exceptions: Vec::new(),
             baseline: None,
             inline_allow: InlineAllow::default(),
+            not_taken_over: Vec::new(),
         }
     }
 }
@@ -358,6 +361,8 @@ mod tests {
         let findings = [finding("a", Severity::High, Confidence::High, "x", 0), finding("a", Severity::High, Confidence::High, "y", 0)];
         let exceptions = vec![exception(Some("a"), None, expires), exception(None, Some("x"), expires), exception(Some("b"), None, expires)];
         assert_eq!(verdict(&findings, "high", exceptions).uses, [2, 1, 0]);
+        let third_line = Exception { line: Some(3), ..exception(None, Some("x"), expires) };
+        assert_eq!(verdict(&findings, "high", vec![third_line]).uses, [0]);
     }
 
     #[test]

@@ -2,5 +2,6 @@
 
 pub mod baseline;
 pub mod exception;
+pub mod foreign;
 pub mod gate;
 pub mod glob;

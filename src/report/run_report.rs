@@ -37,6 +37,7 @@ pub struct RunReport {
     pub fingerprints: FingerprintKind,
     /// Worst first.
     pub findings: Vec<ReportedFinding>,
+    /// The owner's, and of those that other scanners' files hold the ones that accept something.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub exceptions: Vec<ReportedException>,
     /// Empty in what is published, see [`crate::report::disclosure`].
@@ -188,6 +189,8 @@ pub struct Silenced {
 #[serde(rename_all = "kebab-case")]
 pub enum SilencedBy {
     Exception,
+    /// An entry of another scanner's ignore file.
+    IgnoreFile,
     Baseline,
     /// A comment beside the secret.
     Marker,

@@ -63,6 +63,7 @@ pub fn silenced(reported: &ReportedFinding) -> Option<(&'static str, String)> {
     if let Some(silenced) = &reported.silenced {
         let word = match silenced.by {
             SilencedBy::Exception => "excepted",
+            SilencedBy::IgnoreFile => "ignored",
             SilencedBy::Baseline => "known",
             SilencedBy::Marker => "marked",
         };
@@ -77,8 +78,12 @@ pub fn silenced(reported: &ReportedFinding) -> Option<(&'static str, String)> {
 #[must_use]
 pub fn silenced_counts(report: &RunReport) -> Option<String> {
     let number = |by| report.findings.iter().filter(|found| found.silencer() == Some(by)).count();
-    let kinds =
-        [(SilencedBy::Exception, "by exceptions"), (SilencedBy::Baseline, "by the baseline"), (SilencedBy::Marker, "by comments beside them")];
+    let kinds = [
+        (SilencedBy::Exception, "by exceptions"),
+        (SilencedBy::IgnoreFile, "by other scanners' ignore files"),
+        (SilencedBy::Baseline, "by the baseline"),
+        (SilencedBy::Marker, "by comments beside them"),
+    ];
     let parts: Vec<String> =
         kinds.map(|(by, words)| (number(by), words)).into_iter().filter(|(n, _)| *n > 0).map(|(n, words)| format!("{n} {words}")).collect();
     (!parts.is_empty()).then(|| parts.join(", "))
