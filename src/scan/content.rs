@@ -627,6 +627,7 @@ mod tests {
             "msg = 'no \\\"password\\\": it is\\n required, says &quot;secret&quot;'",
             "a \\w{3}\\x80\\u2028 100%25",
             "\"pass\" + \"word\" = \"abc\"",
+            "archives/passwd_1%3a4.13+dfsg1-1_amd64.deb",
         ] {
             assert_eq!(ids("app/a.js", text.as_bytes()), Vec::<String>::new(), "{text}");
         }

@@ -67,10 +67,10 @@ pub fn layers(text: &[u8], joins: bool) -> impl Iterator<Item = Unescaped> {
     .take(MAX_LAYERS)
 }
 
-/// Whether there may be an escape: to be asked before [`unescape`].
+/// Whether there may be an escape, or a join: to be asked before [`unescape`].
 #[must_use]
-pub fn may_have_escapes(text: &[u8], joins: bool) -> bool {
-    memchr::memchr3(b'\\', b'%', b'&', text).is_some() || joins && memchr::memchr3(b'"', b'\'', b'=', text).is_some()
+pub fn may_have_escapes(text: &[u8]) -> bool {
+    memchr::memchr3(b'\\', b'%', b'&', text).is_some() || memchr::memchr3(b'"', b'\'', b'=', text).is_some()
 }
 
 /// The escape that a text starts with: what it stands for, and its length.

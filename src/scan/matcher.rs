@@ -255,7 +255,8 @@ impl<'r> Search<'r> {
         reach: (usize, usize),
     ) -> Option<Hit<'r>> {
         let rule = self.rule;
-        let joins = !rule.generic;
+        // Words of guesses are everywhere, and a `%3a` in a file's name makes no assignment.
+        let is_sure = rule.confidence == Confidence::High;
         let start = literal.start.saturating_sub(reach.0.min(2 * rule.before)).max(bounds.start);
         let end = bounds.end.min(literal.start + reach.1.min(2 * rule.after).max(literal.len()));
         if start > literal.start {
@@ -267,12 +268,13 @@ impl<'r> Search<'r> {
             return self.try_text(&narrow(window, inner.start % 2), &inner, base + start as u64);
         }
         if spelling == Spelling::Plain {
-            let near = if rule.generic { window.len().min(inner.end + GUESS_REACH) } else { window.len() };
-            if !may_have_escapes(&window[..near], joins) {
+            let near = &window[..window.len().min(inner.end + GUESS_REACH)];
+            let may_have = if is_sure { may_have_escapes(window) } else { memchr::memchr2(b'\\', b'&', near).is_some() };
+            if !may_have {
                 return None;
             }
         }
-        layers(window, joins).find_map(|text| self.try_text(&text, &inner, base + start as u64))
+        layers(window, is_sure).find_map(|text| self.try_text(&text, &inner, base + start as u64))
     }
 
     fn try_text(&mut self, text: &Unescaped, literal: &Range<usize>, base: u64) -> Option<Hit<'r>> {
