@@ -39,6 +39,9 @@ pub enum Told<'r> {
     Gap(Gap),
 }
 
+/// Takes the way and what is told of it.
+type Tell<'a, 'r> = dyn FnMut(&[u8], Told<'r>) + 'a;
+
 /// How much was looked at inside files, beside their raw bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inside {
@@ -72,7 +75,7 @@ struct Level<'r> {
 struct Run<'a, 'r> {
     /// The file's own path.
     path: &'a [u8],
-    tell: RefCell<&'a mut dyn FnMut(&[u8], Told<'r>)>,
+    tell: RefCell<&'a mut Tell<'a, 'r>>,
     /// A sign of life, where much comes out of little.
     pulse: &'a dyn Fn(),
     limits: &'a Limits,

@@ -25,10 +25,11 @@ impl Container for Xz {
 
     fn walk(&self, file: &mut Opened<'_, '_>, members: &mut dyn Members) -> io::Result<()> {
         let name = stem(file.name, &[(".txz", ".tar"), (".xz", "")]);
-        let memory = members.memory().min(MEMORY);
-        members.hold(memory)?;
         // A dictionary grows as the data does, to twice its size at most: of little data any may be had.
-        let is_large = dictionary(file.bytes.peek(64)?).is_some_and(|size| size + (1 << 20) > memory);
+        let needed = dictionary(file.bytes.peek(64)?).map_or(MEMORY, |size| size + (1 << 20));
+        let memory = members.memory().min(MEMORY).min(needed);
+        let is_large = needed > memory;
+        members.hold(memory)?;
         let (limit, most) = if is_large { (u32::MAX, memory / 2) } else { (u32::try_from(memory >> 10).unwrap_or(u32::MAX), u64::MAX) };
         let reader = Capped { reader: XzReader::new_mem_limit(&mut *file.bytes, true, limit), left: most };
         members.unpacked(&name, &mut BufReader::with_capacity(64 << 10, reader))

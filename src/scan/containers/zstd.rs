@@ -23,7 +23,7 @@ impl Container for Zstd {
     fn walk(&self, file: &mut Opened<'_, '_>, members: &mut dyn Members) -> io::Result<()> {
         let name = stem(file.name, &[(".tzst", ".tar"), (".zst", "")]);
         // Nested ones get smaller windows.
-        let window = members.memory().checked_ilog2().unwrap_or_default().min(MAX_WINDOW).max(10);
+        let window = members.memory().checked_ilog2().unwrap_or_default().clamp(10, MAX_WINDOW);
         members.hold(1 << window)?;
         let limits = Limits { zstd_window_log: window, max_aside: 1 << 20, ..Limits::default() };
         let mut plain = Decoder::new(&mut *file.bytes, "zstd", &limits).map_err(io::Error::other)?;
