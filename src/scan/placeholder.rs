@@ -139,7 +139,9 @@ pub fn is_placeholder(value: &[u8]) -> bool {
     let lower = value.to_ascii_lowercase();
     let has = |word: &str| memchr::memmem::find(&lower, word.as_bytes()).is_some();
     let wrapped = |open: u8, close: u8| value.first() == Some(&open) && value.last() == Some(&close);
-    let template = value.starts_with(b"$") || value.starts_with(b"%") && value.ends_with(b"%") || has("${") || has("$(") || has("{{") || has("<%");
+    let is_command = memchr::memmem::find(value, b"$(").is_some_and(|at| value[at..].contains(&b')'));
+    let name_follows = value.starts_with(b"$") && !value.get(1).is_some_and(|byte| byte.is_ascii_digit());
+    let template = name_follows || value.starts_with(b"%") && value.ends_with(b"%") || has("${") || is_command || has("{{") || has("<%");
     template
         || wrapped(b'<', b'>')
         || wrapped(b'{', b'}')
@@ -154,11 +156,24 @@ pub fn is_placeholder(value: &[u8]) -> bool {
 pub fn is_word_or_code(value: &[u8]) -> bool {
     let value = value.trim_ascii();
     let lower = value.to_ascii_lowercase();
-    let is_name = value.iter().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-' | b'.' | b' ' | b':' | b'/' | b'$'));
+    let is_name =
+        value.iter().all(|byte| byte.is_ascii_alphabetic() || !byte.is_ascii() || matches!(byte, b'_' | b'-' | b'.' | b' ' | b':' | b'/' | b'$'));
     let is_code = value.iter().any(|byte| matches!(byte, b'(' | b')' | b'[' | b']' | b'{' | b'}' | b'<' | b'>' | b';' | b'`' | b'|' | b'\\'));
-    let is_path = value.starts_with(b"/") || value.starts_with(b"./") || value.starts_with(b"~/") || memchr::memmem::find(value, b"://").is_some();
+    let is_path = value.starts_with(b"/")
+        || value.starts_with(b"./")
+        || value.starts_with(b"~/")
+        || value.starts_with(b"arn:")
+        || memchr::memmem::find(value, b"://").is_some();
     let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
-    is_name || is_code || is_path || digits == value.len() || PLAIN_WORDS.iter().any(|word| word.as_bytes() == lower) || is_dotted_name(value)
+    let is_name = is_name && !is_random_case(value);
+    is_name
+        || is_code
+        || is_path
+        || digits == value.len()
+        || PLAIN_WORDS.iter().any(|word| word.as_bytes() == lower)
+        || is_dotted_name(value)
+        || is_identifier(value)
+        || is_date(value)
 }
 
 /// Shannon entropy, in bits per byte.
@@ -187,6 +202,29 @@ fn is_sequence(value: &[u8]) -> bool {
     value.len() >= 6 && follows * 4 >= (value.len() - 1) * 3
 }
 
+/// Letters whose case changes as chance has it: `qOHUaEpERnQfbYeB`, which neither `camelCase` nor an abbreviation in it does.
+fn is_random_case(value: &[u8]) -> bool {
+    let changes = value.windows(2).filter(|pair| pair[0].is_ascii_lowercase() != pair[1].is_ascii_lowercase()).count();
+    let capitals = value.split(|byte| byte.is_ascii_lowercase()).filter(|run| run.len() > 1).count();
+    value.len() >= 12 && value.iter().all(u8::is_ascii_alphabetic) && changes * 3 >= value.len() && capitals > 1
+}
+
+/// Names of a program, with a number in them: `_SESSION_TOKEN_V2`, `~azure.core.OAuth2Token`, `password1_field`.
+fn is_identifier(value: &[u8]) -> bool {
+    let is_part = |part: &&[u8]| {
+        let numbers = part.split(|byte| !byte.is_ascii_digit()).filter(|run| !run.is_empty()).count();
+        part.first().is_none_or(u8::is_ascii_alphabetic) && part.iter().all(u8::is_ascii_alphanumeric) && numbers < 2
+    };
+    let parts: Vec<&[u8]> = value.split(|byte| matches!(byte, b'_' | b'.' | b':' | b'~' | b'@' | b',')).collect();
+    let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
+    parts.len() > 1 && parts.iter().all(is_part) && digits * 4 <= value.len() && !parts.iter().any(|part| is_random_case(part))
+}
+
+/// `2016-09-08T21:47:36Z`
+fn is_date(value: &[u8]) -> bool {
+    value.len() >= 10 && value[4] == b'-' && value.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b':' | b'.' | b'+' | b'T' | b'Z'))
+}
+
 /// Members, modules and host names: `self.config.secret2`, `process.env.TOKEN_2`.
 fn is_dotted_name(value: &[u8]) -> bool {
     let parts: Vec<&[u8]> = value.split(|byte| *byte == b'.').collect();
@@ -211,17 +249,28 @@ mod tests {
             "%PASSWORD%",
             "abcdefgh",
             "********",
+            "$(cat /run/key)",
+            "$DB_PASSWORD",
         ] {
             assert!(is_placeholder(value.as_bytes()), "{value}");
         }
-        for value in ["vE7#kq92LmPz", "S3cure!Horse77", "9fK2mQ8xR4tW7zB1"] {
+        for value in ["vE7#kq92LmPz", "S3cure!Horse77", "9fK2mQ8xR4tW7zB1", "qOHUaEpERnQfbYeB"] {
             assert!(!is_placeholder(value.as_bytes()) && !is_word_or_code(value.as_bytes()), "{value}");
         }
     }
 
     #[test]
     fn words_and_code_are_no_passwords() {
-        for value in ["getPassword()", "self.config.secret2", "someIdentifier", "Enter your password", "/run/secrets/db1", "8080", "args[0]"] {
+        for value in [
+            "getPassword()",
+            "self.config.secret2",
+            "someIdentifier",
+            "Enter your password",
+            "/run/secrets/db1",
+            "8080",
+            "args[0]",
+            "getHttpClientForUser",
+        ] {
             assert!(is_word_or_code(value.as_bytes()), "{value}");
         }
     }
