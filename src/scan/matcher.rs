@@ -11,7 +11,7 @@ use crate::scan::checks::{Candidate, Opinion};
 use crate::scan::decode::narrow;
 use crate::scan::escape::{Unescaped, layers, may_have_escapes};
 use crate::scan::finding::{Confidence, Severity};
-use crate::scan::path_class::is_dependency;
+use crate::scan::path_class::{is_dependency, is_published_sample};
 use crate::scan::placeholder::entropy;
 use crate::scan::prefilter::{LiteralHit, MARK};
 use crate::scan::rule::Rule;
@@ -52,6 +52,8 @@ pub struct Source<'a> {
     pub path: &'a [u8],
     /// Generic rules stay quiet.
     pub quiet: bool,
+    /// Self-made credentials are mild.
+    pub published: bool,
     /// Seconds since 1970.
     pub now: i64,
 }
@@ -101,7 +103,7 @@ pub struct Matches<'r> {
 impl<'a> Source<'a> {
     #[must_use]
     pub fn new(path: &'a [u8], now: i64) -> Self {
-        Self { path, quiet: is_dependency(path), now }
+        Self { path, quiet: is_dependency(path), published: is_published_sample(path), now }
     }
 }
 
@@ -142,7 +144,10 @@ impl<'r> Matcher<'r> {
                 hit = search.lifted(spelling, buffer, base, &bounds, &range, self.rules.reach());
             }
             self.work += search.work;
-            if let Some(hit) = hit {
+            if let Some(mut hit) = hit {
+                if rule.self_made && source.published {
+                    hit.severity = Severity::Low;
+                }
                 self.progress_of(*number).end = hit.range.end;
                 hits.push(hit);
             }

@@ -80,11 +80,78 @@ const DERIVED_FILES: &[&str] = &[
 /// Whether the path lies where package managers put things, or is a derived file.
 #[must_use]
 pub fn is_dependency(path: &[u8]) -> bool {
+    DERIVED_FILES.iter().any(|ending| path.ends_with(ending.as_bytes())) || is_in_tree(path)
+}
+
+fn is_in_tree(path: &[u8]) -> bool {
     let below = |tree: &&str| match tree.as_bytes() {
         [b'/', ..] => memchr::memmem::find(path, tree.as_bytes()).is_some(),
         tree => memchr::memmem::find_iter(path, tree).any(|at| at == 0 || path[at - 1] == b'/'),
     };
-    DERIVED_FILES.iter().any(|ending| path.ends_with(ending.as_bytes())) || DEPENDENCY_TREES.iter().any(below)
+    DEPENDENCY_TREES.iter().any(below)
+}
+
+/// Folders of a package that hold its tests, samples and documents.
+const SAMPLE_FOLDERS: &[&str] = &[
+    "test",
+    "tests",
+    "testing",
+    "testdata",
+    "test-data",
+    "test_data",
+    "test-fixtures",
+    "testcerts",
+    "testutil",
+    "testutils",
+    "unittests",
+    "unit",
+    "e2e",
+    "integration",
+    "integration-cli",
+    "spec",
+    "specs",
+    "__tests__",
+    "fixtures",
+    "fixture",
+    "mock",
+    "mocks",
+    "fuzz",
+    "benches",
+    "bench",
+    "benchmarks",
+    "example",
+    "examples",
+    "sample",
+    "samples",
+    "demo",
+    "doc",
+    "docs",
+    "documentation",
+    ".github",
+];
+
+/// Endings of a package's tests and documents, without the extension.
+const SAMPLE_NAMES: &[&str] = &["_test", "_tests", ".test", ".spec", "-test", "_test_helpers", "test_helpers"];
+
+/// Whether the path is a test, sample or document of a package, in a tree that package managers fill: published with the package for all to
+/// read. What such a file holds and anybody can make by himself, a key pair for one, is there to be seen.
+#[must_use]
+pub fn is_published_sample(path: &[u8]) -> bool {
+    if !is_in_tree(path) {
+        return false;
+    }
+    let mut parts = path.rsplit(|byte| *byte == b'/');
+    let name = parts.next().unwrap_or_default();
+    let stem = name.iter().position(|byte| *byte == b'.').filter(|at| *at > 0).map_or(name, |at| &name[..at]);
+    let ends = |ending: &&str| name.windows(ending.len() + 1).any(|part| part.starts_with(ending.as_bytes()) && part.ends_with(b"."));
+    let lower_name = name.to_ascii_lowercase();
+    name.ends_with(b".md")
+        || name.ends_with(b".rst")
+        || stem.starts_with(b"test_")
+        || matches!(stem, b"METADATA" | b"test" | b"tests" | b"testing")
+        || lower_name.starts_with(b"readme")
+        || SAMPLE_NAMES.iter().any(ends)
+        || parts.any(|folder| SAMPLE_FOLDERS.iter().any(|sample| sample.as_bytes().eq_ignore_ascii_case(folder)))
 }
 
 #[cfg(test)]
@@ -113,6 +180,22 @@ mod tests {
             "",
         ] {
             assert!(!is_dependency(path.as_bytes()), "{path}");
+        }
+    }
+    #[test]
+    fn tests_and_documents_of_packages_are_published() {
+        for path in [
+            "root/go/pkg/mod/github.com/lib/pq@v1.12.3/testdata/ssl/server.key",
+            "root/go/pkg/mod/golang.org/x/oauth2@v0.37.0/google/aws_test.go",
+            "app/node_modules/zod/src/string.test.ts",
+            "usr/lib/python3/dist-packages/jwt/tests/keys.py",
+            "usr/share/doc/openssl/key.pem",
+            "root/.cargo/registry/src/index/pem-3.0.6/README.md",
+        ] {
+            assert!(is_published_sample(path.as_bytes()), "{path}");
+        }
+        for path in ["app/tests/server.key", "app/README.md", "app/node_modules/a/server.key", "etc/ssl/private/test.key", "usr/lib/app/latest.key"] {
+            assert!(!is_published_sample(path.as_bytes()), "{path}");
         }
     }
 }

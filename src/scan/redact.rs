@@ -24,7 +24,7 @@ pub fn sample(hit: &Hit<'_>) -> String {
 #[must_use]
 pub fn redact_text(text: &str, rules: &RuleSet, now: i64) -> String {
     let bytes = text.as_bytes();
-    let source = Source { path: b"", quiet: false, now };
+    let source = Source { path: b"", quiet: false, published: false, now };
     let mut hidden: Vec<(Range<usize>, String)> = Vec::new();
     let found = match_text(rules, bytes, &source);
     for hit in settle(found.hits) {

@@ -30,6 +30,8 @@ pub struct Rule {
     pub references: Vec<String>,
     /// A guess from words around a value: quiet in dependency trees, and gives way to every other rule.
     pub generic: bool,
+    /// A kind of credential that anybody can make, and no service has to give out: mild where a package publishes its tests and samples.
+    pub self_made: bool,
     /// Endings of the paths that the rule is for; empty for all.
     pub paths: Vec<String>,
     /// Rare texts, one of which is in or right before every match. All spellings are listed.
@@ -72,6 +74,8 @@ impl Rule {
             revoke: text.revoke,
             references: text.references,
             generic: text.generic,
+            self_made: text.self_made,
+            self_made: text.self_made,
             paths: text.paths,
             literals: text.literals.into_iter().map(String::into_bytes).collect(),
             pattern: text.pattern,
@@ -115,8 +119,10 @@ impl Rule {
     pub fn normalised(&self) -> String {
         let literals: Vec<_> = self.literals.iter().map(|literal| literal.escape_ascii().to_string()).collect();
         let checks: Vec<_> = self.checks.iter().map(|check| check.name).collect();
-        let Self { id, severity, confidence, pattern, before, after, entropy, generic, paths, .. } = self;
-        format!("{id}\0{severity}\0{confidence}\0{pattern}\0{before}\0{after}\0{entropy}\0{generic}\0{paths:?}\0{literals:?}\0{checks:?}\n")
+        let Self { id, severity, confidence, pattern, before, after, entropy, generic, self_made, paths, .. } = self;
+        format!(
+            "{id}\0{severity}\0{confidence}\0{pattern}\0{before}\0{after}\0{entropy}\0{generic}\0{self_made}\0{paths:?}\0{literals:?}\0{checks:?}\n"
+        )
     }
 }
 

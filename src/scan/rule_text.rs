@@ -27,6 +27,7 @@ pub struct RuleText {
     pub revoke: String,
     pub references: Vec<String>,
     pub generic: bool,
+    pub self_made: bool,
     pub paths: Vec<String>,
     /// In all spellings.
     pub literals: Vec<String>,
@@ -76,6 +77,8 @@ struct Written {
     entropy: f64,
     #[serde(default)]
     generic: bool,
+    #[serde(default)]
+    self_made: bool,
     #[serde(default)]
     paths: Vec<String>,
     gain: String,
@@ -168,7 +171,7 @@ impl RuleText {
             let problem = format!("a match may reach more than {MAX_MATCH} bytes from its literal");
             report(problem, "bound every repetition (`{1,64}` in place of `+`), or set `window` with `before` and `after`");
         }
-        let Written { id, name, severity, confidence, pattern, checks, entropy, generic, paths, .. } = written;
+        let Written { id, name, severity, confidence, pattern, checks, entropy, generic, self_made, paths, .. } = written;
         let Written { gain, revoke, references, examples, counter_examples, .. } = written;
         let (vendor, before, after) = (vendor.to_owned(), before.min(MAX_MATCH), after.min(MAX_MATCH));
         let rule = Self {
@@ -181,6 +184,7 @@ impl RuleText {
             revoke,
             references,
             generic,
+            self_made,
             paths,
             literals,
             pattern,
