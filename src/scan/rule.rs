@@ -75,7 +75,6 @@ impl Rule {
             references: text.references,
             generic: text.generic,
             self_made: text.self_made,
-            self_made: text.self_made,
             paths: text.paths,
             literals: text.literals.into_iter().map(String::into_bytes).collect(),
             pattern: text.pattern,
