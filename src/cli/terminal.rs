@@ -2,10 +2,14 @@
 
 use std::io::IsTerminal as _;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::pipeline::progress::{Progress, Stage};
+
+/// How often the line is drawn anew.
+const TICK: Duration = Duration::from_millis(100);
 
 /// A bar on stderr for the stage under way. On anything but a terminal it draws nothing.
 pub struct Terminal {
@@ -31,18 +35,24 @@ impl Progress for Terminal {
             return;
         }
         let (length, template) = if bytes > 0 {
-            (Some(bytes), "{prefix:>11} {bar:20.cyan/dim} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta}")
+            (Some(bytes), "{prefix:>11} {bar:16.cyan/dim} {decimal_bytes}/{decimal_total_bytes}, {eta} left{wide_msg}")
         } else {
-            (None, "{prefix:>11} {spinner} {decimal_bytes}")
+            (None, "{prefix:>11} {spinner} {elapsed}")
         };
         let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr());
         bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_prefix(stage.name());
+        // One that nothing advances moves all the same: a folder is scanned without a word.
+        bar.enable_steady_tick(TICK);
         self.with(|shown| *shown = bar);
     }
 
     fn advance(&self, bytes: u64) {
         self.with(|bar| bar.inc(bytes));
+    }
+
+    fn layer(&self, number: usize, total: usize) {
+        self.with(|bar| bar.set_message(format!(", layer {number} of {total}")));
     }
 
     fn end(&self) {

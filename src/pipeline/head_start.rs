@@ -181,6 +181,10 @@ impl ScanObserver for HeadStart {
         self.look(secrets.iter().copied());
     }
 
+    fn layer_started(&self, index: usize, total: usize, _: u64) {
+        self.progress.layer(index + 1, total);
+    }
+
     fn progress(&self, compressed: u64) {
         self.progress.advance(compressed);
     }

@@ -36,6 +36,8 @@ pub trait Progress: Send + Sync {
     /// A stage begins. `bytes` is how much it will advance, 0 where that is not known.
     fn begin(&self, stage: Stage, bytes: u64);
     fn advance(&self, bytes: u64);
+    /// A layer is being read, the `number`th of `total` to be begun.
+    fn layer(&self, _number: usize, _total: usize) {}
     fn end(&self);
     /// One thing worth a line of its own.
     fn note(&self, text: &str);
@@ -55,6 +57,10 @@ impl Progress for Silent {
 pub struct Watching<'a>(pub &'a dyn Progress);
 
 impl ScanObserver for Watching<'_> {
+    fn layer_started(&self, index: usize, total: usize, _: u64) {
+        self.0.layer(index + 1, total);
+    }
+
     fn progress(&self, compressed: u64) {
         self.0.advance(compressed);
     }
