@@ -213,7 +213,7 @@ pub(crate) fn report(bytes: &[u8]) {
     for format in formats::TABLE {
         for disclosure in [Disclosure::Findings, Disclosure::Placements] {
             let mut out = Vec::new();
-            render(&report, format.id(), disclosure, Style { colour: false }, &mut out).expect("memory takes it");
+            render(&report, format.id(), disclosure, Style { colour: false, width: Some(80) }, &mut out).expect("memory takes it");
             let text = String::from_utf8(out).expect("a report is text");
             assert!(!text.chars().any(|character| character.is_control() && character != '\n'), "a report steers the terminal");
         }

@@ -13,6 +13,7 @@ use crate::cli::note;
 use crate::cli::scratch::unless_ending;
 use crate::cli::setup::Setup;
 use crate::cli::target::{Target, destination, source, target};
+use crate::cli::terminal;
 use crate::config::resolve::Overrides;
 use crate::oci::location::Location;
 use crate::pipeline::dockerfile::{added_names, plan as plan_recipe, plant as plant_recipe};
@@ -25,7 +26,6 @@ use crate::provider::embedded::Embedded;
 use crate::report::disclosure::Disclosure;
 use crate::report::error::ReportError;
 use crate::report::escape::{json, line};
-use crate::report::formats::contract::Style;
 use crate::report::render::{find as find_format, render};
 use crate::report::run_report::{Outcome, RunReport};
 use crate::report::words::count;
@@ -245,10 +245,9 @@ fn finish(setup: &Setup, arrival: &Arrival, judging: &Judging) -> Result<Exit, F
 /// # Errors
 /// When there is no such format.
 pub fn print(report: &RunReport, format: &str, disclosure: Disclosure) -> Result<(), Failure> {
-    let colour = !matches!(anstream::AutoStream::choice(&std::io::stdout()), anstream::ColorChoice::Never);
     let mut text = Vec::new();
     let failed = |error: ReportError| Failure::usage(error.to_string(), error.hint().unwrap_or_default());
-    render(report, format, disclosure, Style { colour }, &mut text).map_err(failed)?;
+    render(report, format, disclosure, terminal::style(), &mut text).map_err(failed)?;
     // A reader that has seen enough is no failure.
     let _ = anstream::stdout().write_all(&text);
     Ok(())

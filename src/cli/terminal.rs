@@ -5,11 +5,22 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rustix::termios::tcgetwinsize;
 
 use crate::pipeline::progress::{Progress, Stage};
+use crate::report::formats::contract::Style;
 
 /// How often the line is drawn anew.
 const TICK: Duration = Duration::from_millis(100);
+
+/// How a report is shown on stdout: in colour and broken to lines where a terminal is there.
+#[must_use]
+pub fn style() -> Style {
+    let stdout = std::io::stdout();
+    let colour = !matches!(anstream::AutoStream::choice(&stdout), anstream::ColorChoice::Never);
+    let width = tcgetwinsize(&stdout).ok().map(|size| usize::from(size.ws_col)).filter(|width| *width > 0);
+    Style { colour, width }
+}
 
 /// A bar on stderr for the stage under way. On anything but a terminal it draws nothing.
 pub struct Terminal {

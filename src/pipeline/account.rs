@@ -8,7 +8,7 @@ use time::format_description::well_known::Iso8601;
 use crate::bait::placement::Placement;
 use crate::bait::plan::ImagePlan;
 use crate::destination::contract::Delivered;
-use crate::image::stored::{Root, StoredImage};
+use crate::image::stored::{Image, Root, StoredImage};
 use crate::oci::location::Location;
 use crate::pipeline::clock;
 use crate::pipeline::error::PipelineError;
@@ -17,15 +17,17 @@ use crate::pipeline::session::Session;
 use crate::policy::exception::Exception;
 use crate::policy::gate::{self, Policy, Silencer};
 use crate::reader::process::Standing;
+use crate::report::advice::{certainty, prevention};
 use crate::report::run_report::{
-    self as report, AppliedException, Coverage, LeftBehind, NotScanned, Notice, Outcome, PushedImage, ReportedException, ReportedFinding,
-    ReportedPlacement, RunError, RunReport, Silenced, SilencedBy, Source, SourcePlatform, Timings, Tool,
+    self as report, AppliedException, BuildStep, Coverage, LeftBehind, NotScanned, Notice, Outcome, PushedImage, ReportedException, ReportedFinding,
+    ReportedPlacement, RunError, RunReport, Silenced, SilencedBy, Source, SourcePlatform, StepLayer, Timings, Tool,
 };
 use crate::report::words::{count, lower_first};
-use crate::scan::finding::Finding;
+use crate::scan::finding::{Finding, FoundIn};
 use crate::scan::gap::GapKind;
 use crate::scan::image_scan;
 use crate::scan::nested_scan::Inside;
+use crate::scan::redact::redact_text;
 use crate::secret::fingerprint::FingerprintKind;
 
 /// Lines of one kind that are named in notices; the report has no use for more.
@@ -68,11 +70,12 @@ impl Account {
     }
 
     /// The image was opened and read.
-    pub fn read(&mut self, location: &Location, image: &StoredImage) {
+    pub fn read(&mut self, session: &Session, location: &Location, image: &StoredImage) {
         let platforms = image.images().map(|image| SourcePlatform {
             platform: image.config.platform.to_string(),
             digest: Some(image.manifest.digest()),
             layers: Some(image.manifest.layers.len()),
+            steps: steps(session, image),
         });
         self.report.source = Some(Source { reference: location.to_string(), digest: Some(image.digest()), platforms: platforms.collect() });
     }
@@ -121,11 +124,17 @@ impl Account {
                     Some(Silencer::Exception(at)) => session.policy.exceptions.get(at),
                     _ => None,
                 };
+                let step = self.step(finding);
+                let made_by = finding.layer.as_ref().and_then(|layer| layer.instruction.as_deref());
                 ReportedFinding {
                     finding: finding.clone(),
                     title,
                     gains,
                     advice,
+                    why: certainty(finding, rule),
+                    prevention: Some(prevention(finding, made_by.or(step.as_deref()))),
+                    step,
+                    references: rule.map(|rule| rule.references.clone()).unwrap_or_default(),
                     blocking: verdict.blocking.contains(&index),
                     exception: excepted.and_then(applied),
                     silenced: silencer.and_then(|silencer| silenced(&session.policy, finding, silencer)),
@@ -258,6 +267,14 @@ impl Account {
         self.report
     }
 
+    /// The step of the history that a finding lies in.
+    fn step(&self, finding: &Finding) -> Option<String> {
+        let number: usize = finding.path.as_deref().filter(|_| finding.surface == FoundIn::History)?.parse().ok()?;
+        let platforms = &self.report.source.as_ref()?.platforms;
+        let named = |platform: &&SourcePlatform| finding.platforms.first().is_none_or(|name| platform.platform == *name);
+        platforms.iter().find(named)?.steps.get(number)?.instruction.clone()
+    }
+
     fn notice(&mut self, text: String, confidential: bool) {
         self.report.notices.push(Notice { text, confidential });
     }
@@ -303,6 +320,28 @@ fn silenced(policy: &Policy, finding: &Finding, silencer: Silencer) -> Option<Si
 
 fn written(date: Date) -> Option<String> {
     date.format(&Iso8601::DATE).ok()
+}
+
+/// The steps of the history with the layers that they made. Where history and layers are out of step, the layers alone.
+fn steps(session: &Session, image: &Image) -> Vec<BuildStep> {
+    let now = clock::now().unix_timestamp();
+    let layer = |index: usize| {
+        let layer = image.manifest.layers.get(index)?;
+        Some(StepLayer { index, digest: layer.digest.clone(), size: layer.size })
+    };
+    let told = |index: usize| image.config.history_of_layer(index).is_some();
+    let without = (0..image.manifest.layers.len()).filter(|index| !told(*index)).map(|index| BuildStep { instruction: None, layer: layer(index) });
+    let in_step = told(0);
+    let mut made = 0;
+    let steps = image.config.history.iter().map(|step| {
+        let made_layer = in_step && !step.empty_layer;
+        made += usize::from(made_layer);
+        BuildStep {
+            instruction: step.created_by.as_deref().map(|step| redact_text(step, &session.rules, now)),
+            layer: if made_layer { layer(made - 1) } else { None },
+        }
+    });
+    steps.chain(without).collect()
 }
 
 fn milliseconds(since: Instant) -> u64 {

@@ -80,7 +80,7 @@ async fn travel(session: &Session, journey: &Journey, account: &mut Account, pla
         planting.provider.ready()?;
     }
     let opened = open(session, &journey.source, account).await?;
-    account.read(&journey.source, &opened.image);
+    account.read(session, &journey.source, &opened.image);
     let head_start = (!journey.dry_run && !journey.destinations.is_empty()).then(|| set_out(session, journey, &opened));
     let result = examine_and_go_on(session, journey, opened, head_start.as_ref(), account, plans).await;
     if let (Err(_), Some(head_start)) = (&result, &head_start) {

@@ -47,6 +47,7 @@ impl RunReport {
             }
             for platform in &mut source.platforms {
                 (platform.digest, platform.layers) = (None, None);
+                platform.steps.clear();
             }
         }
         (report.coverage.layers, report.coverage.files, report.coverage.bytes, report.coverage.inside) = (None, None, None, None);

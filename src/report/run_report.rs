@@ -6,6 +6,7 @@ use crate::bait::placement::Placement;
 use crate::bait::surfaces::Surface;
 use crate::ledger::record::Context;
 use crate::oci::digest::Digest;
+use crate::report::advice::Prevention;
 use crate::report::error::ReportError;
 use crate::report::schema::{MAX_BYTES, SCHEMA};
 use crate::scan::finding::Finding;
@@ -107,6 +108,30 @@ pub struct SourcePlatform {
     pub digest: Option<Digest>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub layers: Option<usize>,
+    /// The build's steps, oldest first. Not published.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub steps: Vec<BuildStep>,
+}
+
+/// A step of a build, as the image tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildStep {
+    /// As the builder wrote it, secrets in it redacted.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub instruction: Option<String>,
+    /// `None` for a step that made none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub layer: Option<StepLayer>,
+}
+
+/// The layer that a step made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepLayer {
+    /// 0 is the oldest.
+    pub index: usize,
+    pub digest: Digest,
+    /// Stored bytes.
+    pub size: u64,
 }
 
 /// How much was looked at, and what was not.
@@ -161,8 +186,20 @@ pub struct ReportedFinding {
     pub title: String,
     /// What a thief gains, as a phrase.
     pub gains: String,
-    /// What to do: where to revoke it, and how to keep it out of the image.
+    /// How it is revoked.
     pub advice: String,
+    /// Why it has its confidence, as a phrase.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub why: String,
+    /// How it is kept out of the next image.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub prevention: Option<Prevention>,
+    /// For what lies in the history: that step, redacted.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub step: Option<String>,
+    /// Addresses at which the vendor tells more.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub references: Vec<String>,
     /// Whether it speaks against the image.
     pub blocking: bool,
     /// The exception that lets it pass.

@@ -4,9 +4,10 @@ use crate::bait::claims::Claims;
 use crate::bait::placement::Placement;
 use crate::bait::surfaces::Surface;
 use crate::oci::digest::Digest;
+use crate::report::advice::prevention;
 use crate::report::run_report::{
-    AppliedException, Coverage, Inside, NotScanned, Notice, Outcome, ReportedFinding, ReportedPlacement, RunReport, Silenced, SilencedBy, Source,
-    SourcePlatform, Timings, Tool, Verdict,
+    AppliedException, BuildStep, Coverage, Inside, NotScanned, Notice, Outcome, ReportedFinding, ReportedPlacement, RunReport, Silenced, SilencedBy,
+    Source, SourcePlatform, StepLayer, Timings, Tool, Verdict,
 };
 use crate::scan::finding::{Confidence, Finding, FoundIn, LayerPlace, Severity, State};
 
@@ -39,6 +40,7 @@ pub(crate) fn sample() -> RunReport {
         places: Vec::new(),
     };
     let reported = |finding: Finding, title: &str, blocking, exception: Option<AppliedException>| ReportedFinding {
+        prevention: Some(prevention(&finding, finding.layer.as_ref().and_then(|layer| layer.instruction.as_deref()))),
         finding,
         silenced: exception.as_ref().map(|exception| Silenced {
             by: SilencedBy::Exception,
@@ -47,7 +49,10 @@ pub(crate) fn sample() -> RunReport {
         }),
         title: title.to_owned(),
         gains: "reads and writes every repository of its owner".to_owned(),
-        advice: "Revoke it at github.com/settings/tokens; pass it to the build as a secret mount.".to_owned(),
+        advice: "Revoke it at github.com/settings/tokens.".to_owned(),
+        why: "an offline check proves it (crc32-base62): the last 6 characters are the CRC-32 of those after the prefix".to_owned(),
+        step: None,
+        references: vec!["https://docs.github.com/tokens".to_owned()],
         blocking,
         exception,
     };
@@ -67,7 +72,20 @@ pub(crate) fn sample() -> RunReport {
         location: "/app/config/registry.json.bak".to_owned(),
         fingerprint: "fedcba9876543210".parse().expect("fingerprint"),
     };
-    let platform = SourcePlatform { platform: "linux/amd64".to_owned(), digest: Some(digest("c")), layers: Some(5) };
+    let step = |index: usize, instruction: &str| BuildStep {
+        instruction: Some(instruction.to_owned()),
+        layer: Some(StepLayer { index, digest: digest(&format!("{index}")), size: 1_000_000 >> index }),
+    };
+    let empty = BuildStep { instruction: Some("ENV API_TOKEN=(24 characters)".to_owned()), layer: None };
+    let steps = vec![
+        step(0, "ADD rootfs.tar.xz /"),
+        empty,
+        step(1, "RUN apt-get install curl"),
+        step(2, "COPY . /app"),
+        step(3, "RUN make"),
+        step(4, "RUN rm .env"),
+    ];
+    let platform = SourcePlatform { platform: "linux/amd64".to_owned(), digest: Some(digest("c")), layers: Some(5), steps };
     RunReport {
         service: Some("ghcr.io/acme/shop".to_owned()),
         environment: Some("production".to_owned()),

@@ -1,8 +1,18 @@
 //! Phrases that several formats share.
 
+use time::format_description::well_known::Rfc3339;
+use time::{Duration, OffsetDateTime, UtcOffset};
+
+use crate::oci::digest::Digest;
 use crate::oci::reference::Reference;
 use crate::report::run_report::{LeftBehind, Outcome, PushedImage, ReportedFinding, RunReport, SilencedBy, Timings};
-use crate::scan::finding::{Finding, FoundIn, Severity, State};
+use crate::scan::finding::{Confidence, Finding, FoundIn, Severity, State};
+
+/// Where the program comes from, if its package says so.
+#[must_use]
+pub fn home() -> Option<&'static str> {
+    Some(env!("CARGO_PKG_REPOSITORY")).filter(|address| !address.is_empty())
+}
 
 /// `3 findings`, `1 finding`.
 #[must_use]
@@ -89,11 +99,173 @@ pub fn silenced_counts(report: &RunReport) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-/// `/app/.env:3`, or `variable API_TOKEN`.
+/// What a finding asks for first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// A credential of weight beyond doubt. That a later layer deletes it changes nothing.
+    Revoke,
+    Check,
+    Look,
+    /// Somebody has decided.
+    Accepted,
+}
+
+impl Urgency {
+    #[must_use]
+    pub fn of(reported: &ReportedFinding) -> Self {
+        let finding = &reported.finding;
+        match (finding.severity, finding.confidence) {
+            _ if reported.silencer().is_some() => Self::Accepted,
+            (Severity::High | Severity::Critical, Confidence::High) => Self::Revoke,
+            (Severity::Medium | Severity::High | Severity::Critical, Confidence::Medium | Confidence::High) => Self::Check,
+            _ => Self::Look,
+        }
+    }
+
+    /// A heading.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Revoke => "Revoke now",
+            Self::Check => "Check, then revoke",
+            Self::Look => "Look at",
+            Self::Accepted => "Accepted",
+        }
+    }
+}
+
+/// What to do first, with the indexes of its findings: those that block, the gravest and the live ones first.
+#[must_use]
+pub fn by_urgency(report: &RunReport) -> Vec<(Urgency, Vec<usize>)> {
+    let mut order: Vec<(Urgency, usize)> = report.findings.iter().enumerate().map(|(at, reported)| (Urgency::of(reported), at)).collect();
+    order.sort_by_key(|(urgency, at)| {
+        let ReportedFinding { finding, blocking, .. } = &report.findings[*at];
+        (*urgency, !blocking, std::cmp::Reverse((finding.severity, finding.confidence)), finding.state, *at)
+    });
+    let groups = order.chunk_by(|one, next| one.0 == next.0);
+    groups.filter_map(|group| Some((group.first()?.0, group.iter().map(|(_, at)| *at).collect()))).collect()
+}
+
+/// `, and 99 more places`.
+#[must_use]
+pub fn also_in(finding: &Finding) -> String {
+    match finding.also_in {
+        0 => String::new(),
+        1 => ", and 1 more place".to_owned(),
+        more => format!(", and {more} more places"),
+    }
+}
+
+/// The step that holds a finding: the layer's, or the history's own.
+#[must_use]
+pub fn step(reported: &ReportedFinding) -> Option<&str> {
+    let step = reported.step.as_deref().or_else(|| reported.finding.layer.as_ref()?.instruction.as_deref())?;
+    Some(bare_step(step))
+}
+
+/// A step without BuildKit's mark, which says nothing to a reader.
+#[must_use]
+pub fn bare_step(step: &str) -> &str {
+    step.trim_end().trim_end_matches("# buildkit").trim_end()
+}
+
+/// `high: an offline check proves it …`.
+#[must_use]
+pub fn certainty(reported: &ReportedFinding) -> String {
+    let confidence = reported.finding.confidence;
+    if reported.why.is_empty() { confidence.to_string() } else { format!("{confidence}: {}", reported.why) }
+}
+
+/// Why a finding passes: who accepted it and until when, or where it was known from.
+#[must_use]
+pub fn accepted(reported: &ReportedFinding) -> Option<String> {
+    reported.silencer()?;
+    silenced(reported).map(|(word, why)| if word == "excepted" { why } else { format!("{word}: {why}") })
+}
+
+/// Whether all of it was looked at.
+#[must_use]
+pub fn completeness(report: &RunReport) -> String {
+    match (report.verdict.outcome, report.coverage.not_scanned.len()) {
+        (Outcome::Error, _) => "the run did not come to its end: nothing follows from what it does not say".to_owned(),
+        (_, 0) => "nothing was left out".to_owned(),
+        (_, number) => format!("{} left out, named below", count(number, "part")),
+    }
+}
+
+/// A place in the repository: a path and, where it is known, line and column. What lies in an image has none there: such findings are shown
+/// at the Dockerfile, which is where they are mended.
+#[must_use]
+pub fn repository_place<'a>(report: &RunReport, finding: &'a Finding) -> (&'a str, Option<(u64, u64)>) {
+    let is_image = report.source.as_ref().is_none_or(|source| !source.platforms.is_empty());
+    match (&finding.path, finding.surface) {
+        (Some(path), FoundIn::File) if !is_image && finding.layer.is_none() => {
+            let path = path.trim_start_matches("./").trim_start_matches('/');
+            (path, Some((finding.line.unwrap_or(1).max(1), finding.column.unwrap_or(1).max(1))))
+        }
+        _ => ("Dockerfile", None),
+    }
+}
+
+/// A name for one finding in one place that stays from run to run: 64 hexadecimal digits.
+#[must_use]
+pub fn identity(finding: &Finding) -> String {
+    let Finding { rule, fingerprint, surface, state, .. } = finding;
+    let path = finding.path.as_deref().unwrap_or_default();
+    Digest::of(format!("{rule}\0{fingerprint}\0{surface}\0{state}\0{path}\0{}", finding.platforms.join(",")).as_bytes()).hex().to_owned()
+}
+
+/// All that is to say of a finding for people, by name, in the order to read it in.
+#[must_use]
+pub fn facts(report: &RunReport, reported: &ReportedFinding) -> Vec<(&'static str, String)> {
+    let finding = &reported.finding;
+    let layer = finding.layer.as_ref().map(|place| format!("{} ({})", layer(report, finding).unwrap_or_default(), place.digest));
+    let prevention = reported.prevention.as_ref();
+    let change = prevention.and_then(|prevention| prevention.change.as_ref());
+    let known = |file: &str| if file == ".dockerignore" { ".dockerignore" } else { "Dockerfile" };
+    let facts = [
+        ("Rule", Some(format!("{} ({})", finding.rule, reported.title))),
+        ("Where", Some(format!("{}{}", place(finding), also_in(finding)))),
+        ("Layer", layer),
+        ("Made by", step(reported).map(str::to_owned)),
+        ("Platforms", Some(finding.platforms.join(", "))),
+        ("State", Some(state(finding).to_owned())),
+        ("Sample", Some(finding.redacted.clone())),
+        ("Severity", Some(finding.severity.to_string())),
+        ("Confidence", Some(certainty(reported))),
+        ("A thief", Some(reported.gains.clone())),
+        ("Revoke it", Some(reported.advice.clone())),
+        ("Keep it out", prevention.map(|prevention| prevention.text.clone())),
+        (change.map_or("Dockerfile", |change| known(&change.file)), change.map(|change| change.line.clone())),
+        ("Accepted", accepted(reported)),
+        ("Fingerprint", Some(finding.fingerprint.to_string())),
+    ];
+    facts.into_iter().filter_map(|(name, text)| Some((name, text.filter(|text| !text.is_empty())?))).collect()
+}
+
+/// `2026-11-22T04:00:00` for a time of RFC 3339 and milliseconds after it, as formats without zones write UTC.
+#[must_use]
+pub fn utc(time: &str, later: u64) -> Option<String> {
+    let time = OffsetDateTime::parse(time, &Rfc3339).ok()?;
+    let time = time.checked_add(Duration::milliseconds(i64::try_from(later).ok()?))?.checked_to_offset(UtcOffset::UTC)?;
+    let (date, hour, minute, second) = (time.date(), time.hour(), time.minute(), time.second());
+    let (year, month, day) = (date.year(), u8::from(date.month()), date.day());
+    Some(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"))
+}
+
+/// `app/.env`, or what stands for it where the place is no file.
+#[must_use]
+pub fn place_in_image(finding: &Finding) -> String {
+    let whole = Finding { line: None, column: None, ..finding.clone() };
+    place(&whole).trim_start_matches('/').to_owned()
+}
+
+/// `/app/.env:3:7`, or `variable API_TOKEN`.
 #[must_use]
 pub fn place(finding: &Finding) -> String {
     let name = finding.path.as_deref().unwrap_or_default();
-    let line = finding.line.map(|line| format!(":{line}")).unwrap_or_default();
+    let column = finding.column.map(|column| format!(":{column}")).unwrap_or_default();
+    let line = finding.line.map(|line| format!(":{line}{column}")).unwrap_or_default();
     let place = match finding.surface {
         // In a layer, paths are absolute and stored without their first slash.
         FoundIn::File if finding.layer.is_some() && !name.starts_with('/') => return format!("/{name}{line}"),
@@ -101,7 +273,8 @@ pub fn place(finding: &Finding) -> String {
         FoundIn::Env => "variable",
         FoundIn::Label => "label",
         FoundIn::Annotation => "annotation",
-        FoundIn::History => "history",
+        // Counted from one, as layers are.
+        FoundIn::History => return name.parse::<usize>().map_or("history".to_owned(), |number| format!("step {} of the history", number + 1)),
         FoundIn::Entrypoint => "entrypoint",
         FoundIn::Command => "command",
         FoundIn::Healthcheck => "health check",
@@ -190,6 +363,33 @@ pub fn left_behind(one: &LeftBehind) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_beyond_doubt_comes_first_and_what_is_accepted_last() {
+        let mut report = crate::report::sample::sample();
+        let mut with = |severity, confidence, state, blocking| {
+            let mut one = report.findings[0].clone();
+            (one.finding.severity, one.finding.confidence, one.finding.state, one.blocking) = (severity, confidence, state, blocking);
+            report.findings.push(one);
+        };
+        with(Severity::Low, Confidence::High, State::Live, false);
+        with(Severity::Critical, Confidence::Low, State::Live, false);
+        with(Severity::High, Confidence::Medium, State::Live, true);
+        with(Severity::Critical, Confidence::High, State::Live, true);
+        let order = [(Urgency::Revoke, vec![5, 0]), (Urgency::Check, vec![4]), (Urgency::Look, vec![3, 2]), (Urgency::Accepted, vec![1])];
+        assert_eq!(by_urgency(&report), order);
+    }
+
+    #[test]
+    fn one_place_has_one_identity() {
+        let report = crate::report::sample::sample();
+        let finding = &report.findings[0].finding;
+        let mut moved = finding.clone();
+        moved.line = Some(99);
+        assert_eq!(identity(finding), identity(&moved));
+        moved.path = Some("elsewhere".to_owned());
+        assert_ne!(identity(finding), identity(&moved));
+    }
 
     #[test]
     fn a_sentence_goes_on_in_another() {

@@ -23,4 +23,6 @@ pub trait Format: Sync {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Style {
     pub colour: bool,
+    /// Columns of the terminal; lines are not broken without it.
+    pub width: Option<usize>,
 }

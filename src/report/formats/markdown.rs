@@ -97,6 +97,14 @@ fn findings(page: &mut Page, report: &RunReport) {
         }
         page.add(&format!("- {}: a thief {}. {}\n", markdown(&reported.title), markdown(&reported.gains), markdown(&reported.advice)));
     }
+    let mut told = std::collections::BTreeSet::new();
+    let changes = blocking.iter().filter_map(|reported| reported.prevention.as_ref()?.change.as_ref());
+    for (at, change) in changes.filter(|change| told.insert((&change.file, &change.line))).enumerate() {
+        if at == 0 {
+            page.add("\n**What keeps it out of the next image**\n\n");
+        }
+        page.add(&format!("- {}: {}\n", markdown(&change.file), markdown_code(&change.line)));
+    }
 }
 
 fn row(report: &RunReport, reported: &ReportedFinding) -> String {
@@ -107,12 +115,12 @@ fn row(report: &RunReport, reported: &ReportedFinding) -> String {
         (false, None) => reported.silencer().and(words::silenced(reported)).map(|(word, _)| word.to_owned()).unwrap_or_default(),
     };
     let layer = words::layer(report, finding).map(|layer| format!("<br>{layer}")).unwrap_or_default();
-    let step = finding.layer.as_ref().and_then(|layer| layer.instruction.as_deref());
-    let step = step.map(|step| format!(": {}", markdown_code(step))).unwrap_or_default();
-    let place = markdown_code(&words::place(finding));
+    let step = words::step(reported).map(|step| format!(": {}", markdown_code(step))).unwrap_or_default();
+    let place = format!("{}{}", markdown_code(&words::place(finding)), words::also_in(finding));
     format!(
-        "| {mark} | {} | {}<br>{} | {place}{layer}{step} | {} | {} |\n",
+        "| {mark} | {}<br>{} confidence | {}<br>{} | {place}{layer}{step} | {} | {} |\n",
         finding.severity,
+        finding.confidence,
         markdown(&reported.title),
         markdown_code(&finding.rule),
         words::state(finding),
@@ -207,12 +215,16 @@ mod tests {
 
 | | Severity | What | Where | State | Fingerprint |
 |---|---|---|---|---|---|
-| ❌ | critical | GitHub personal access token<br><code>github-token</code> | <code>/app/.env&#58;3</code><br>layer 3: <code>COPY . /app</code> | deleted by a later layer, still in the image | <code>0123456789abcdef</code> |
-| excepted until 2027-01-31 | medium | Assigned secret<br><code>generic-assignment</code> | <code>variable API&#95;TOKEN</code> | in the config and in every container | <code>0123456789abcdef</code> |
+| ❌ | critical<br>high confidence | GitHub personal access token<br><code>github-token</code> | <code>/app/.env&#58;3&#58;7</code><br>layer 3: <code>COPY . /app</code> | deleted by a later layer, still in the image | <code>0123456789abcdef</code> |
+| excepted until 2027-01-31 | medium<br>high confidence | Assigned secret<br><code>generic-assignment</code> | <code>variable API&#95;TOKEN</code> | in the config and in every container | <code>0123456789abcdef</code> |
 
 **What to do**
 
-- GitHub personal access token: a thief reads and writes every repository of its owner. Revoke it at github.com/settings/tokens; pass it to the build as a secret mount.
+- GitHub personal access token: a thief reads and writes every repository of its owner. Revoke it at github.com/settings/tokens.
+
+**What keeps it out of the next image**
+
+- .dockerignore: <code>.env</code>
 
 Not scanned: <code>layer 5f70bf18a086</code> (it is not in the image, only a pointer to it)
 

@@ -9,7 +9,7 @@ use crate::report::escape;
 use crate::report::formats::contract::{Format, Style};
 use crate::report::run_report::{Outcome, ReportedFinding, RunReport, SilencedBy};
 use crate::report::words;
-use crate::scan::finding::{FoundIn, Severity};
+use crate::scan::finding::{Confidence, Severity};
 
 /// Findings beyond this are counted in a notification: GitHub shows 5 000 of a run and refuses more than 25 000.
 const MAX_RESULTS: usize = 5_000;
@@ -39,7 +39,11 @@ fn document(report: &RunReport) -> Value {
     for at in shown {
         rules.entry(&report.findings[*at].finding.rule).or_insert(&report.findings[*at]);
     }
-    let results: Vec<Value> = shown.iter().map(|at| result(report, &report.findings[*at])).collect();
+    let mut results: Vec<Value> = shown.iter().map(|at| result(report, &report.findings[*at])).collect();
+    // SARIF 3.27.23: where one result has suppressions, those of all others are known to be none.
+    if results.iter().any(|result| result.get("suppressions").is_some()) {
+        results.iter_mut().filter_map(Value::as_object_mut).for_each(|result| _ = result.entry("suppressions").or_insert_with(|| json!([])));
+    }
     let mut notifications: Vec<Value> = Vec::new();
     if let Some(error) = &report.error {
         notifications.push(json!({ "level": "error", "message": { "text": escape::sarif(&error.message) } }));
@@ -54,14 +58,13 @@ fn document(report: &RunReport) -> Value {
     }
     let image = report.service.as_deref().unwrap_or_else(|| words::subject(report));
     let environment = report.environment.as_deref().unwrap_or("default");
-    json!({
+    let mut document = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
         "runs": [{
             "tool": { "driver": {
                 "name": "honeycrate",
                 "semanticVersion": report.tool.version,
-                "informationUri": env!("CARGO_PKG_REPOSITORY"),
                 "rules": rules.values().map(|reported| rule(reported)).collect::<Vec<_>>(),
             } },
             // The category ends with a slash; runs of other images and environments do not replace this one.
@@ -73,22 +76,37 @@ fn document(report: &RunReport) -> Value {
             "columnKind": "unicodeCodePoints",
             "results": results,
         }],
-    })
+    });
+    if let Some(address) = words::home() {
+        document["runs"][0]["tool"]["driver"]["informationUri"] = json!(address);
+    }
+    document
 }
 
 fn rule(reported: &ReportedFinding) -> Value {
     let severity = reported.finding.severity;
     let title = escape::line(&reported.title);
     let gains = escape::prose(&reported.gains);
-    let advice = escape::prose(&reported.advice);
-    json!({
+    let prevention = reported.prevention.as_ref().map_or("", |prevention| prevention.text.as_str());
+    let help = |escape: fn(&str) -> String, strong: &str| {
+        let [advice, prevention] = [reported.advice.as_str(), prevention].map(escape);
+        format!("{strong}Revoke it{strong}: {advice}\n\n{strong}Keep it out{strong}: {prevention}")
+    };
+    let mut rule = json!({
         "id": escape::line(&reported.finding.rule),
+        "name": title,
         "shortDescription": { "text": title },
         "fullDescription": { "text": format!("{title} in a container image: a thief {gains}.") },
-        "help": { "text": advice },
+        "help": { "text": help(escape::prose, ""), "markdown": help(escape::markdown, "**") },
         "defaultConfiguration": { "level": level(severity) },
         "properties": {
-            "tags": ["security", "secret"],
+            "tags": ["security", "secret", "external/cwe/cwe-798"],
+            "precision": match reported.finding.confidence {
+                _ if reported.finding.proven_by.is_some() => "very-high",
+                Confidence::High => "high",
+                Confidence::Medium => "medium",
+                Confidence::Low => "low",
+            },
             // GitHub reads a number from 0 to 10 in text.
             "security-severity": match severity {
                 Severity::Critical => "9.5",
@@ -97,18 +115,30 @@ fn rule(reported: &ReportedFinding) -> Value {
                 Severity::Low => "2.0",
             },
         },
-    })
+    });
+    if let Some(address) = reported.references.iter().find_map(|address| escape::web_address(address)) {
+        rule["helpUri"] = json!(address);
+    }
+    rule
 }
 
 fn result(report: &RunReport, reported: &ReportedFinding) -> Value {
     let finding = &reported.finding;
     let layer = words::layer(report, finding).map(|layer| format!(", {layer}")).unwrap_or_default();
     let digest = finding.layer.as_ref().map(|layer| format!(" ({})", layer.digest.short())).unwrap_or_default();
-    let step = finding.layer.as_ref().and_then(|layer| layer.instruction.as_deref());
-    let step = step.map(|step| format!(", made by `{}`", escape::sarif(&escape::line(step)))).unwrap_or_default();
+    let step = words::step(reported).map(|step| format!(", made by `{}`", escape::sarif(&escape::line(step)))).unwrap_or_default();
     let place = words::place(finding);
-    let text =
-        format!("{} at {}{layer}{digest}{step}: {}", escape::sarif(&reported.title), escape::sarif(&escape::line(&place)), words::state(finding));
+    let change = reported.prevention.as_ref().and_then(|prevention| prevention.change.as_ref());
+    let change = change.map(|change| format!(" Put into {}: `{}`.", escape::line(&change.file), escape::sarif(&escape::line(&change.line))));
+    let text = format!(
+        "{} at {}{}{layer}{digest}{step}: {}. Confidence {}.{}",
+        escape::sarif(&reported.title),
+        escape::sarif(&escape::line(&place)),
+        words::also_in(finding),
+        words::state(finding),
+        escape::sarif(&words::certainty(reported)),
+        change.unwrap_or_default(),
+    );
     let mut result = json!({
         "ruleId": escape::line(&finding.rule),
         "level": level(finding.severity),
@@ -121,7 +151,12 @@ fn result(report: &RunReport, reported: &ReportedFinding) -> Value {
             "primaryLocationLineHash": format!("{}:1", finding.fingerprint),
             "honeycrate/v1": finding.fingerprint,
         },
-        "properties": { "confidence": finding.confidence, "state": finding.state, "blocking": reported.blocking },
+        "properties": {
+            "confidence": finding.confidence,
+            "state": finding.state,
+            "blocking": reported.blocking,
+            "sample": escape::line(&finding.redacted),
+        },
     });
     if let (Some(silencer), Some((_, why))) = (reported.silencer(), words::silenced(reported)) {
         let kind = if silencer == SilencedBy::Marker { "inSource" } else { "external" };
@@ -130,17 +165,10 @@ fn result(report: &RunReport, reported: &ReportedFinding) -> Value {
     result
 }
 
-/// A place in the repository. What lies in an image has none there: such findings are shown at the Dockerfile, which is
-/// where they are mended.
 fn physical(report: &RunReport, reported: &ReportedFinding) -> Value {
-    let finding = &reported.finding;
-    let is_image = report.source.as_ref().is_none_or(|source| !source.platforms.is_empty());
-    match (&finding.path, finding.surface) {
-        (Some(path), FoundIn::File) if !is_image && finding.layer.is_none() => {
-            json!({ "artifactLocation": { "uri": uri(path) }, "region": { "startLine": finding.line.unwrap_or(1).max(1), "startColumn": finding.column.unwrap_or(1).max(1) } })
-        }
-        _ => json!({ "artifactLocation": { "uri": "Dockerfile" }, "region": { "startLine": 1 } }),
-    }
+    let (path, place) = words::repository_place(report, &reported.finding);
+    let region = place.map_or_else(|| json!({ "startLine": 1 }), |(line, column)| json!({ "startLine": line, "startColumn": column }));
+    json!({ "artifactLocation": { "uri": uri(path) }, "region": region })
 }
 
 fn level(severity: Severity) -> &'static str {
@@ -151,9 +179,8 @@ fn level(severity: Severity) -> &'static str {
     }
 }
 
-/// A relative reference without a leading slash.
+/// A relative reference.
 fn uri(path: &str) -> String {
-    let path = path.trim_start_matches("./").trim_start_matches('/');
     let mut text = String::with_capacity(path.len());
     for byte in path.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
@@ -187,13 +214,14 @@ mod tests {
             &json!({
                 "ruleId": "github-token",
                 "level": "error",
-                "message": { "text": "GitHub personal access token at /app/.env:3, layer 3 of 5 (sha256:aaaaaaaaaaaa), made by `COPY . /app`: deleted by a later layer, still in the image" },
+                "message": { "text": "GitHub personal access token at /app/.env:3:7, layer 3 of 5 (sha256:aaaaaaaaaaaa), made by `COPY . /app`: deleted by a later layer, still in the image. Confidence high: an offline check proves it (crc32-base62): the last 6 characters are the CRC-32 of those after the prefix. Put into .dockerignore: `.env`." },
                 "locations": [{
                     "physicalLocation": { "artifactLocation": { "uri": "Dockerfile" }, "region": { "startLine": 1 } },
-                    "logicalLocations": [{ "name": "/app/.env:3", "fullyQualifiedName": "/app/.env:3", "kind": "resource" }],
+                    "logicalLocations": [{ "name": "/app/.env:3:7", "fullyQualifiedName": "/app/.env:3:7", "kind": "resource" }],
                 }],
                 "partialFingerprints": { "primaryLocationLineHash": "0123456789abcdef:1", "honeycrate/v1": "0123456789abcdef" },
-                "properties": { "confidence": "high", "state": "deleted", "blocking": true },
+                "properties": { "confidence": "high", "state": "deleted", "blocking": true, "sample": "ghp_… (40 characters)" },
+                "suppressions": [],
             })
         );
         assert_eq!(run["results"][1]["suppressions"][0]["justification"], "a fixture (ann, until 2027-01-31)");
@@ -210,6 +238,10 @@ mod tests {
             }
             assert!(rule["properties"]["security-severity"].as_str().is_some_and(|text| text.parse::<f64>().is_ok()));
             assert_eq!(rule["properties"]["tags"][0], "security");
+            assert_eq!(rule["properties"]["precision"], "very-high");
+            assert_eq!(rule["helpUri"], "https://docs.github.com/tokens");
+            let help = rule["help"]["text"].as_str().expect("help");
+            assert!(help.starts_with("Revoke it: Revoke it at github.com/settings/tokens.\n\nKeep it out: "), "{help}");
         }
     }
 
