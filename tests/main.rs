@@ -23,6 +23,7 @@ mod planting;
 mod pushing;
 mod read_back;
 mod reader;
+mod reports;
 mod scanners;
 mod scanning;
 mod schema;

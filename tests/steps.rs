@@ -12,7 +12,7 @@ use crate::common::registry::{Auth, Registry};
 use crate::common::{skopeo, thief};
 
 /// The formats that CI systems and people read.
-const FORMATS: [&str; 4] = ["terminal", "json", "markdown", "sarif"];
+const FORMATS: [&str; 8] = ["terminal", "json", "markdown", "html", "sarif", "junit", "gitlab-secret-detection", "gitlab-code-quality"];
 
 #[test]
 fn a_scan_passes_what_is_clean_and_denies_what_leaks() {

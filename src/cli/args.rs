@@ -171,9 +171,10 @@ pub struct Judging {
     pub rules: Vec<PathBuf>,
     #[command(flatten)]
     pub passing: Passing,
-    /// Write the report as JSON (honeycrate/run/v1)
-    #[arg(long, value_name = "FILE")]
-    pub report: Option<PathBuf>,
+    /// Write the whole report as JSON (honeycrate/run/v1); or what may be published of it in another format, named before
+    /// the file or by its ending (.html, .md, .sarif, .xml); may be given several times
+    #[arg(long, value_name = "[FORMAT=]FILE")]
+    pub report: Vec<String>,
     /// What is printed: see `honeycrate explain formats`
     #[arg(long, value_name = "FORMAT", default_value = "terminal")]
     pub format: String,
@@ -212,7 +213,7 @@ impl Default for Judging {
             fail_on: None,
             rules: Vec::new(),
             passing: Passing::default(),
-            report: None,
+            report: Vec::new(),
             format: "terminal".to_owned(),
             comment: Comment::default(),
         }
@@ -245,7 +246,8 @@ pub struct Ship {
                         honeycrate scan docker://ghcr.io/acme/shop:1.4    an image in a registry\n  \
                         honeycrate scan shop.tar                          what docker save wrote\n  \
                         honeycrate scan .                                 a folder, before a build\n  \
-                        docker save shop | honeycrate scan docker-archive:- --report report.json")]
+                        docker save shop | honeycrate scan docker-archive:- --report report.json\n  \
+                        honeycrate scan shop:1.4 --report report.html --report junit=tests.xml")]
 pub struct Scan {
     /// An image, a folder, a file, or - for stdin
     pub target: String,

@@ -15,6 +15,7 @@ use crate::destination::DESTINATIONS;
 use crate::policy::foreign;
 use crate::provider::PROVIDERS;
 use crate::report::formats;
+use crate::report::formats::contract::Format;
 use crate::report::words::lower_first;
 use crate::scan::checks::CHECKS;
 use crate::scan::gap::GapKind;
@@ -88,7 +89,7 @@ fn topics() -> Vec<Topic> {
         ("sources", SOURCES.iter().map(|source| row(source.transport(), source.describe())).collect()),
         ("destinations", DESTINATIONS.iter().map(|destination| row(destination.transport(), destination.describe())).collect()),
         ("faces", FACES.iter().map(|face| row(face.id(), face.describe())).collect()),
-        ("formats", formats::TABLE.iter().map(|format| row(format.id(), format.describe())).collect()),
+        ("formats", formats::TABLE.iter().map(|format| row(format.id(), &format_line(*format))).collect()),
         ("ignore-files", foreign::TABLE.iter().map(|form| row(form.id(), form.describe())).collect()),
         (
             "markers",
@@ -101,6 +102,12 @@ fn topics() -> Vec<Topic> {
         ("gaps", GapKind::ALL.iter().map(|gap| row(gap.id(), gap.title())).collect()),
         ("rules", RuleSet::builtin().iter().map(|rule| row(&rule.id, &rule.name)).collect()),
     ]
+}
+
+/// What a format is, and which files ask for it by their names.
+fn format_line(format: &dyn Format) -> String {
+    let endings = format.endings().join(", ");
+    if endings.is_empty() { format.describe().to_owned() } else { format!("{} [{endings}]", format.describe()) }
 }
 
 fn explain_kind(kind: &dyn BaitKind) {

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::bait::plan::{ImagePlan, PlanRequest};
@@ -25,8 +25,10 @@ use crate::provider::contract::Provider as _;
 use crate::provider::embedded::Embedded;
 use crate::report::disclosure::Disclosure;
 use crate::report::error::ReportError;
-use crate::report::escape::{json, line};
-use crate::report::render::{find as find_format, render};
+use crate::report::escape::line;
+use crate::report::formats::contract::{Format, Style};
+use crate::report::formats::json::Json;
+use crate::report::render::{find as find_format, for_file, render};
 use crate::report::run_report::{Outcome, RunReport};
 use crate::report::words::count;
 
@@ -130,11 +132,11 @@ pub async fn push(arguments: &Push, global: &Global) -> Result<Exit, Failure> {
 /// With every problem of the configuration and the flags.
 pub fn setup(global: &Global, planting: Option<&PlantingFlags>, judging: &Judging, registries: &Registries) -> Result<Setup, Failure> {
     // What would be noticed only after the push is asked first.
-    find_format(&judging.format).map_err(|error| Failure::usage(error.to_string(), error.hint().unwrap_or_default()))?;
-    // A device or a pipe is written in place.
-    let is_place = |path: &&PathBuf| path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir());
-    if let Some(path) = judging.report.as_ref().filter(|path| !is_place(path)) {
-        tempfile::NamedTempFile::new_in(folder_of(path)).map_err(|cause| unwritable_report(path, &cause))?;
+    find_format(&judging.format).map_err(unusable)?;
+    for (_, path) in reports(judging)? {
+        if !is_device(path) {
+            tempfile::NamedTempFile::new_in(folder_of(path)).map_err(|cause| unwritable_report(path, &cause))?;
+        }
     }
     let fail_on = judging.fail_on.as_deref().map(str::parse).transpose();
     let fail_on = fail_on.map_err(|why: String| Failure::usage(format!("--fail-on: {why}"), "none lets every finding pass"))?;
@@ -216,11 +218,13 @@ async fn go(setup: &Setup, journey: &Journey, judging: &Judging, registries: &Re
 
 /// Prints, writes the report, and turns the end of the journey into an exit code.
 fn finish(setup: &Setup, arrival: &Arrival, judging: &Judging) -> Result<Exit, Failure> {
-    if let Some(path) = &judging.report {
-        write_report(&arrival.report, path)?;
-    }
     // The terminal and the log of the job are read by whoever may read the job.
     let disclosure = setup.disclosure();
+    for (format, path) in reports(judging)? {
+        // The JSON report is the owner's own record; the other formats are made to be handed on.
+        let disclosure = if format.id() == Json.id() { Disclosure::Placements } else { disclosure };
+        write_report(&arrival.report.disclosed(disclosure), format, path)?;
+    }
     match &arrival.error {
         Some(error) if judging.format == "terminal" => {
             // The error itself is told once, on stderr; without findings or pushes there is nothing else to tell.
@@ -246,25 +250,45 @@ fn finish(setup: &Setup, arrival: &Arrival, judging: &Judging) -> Result<Exit, F
 /// When there is no such format.
 pub fn print(report: &RunReport, format: &str, disclosure: Disclosure) -> Result<(), Failure> {
     let mut text = Vec::new();
-    let failed = |error: ReportError| Failure::usage(error.to_string(), error.hint().unwrap_or_default());
-    render(report, format, disclosure, terminal::style(), &mut text).map_err(failed)?;
+    render(report, format, disclosure, terminal::style(), &mut text).map_err(unusable)?;
     // A reader that has seen enough is no failure.
     let _ = anstream::stdout().write_all(&text);
     Ok(())
 }
 
+/// The reports that were asked for.
+fn reports(judging: &Judging) -> Result<Vec<(&'static dyn Format, &Path)>, Failure> {
+    judging
+        .report
+        .iter()
+        .map(|text| {
+            let (format, file) = for_file(text).map_err(unusable)?;
+            Ok((format, Path::new(file)))
+        })
+        .collect()
+}
+
+fn unusable(error: ReportError) -> Failure {
+    Failure::usage(error.to_string(), error.hint().unwrap_or_default())
+}
+
 /// Written beside and renamed: a reader meets a whole report or none.
-fn write_report(report: &RunReport, path: &Path) -> Result<(), Failure> {
+fn write_report(report: &RunReport, format: &dyn Format, path: &Path) -> Result<(), Failure> {
     let failed = |cause: std::io::Error| unwritable_report(path, &cause);
-    let text = json(&serde_json::to_string_pretty(report).map_err(|error| failed(error.into()))?) + "\n";
-    // A device or a pipe is written to; renaming would put a file in its place.
-    if path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir()) {
-        return OpenOptions::new().write(true).open(path).and_then(|mut device| device.write_all(text.as_bytes())).map_err(failed);
+    let mut text = Vec::new();
+    format.write(report, &mut text, Style::default()).map_err(failed)?;
+    if is_device(path) {
+        return OpenOptions::new().write(true).open(path).and_then(|mut device| device.write_all(&text)).map_err(failed);
     }
     let mut file = tempfile::NamedTempFile::new_in(folder_of(path)).map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)?;
+    file.write_all(&text).map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
     Ok(())
+}
+
+/// Whether a path is a device or a pipe, which is written to: renaming would put a file in its place.
+fn is_device(path: &Path) -> bool {
+    path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir())
 }
 
 fn folder_of(file: &Path) -> &Path {

@@ -44,6 +44,24 @@ pub fn markdown_code(text: &str) -> String {
     format!("<code>{}</code>", markdown(&line(text)))
 }
 
+/// Text and attribute values of XML and HTML.
+#[must_use]
+pub fn xml(text: &str) -> String {
+    let text = prose(text);
+    let mut safe = String::with_capacity(text.len() + 16);
+    for letter in text.chars() {
+        match letter {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            letter => safe.push(letter),
+        }
+    }
+    safe
+}
+
 /// A SARIF message, in which brackets would make links.
 #[must_use]
 pub fn sarif(text: &str) -> String {
@@ -97,10 +115,10 @@ fn one_line(text: &str, most: usize) -> String {
     safe
 }
 
-/// Control characters, marks that turn the direction of writing, and characters without width.
+/// Control characters, marks that turn the direction of writing, characters without width, and those that XML cannot hold.
 fn is_invisible(letter: char) -> bool {
     letter.is_control()
-        || matches!(letter, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+        || matches!(letter, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]
@@ -128,6 +146,11 @@ mod tests {
             markdown("a|b`c`<img src=x>[l](http://x)@team #1 www.x.y"),
             "a&#124;b&#96;c&#96;&#60;img src=x&#62;&#91;l&#93;&#40;http&#58;//x&#41;&#64;team &#35;1 www&#46;x.y"
         );
+    }
+
+    #[test]
+    fn no_tag_attribute_or_section_ends_by_a_value() {
+        assert_eq!(xml("<a b='c' d=\"e\">]]>&\u{0}\u{ffff}"), "&lt;a b=&#39;c&#39; d=&quot;e&quot;&gt;]]&gt;&amp;\\u{0}\\u{ffff}");
     }
 
     #[test]

@@ -4,10 +4,10 @@ use crate::bait::claims::Claims;
 use crate::bait::placement::Placement;
 use crate::bait::surfaces::Surface;
 use crate::oci::digest::Digest;
-use crate::report::advice::prevention;
+use crate::report::advice::{Change, Prevention, prevention};
 use crate::report::run_report::{
-    AppliedException, BuildStep, Coverage, Inside, NotScanned, Notice, Outcome, ReportedFinding, ReportedPlacement, RunReport, Silenced, SilencedBy,
-    Source, SourcePlatform, StepLayer, Timings, Tool, Verdict,
+    AppliedException, BuildStep, Coverage, Inside, NotScanned, Notice, Outcome, ReportedFinding, ReportedPlacement, RunError, RunReport, Silenced,
+    SilencedBy, Source, SourcePlatform, StepLayer, Timings, Tool, Verdict,
 };
 use crate::scan::finding::{Confidence, Finding, FoundIn, LayerPlace, Severity, State};
 
@@ -107,4 +107,55 @@ pub(crate) fn sample() -> RunReport {
         timings: Timings { scan_ms: Some(310), plant_ms: Some(20), total_ms: Some(400), ..Timings::default() },
         ..RunReport::begin(Tool { version: "0.1.0".to_owned(), ruleset: "1a2b".to_owned() }, "2026-11-22T04:00:00Z".to_owned(), "high".to_owned())
     }
+}
+
+/// Reports that no format may stumble over: with hostile names, empty, of a run that failed, with a thousand findings.
+pub(crate) fn odd() -> Vec<(&'static str, RunReport)> {
+    let names = [
+        "<script>alert(1)</script>",
+        "]]>",
+        "a\nb\r\n",
+        "\u{1b}]0;x\u{7}\u{9b}2J",
+        "\u{202e}gnp.exe",
+        "\u{fffe}\u{ffff}",
+        "\"' onload='x",
+        "a|b`c`",
+        "##[error]x",
+    ];
+    let name = names.concat();
+    let mut hostile = sample();
+    for reported in &mut hostile.findings {
+        (reported.title, reported.gains, reported.advice, reported.why) = (name.clone(), name.clone(), name.clone(), name.clone());
+        (reported.step, reported.references) = (Some(name.clone()), vec![name.clone(), format!("javascript:{name}")]);
+        let finding = &mut reported.finding;
+        (finding.rule, finding.path, finding.redacted) = (name.clone(), Some(name.clone()), name.clone());
+        finding.layer.iter_mut().for_each(|layer| layer.instruction = Some(name.clone()));
+        reported.prevention = Some(Prevention { text: name.clone(), change: Some(Change { file: name.clone(), line: name.clone() }) });
+        reported.exception.iter_mut().for_each(|exception| exception.reason.clone_from(&name));
+    }
+    hostile.coverage.not_scanned[0].what.clone_from(&name);
+    hostile.coverage.anomalies.push(name.clone());
+    hostile.notices[0].text.clone_from(&name);
+    hostile.verdict.reasons.push(name.clone());
+    (hostile.service, hostile.environment, hostile.started) = (Some(name.clone()), Some(name.clone()), name.clone());
+    if let Some(source) = &mut hostile.source {
+        source.reference.clone_from(&name);
+        source.platforms[0].platform.clone_from(&name);
+        source.platforms[0].steps.iter_mut().for_each(|step| step.instruction = Some(name.clone()));
+    }
+    let mut empty = sample();
+    (empty.findings, empty.placements, empty.notices, empty.coverage) = Default::default();
+    (empty.verdict.outcome, empty.verdict.reasons) = (Outcome::Passed, Vec::new());
+    let tool = sample().tool;
+    let mut failed = RunReport::begin(tool, "2026-11-22T04:00:00Z".to_owned(), "high".to_owned());
+    failed.error = Some(RunError {
+        stage: "source".to_owned(),
+        message: format!("no such image {name}"),
+        hint: Some(name.clone()),
+        exit_code: 3,
+        confidential: false,
+    });
+    let mut many = sample();
+    many.findings = vec![many.findings[0].clone(); 1000];
+    vec![("hostile", hostile), ("empty", empty), ("failed", failed), ("many", many)]
 }

@@ -12,6 +12,11 @@ pub trait Format: Sync {
     /// One line for help.
     fn describe(&self) -> &'static str;
 
+    /// How file names end that ask for it without its name; the first format of the table that fits is taken.
+    fn endings(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Writes the report as it is: what may not be published was taken out before, see [`crate::report::disclosure`].
     ///
     /// # Errors

@@ -25,6 +25,10 @@ impl Format for Markdown {
         "a job summary, or the body of a comment on a change"
     }
 
+    fn endings(&self) -> &'static [&'static str] {
+        &[".md"]
+    }
+
     fn write(&self, report: &RunReport, out: &mut dyn Write, _: Style) -> io::Result<()> {
         out.write_all(body(report).as_bytes())
     }

@@ -1,10 +1,23 @@
 //! The table of report formats.
 
 pub mod contract;
+pub mod gitlab_code_quality;
+pub mod gitlab_secret_detection;
+pub mod html;
 pub mod json;
+pub mod junit;
 pub mod markdown;
 pub mod sarif;
 pub mod terminal;
 
 /// Every format, the one for people first.
-pub const TABLE: &[&dyn contract::Format] = &[&terminal::Terminal, &json::Json, &markdown::Markdown, &sarif::Sarif];
+pub const TABLE: &[&dyn contract::Format] = &[
+    &terminal::Terminal,
+    &json::Json,
+    &markdown::Markdown,
+    &html::Html,
+    &sarif::Sarif,
+    &junit::JUnit,
+    &gitlab_secret_detection::SecretDetection,
+    &gitlab_code_quality::CodeQuality,
+];

@@ -26,6 +26,10 @@ impl Format for Sarif {
         "SARIF 2.1.0 for code scanning, one category for each image and environment"
     }
 
+    fn endings(&self) -> &'static [&'static str] {
+        &[".sarif", ".sarif.json"]
+    }
+
     fn write(&self, report: &RunReport, out: &mut dyn Write, _: Style) -> io::Result<()> {
         writeln!(out, "{}", escape::json(&serde_json::to_string_pretty(&document(report))?))
     }
