@@ -107,7 +107,7 @@ mod tests {
              <testsuites name=\"honeycrate\" tests=\"3\" failures=\"2\" errors=\"0\" skipped=\"1\" time=\"0.400\">\n  \
              <testsuite name=\"docker-daemon:shop:1.4\" tests=\"3\" failures=\"2\" errors=\"0\" skipped=\"1\" time=\"0.400\" timestamp=\"2026-11-22T04:00:00\">\n    \
              <testcase classname=\"honeycrate\" name=\"all of it was looked at\">\n      \
-             <failure message=\"1 part left out, named below\">not scanned: app/big.zip (archives in archives are not opened)\n</failure>\n"
+             <failure message=\"1 part left out, named below\">not scanned: layer 5f70bf18a086 (it is not in the image, only a pointer to it)\n</failure>\n"
         ), "{text}");
         assert!(
             text.contains("<testcase classname=\"github-token\" name=\"GitHub personal access token at /app/.env:3:7 (0123456789abcdef)\">"),
