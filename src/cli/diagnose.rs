@@ -37,7 +37,7 @@ impl Failure {
     /// The error that a report ends with, as far as it may be told here.
     #[must_use]
     pub fn of_report(report: &RunReport, disclosure: Disclosure) -> Self {
-        match report.disclosed(disclosure).error {
+        match report.disclosed(disclosure).error.clone() {
             Some(error) => Self { exit: Exit::of(error.exit_code), what: error.message, hint: error.hint },
             None => Self::bug("the run ended without an error and without a verdict"),
         }

@@ -1,7 +1,7 @@
 //! `ship`, `scan`, `plant` and `push`: one journey, with more or fewer stages.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write as _;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -249,10 +249,10 @@ fn finish(setup: &Setup, arrival: &Arrival, judging: &Judging) -> Result<Exit, F
 /// # Errors
 /// When there is no such format.
 pub fn print(report: &RunReport, format: &str, disclosure: Disclosure) -> Result<(), Failure> {
-    let mut text = Vec::new();
-    render(report, format, disclosure, terminal::style(), &mut text).map_err(unusable)?;
+    find_format(format).map_err(unusable)?;
+    let mut out = BufWriter::new(anstream::stdout());
     // A reader that has seen enough is no failure.
-    let _ = anstream::stdout().write_all(&text);
+    let _ = render(report, format, disclosure, terminal::style(), &mut out).is_ok_and(|()| out.flush().is_ok());
     Ok(())
 }
 
@@ -275,13 +275,16 @@ fn unusable(error: ReportError) -> Failure {
 /// Written beside and renamed: a reader meets a whole report or none.
 fn write_report(report: &RunReport, format: &dyn Format, path: &Path) -> Result<(), Failure> {
     let failed = |cause: std::io::Error| unwritable_report(path, &cause);
-    let mut text = Vec::new();
-    format.write(report, &mut text, Style::default()).map_err(failed)?;
+    let write = |to: &mut dyn Write| {
+        let mut out = BufWriter::new(to);
+        format.write(report, &mut out, Style::default())?;
+        out.flush()
+    };
     if is_device(path) {
-        return OpenOptions::new().write(true).open(path).and_then(|mut device| device.write_all(&text)).map_err(failed);
+        return OpenOptions::new().write(true).open(path).and_then(|mut device| write(&mut device)).map_err(failed);
     }
     let mut file = tempfile::NamedTempFile::new_in(folder_of(path)).map_err(failed)?;
-    file.write_all(&text).map_err(failed)?;
+    write(&mut file).map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
     Ok(())
 }

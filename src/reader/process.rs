@@ -32,6 +32,7 @@ use crate::scan::checks::CHECKS;
 use crate::scan::gap::GapKind;
 use crate::scan::layer_record::read_layer_scan;
 use crate::scan::marker::is_marker;
+use crate::scan::nested_scan::MAX_WAY;
 use crate::scan::rule_set::RuleSet;
 use crate::secret::fingerprint::Fingerprint;
 use crate::secret::value::Secret;
@@ -204,7 +205,8 @@ impl<'a> ProcessScanner<'a> {
                 && sighting.redacted.len() <= MAX_SAMPLE
                 && sighting.proven_by.as_ref().is_none_or(|proof| CHECKS.iter().any(|check| check.name == proof))
                 && sighting.marked_by.as_ref().is_none_or(|marker| is_marker(marker))
-                && place.path.len().max(place.inner.len()) as u64 <= self.settings.limits.max_name
+                && place.path.len() as u64 <= self.settings.limits.max_name
+                && place.inner.len() <= MAX_WAY
         };
         match seen {
             _ if seen.sightings.len() > MAX_SIGHTINGS => Err("it tells more secrets than there may be".to_owned()),

@@ -1,5 +1,7 @@
 //! How much of a run may be published, by who can read it.
 
+use std::borrow::Cow;
+
 use crate::forge::ci::Visibility;
 use crate::report::run_report::{RunReport, Timings};
 
@@ -31,11 +33,11 @@ impl RunReport {
     /// Under [`Disclosure::Findings`] more goes than the placements: digests, layer counts and sizes of the image before
     /// planting, compared with the published image, would point at the bait's layers.
     #[must_use]
-    pub fn disclosed(&self, disclosure: Disclosure) -> Self {
-        let mut report = self.clone();
+    pub fn disclosed(&self, disclosure: Disclosure) -> Cow<'_, Self> {
         if disclosure == Disclosure::Placements {
-            return report;
+            return Cow::Borrowed(self);
         }
+        let mut report = self.clone();
         let planted = !report.placements.is_empty();
         report.placements.clear();
         report.left_behind.clear();
@@ -56,7 +58,7 @@ impl RunReport {
             error.message = "details are withheld, because this report may be read by others".to_owned();
             error.hint = Some("run it where only you can read the output".to_owned());
         }
-        report
+        Cow::Owned(report)
     }
 }
 
@@ -83,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_published_report_holds_nothing_that_points_at_a_bait() {
-        let report = sample().disclosed(Disclosure::Findings);
+        let report = sample().disclosed(Disclosure::Findings).into_owned();
         let text = serde_json::to_string(&report).expect("serialises");
         for trace in
             ["registry-login", "fedcba9876543210", "buried", "\"layers\"", "\"bytes\"", "plant_ms", "only the owner reads this", "/app/config"]
@@ -103,9 +105,9 @@ mod tests {
         ] {
             let mut report = sample();
             report.source.as_mut().expect("source").reference = written.to_owned();
-            let source = report.disclosed(Disclosure::Findings).source.expect("source");
+            let source = report.disclosed(Disclosure::Findings).into_owned().source.expect("source");
             assert_eq!(source.reference, published);
-            assert_eq!(report.disclosed(Disclosure::Placements), report);
+            assert_eq!(*report.disclosed(Disclosure::Placements), report);
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Text from an image, made harmless for the place where it is printed.
 
 use std::fmt::Write as _;
+use std::io::{self, BufWriter, Write};
+
+use serde::Serialize;
 
 /// The longest name of something in an image that is printed, in characters.
 const MAX_NAME: usize = 240;
@@ -75,15 +78,52 @@ pub fn web_address(text: &str) -> Option<&str> {
     (text.starts_with("https://") || text.starts_with("http://")).then_some(text).filter(|text| text.bytes().all(harmless) && text.len() < 2000)
 }
 
-/// A JSON document that a terminal and the log of a job can show: everything that they would obey stands as an escape, which a reader of
-/// JSON turns back.
-#[must_use]
-pub fn json(document: &str) -> String {
-    // Outside of strings JSON has none of these, so the text can be gone through as it is.
+/// Writes a JSON document that a terminal and the log of a job can show: everything that they would obey stands as an escape, which a reader
+/// of JSON turns back.
+///
+/// # Errors
+/// When `out` cannot be written to.
+pub fn write_json(document: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
+    let mut safe = BufWriter::with_capacity(BLOCK, SafeJson { out, hashes: 0, rest: Vec::new() });
+    serde_json::to_writer_pretty(&mut safe, document)?;
+    safe.write_all(b"\n")?;
+    safe.flush()
+}
+
+/// Bytes of a document that are made harmless at a time.
+const BLOCK: usize = 64 << 10;
+
+/// Passes a JSON document on, made harmless.
+struct SafeJson<'w> {
+    out: &'w mut dyn Write,
+    /// How many `#` the text has ended with so far; two at most are counted.
+    hashes: usize,
+    /// The beginning of a letter whose end is to come.
+    rest: Vec<u8>,
+}
+
+impl Write for SafeJson<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.rest.extend_from_slice(bytes);
+        let whole = self.rest.utf8_chunks().next().map(|chunk| chunk.valid().to_owned()).unwrap_or_default();
+        self.rest.drain(..whole.len());
+        let safe = safe_json(&whole, &mut self.hashes);
+        self.out.write_all(safe.as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Outside of strings JSON has nothing of this kind, so the text can be gone through as it is.
+fn safe_json(document: &str, hashes: &mut usize) -> String {
     let mut safe = String::with_capacity(document.len());
     for letter in document.chars() {
+        let seen = std::mem::replace(hashes, if letter == '#' { (*hashes + 1).min(2) } else { 0 });
         match letter {
-            '[' if safe.ends_with("##") => safe.push_str("\\u005b"),
+            '[' if seen == 2 => safe.push_str("\\u005b"),
             '\n' => safe.push(letter),
             letter if is_invisible(letter) => {
                 let mut units = [0; 2];
@@ -135,7 +175,16 @@ mod tests {
     fn a_runner_is_given_no_commands() {
         assert_eq!(line("x ##[error]y"), "x ##\\u{5b}error]y");
         let document = serde_json::json!({ "name": "\u{202e}a\u{9b}b\u{e0001}##[add-mask]c", "list": [1] });
-        let text = json(&serde_json::to_string_pretty(&document).expect("serialises"));
+        let mut text = Vec::new();
+        write_json(&document, &mut text).expect("memory can be written");
+        let text = String::from_utf8(text).expect("UTF-8");
+        // In pieces of any size it is the same.
+        let mut pieces = Vec::new();
+        let mut safe = SafeJson { out: &mut pieces, hashes: 0, rest: Vec::new() };
+        for byte in format!("{}\n", serde_json::to_string_pretty(&document).expect("serialises")).bytes() {
+            safe.write_all(&[byte]).expect("memory can be written");
+        }
+        assert_eq!(text.as_bytes(), pieces);
         assert!(text.is_ascii() && !text.contains("##["), "{text}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).expect("still JSON"), document);
     }

@@ -25,7 +25,7 @@ const MEMORY: u64 = 25 << 20;
 /// Bytes that may be unpacked beyond the allowed ratio, over all files: as of layers, a few files of zeros are no bomb.
 const SPARE: u64 = 256 << 20;
 /// The longest way inside a file that is kept.
-const MAX_WAY: usize = 4 << 10;
+pub const MAX_WAY: usize = 4 << 10;
 /// Gaps inside one file that are told one by one; the rest are one gap more.
 const MAX_GAPS_OF_FILE: u64 = 20;
 /// Gaps that are told of all files; the rest are counted.

@@ -28,7 +28,7 @@ impl Format for CodeQuality {
     }
 
     fn write(&self, report: &RunReport, out: &mut dyn Write, _: Style) -> io::Result<()> {
-        writeln!(out, "{}", escape::json(&serde_json::to_string_pretty(&document(report))?))
+        escape::write_json(&document(report), out)
     }
 }
 

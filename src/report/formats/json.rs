@@ -19,7 +19,7 @@ impl Format for Json {
     }
 
     fn write(&self, report: &RunReport, out: &mut dyn Write, _: Style) -> io::Result<()> {
-        writeln!(out, "{}", escape::json(&serde_json::to_string_pretty(report)?))
+        escape::write_json(report, out)
     }
 }
 
