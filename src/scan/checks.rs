@@ -2,7 +2,7 @@
 
 use crate::scan::canary;
 use crate::scan::checksum;
-use crate::scan::placeholder::{is_placeholder, is_word_or_code};
+use crate::scan::placeholder::{is_about_a_secret, is_placeholder, is_typed, is_word_or_code};
 use crate::scan::structure::{self, Jwt, Pem, SupabaseRole};
 
 /// A match that a check looks at.
@@ -42,8 +42,8 @@ pub struct Check {
     pub judge: fn(&Candidate<'_>) -> Opinion,
 }
 
-/// All checks, by name. Where an issuer says that every token has a checksum, a failed one drops the match: no issuer gives out a token that
-/// its own checksum denies. Where only observation says so, a failed one says nothing.
+/// All checks, by name. Where an issuer says that every token has a checksum, a failed one makes the match mild: it has the form of a token, and
+/// no issuer gives out one that its own checksum denies. Where only observation says so, a failed one says nothing.
 pub const CHECKS: &[Check] = &[
     Check { name: "age", what: "the Bech32 checksum of an age identity", judge: |c| sure(checksum::bech32(c.secret)) },
     Check {
@@ -69,7 +69,7 @@ pub const CHECKS: &[Check] = &[
     Check {
         name: "crc32-base62",
         what: "the last 6 characters are the CRC-32 of those after the prefix",
-        judge: |c| sure(checksum::base62_crc32_of_body(c.secret)),
+        judge: |c| formal(c, checksum::base62_crc32_of_body(c.secret)),
     },
     Check {
         name: "crc32-base62-all",
@@ -81,7 +81,11 @@ pub const CHECKS: &[Check] = &[
         what: "the last 6 characters are the CRC-32 of those after the prefix; other tokens are kept",
         judge: |c| likely(checksum::base62_crc32_of_body(c.secret)),
     },
-    Check { name: "crc32-grafana", what: "the part after the last `_` is the CRC-32 of all before it", judge: |c| sure(checksum::grafana(c.secret)) },
+    Check {
+        name: "crc32-grafana",
+        what: "the part after the last `_` is the CRC-32 of all before it",
+        judge: |c| formal(c, checksum::grafana(c.secret)),
+    },
     Check {
         name: "crc32-hex",
         what: "the last 8 characters are the CRC-32 of those after the prefix; other tokens are kept",
@@ -113,22 +117,32 @@ pub const CHECKS: &[Check] = &[
         what: "the text is JSON in base64 that holds a key, its name and an organisation",
         judge: |c| sure(structure::is_grafana_key(c.secret)),
     },
+    Check { name: "held", what: "the name is not that of something about a secret, such as its id, path or length", judge: held },
     Check { name: "jfrog-reference", what: "the token is a reference in base64", judge: |c| sure(structure::is_jfrog_reference(c.secret)) },
     Check { name: "jwt", what: "header and claims decode; expired or unsigned tokens are mild", judge: jwt },
     Check { name: "letters-and-digits", what: "the text has letters and digits", judge: |c| keep(has_letters_and_digits(c.secret)) },
-    Check { name: "mixed", what: "the text has letters of both cases and digits, and is not hexadecimal", judge: |c| keep(is_mixed(c.secret)) },
+    Check {
+        name: "mixed",
+        what: "the text has digits and letters of both cases, or several digits, and is not hexadecimal",
+        judge: |c| keep(is_mixed(c.secret)),
+    },
     Check { name: "nats-nkey", what: "the CRC-16 at the end of a seed", judge: |c| sure(checksum::nats_nkey(c.secret)) },
     Check { name: "pem", what: "the block decodes to a key; encrypted keys are mild", judge: pem },
     Check {
         name: "placeholder",
-        what: "the value is no template variable, sample or repeated character",
-        judge: |c| keep(!is_placeholder(c.secret)),
+        what: "the value is no template variable, sample or repeated character; one that was typed along the alphabet is mild",
+        judge: placeholder,
     },
     Check { name: "puttygen", what: "an encrypted key is mild", judge: puttygen },
     Check { name: "pypi-macaroon", what: "the token is a macaroon whose location is an index", judge: |c| sure(structure::pypi_macaroon(c.secret)) },
+    Check { name: "sentry", what: "an organisation's token holds JSON in base64", judge: sentry },
     Check { name: "supabase-role", what: "the token is signed by Supabase; an anonymous key is mild", judge: supabase_role },
     Check { name: "wireguard", what: "the key is 32 bytes that are clamped", judge: |c| keep(structure::is_wireguard_key(c.secret)) },
-    Check { name: "word", what: "the value is no word, path, number or piece of code", judge: |c| keep(!is_word_or_code(c.secret)) },
+    Check {
+        name: "word",
+        what: "the value is no word, path, number or piece of code",
+        judge: |c| keep(!is_word_or_code(c.secret) && !is_typed(c.secret)),
+    },
 ];
 
 fn keep(good: bool) -> Opinion {
@@ -137,6 +151,33 @@ fn keep(good: bool) -> Opinion {
 
 fn sure(good: bool) -> Opinion {
     if good { Opinion::Confirm } else { Opinion::Drop }
+}
+
+/// The form of a token, with a checksum or without.
+fn formal(candidate: &Candidate<'_>, good: bool) -> Opinion {
+    if good {
+        Opinion::Confirm
+    } else if is_placeholder(candidate.secret) || is_typed(candidate.secret) {
+        Opinion::Drop
+    } else {
+        Opinion::Mild
+    }
+}
+
+fn placeholder(candidate: &Candidate<'_>) -> Opinion {
+    if is_placeholder(candidate.secret) {
+        Opinion::Drop
+    } else if is_typed(candidate.secret) {
+        Opinion::Mild
+    } else {
+        Opinion::Keep
+    }
+}
+
+fn held(candidate: &Candidate<'_>) -> Opinion {
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    let length = candidate.text.iter().take_while(|byte| is_name(byte)).count();
+    keep(!is_about_a_secret(&candidate.text[..length]))
 }
 
 fn likely(good: bool) -> Opinion {
@@ -184,6 +225,12 @@ fn puttygen(candidate: &Candidate<'_>) -> Opinion {
     if memchr::memmem::find(candidate.text, b"Encryption: none").is_some() { Opinion::Keep } else { Opinion::Mild }
 }
 
+fn sentry(candidate: &Candidate<'_>) -> Opinion {
+    let body = candidate.secret.strip_prefix(b"sntrys_");
+    let payload = body.and_then(|body| body.rsplitn(2, |byte| *byte == b'_').nth(1));
+    if body.is_some() { sure(payload.is_some_and(structure::is_base64_json)) } else { Opinion::Keep }
+}
+
 fn supabase_role(candidate: &Candidate<'_>) -> Opinion {
     match structure::supabase_role(candidate.secret) {
         None => Opinion::Drop,
@@ -198,7 +245,9 @@ fn has_letters_and_digits(value: &[u8]) -> bool {
 
 fn is_mixed(value: &[u8]) -> bool {
     let any = |is: fn(&u8) -> bool| value.iter().any(is);
-    any(u8::is_ascii_lowercase) && any(u8::is_ascii_uppercase) && any(u8::is_ascii_digit) && !value.iter().all(u8::is_ascii_hexdigit)
+    let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let is_even = any(u8::is_ascii_lowercase) && any(u8::is_ascii_uppercase);
+    any(u8::is_ascii_alphabetic) && (digits > 1 || digits == 1 && is_even) && !value.iter().all(u8::is_ascii_hexdigit)
 }
 
 impl std::fmt::Debug for Check {
@@ -234,5 +283,26 @@ mod tests {
         assert_eq!(opinion("crc32-base62", &["gh", "p_", "abcdefghijklmnopqrstuvwxyz0123456789"].concat()), Opinion::Drop);
         assert_eq!(opinion("mixed", "0123456789abcdef0123456789abcdef01234567"), Opinion::Drop);
         assert_eq!(opinion("placeholder", "changeme"), Opinion::Drop);
+        assert_eq!(opinion("placeholder", "abcdef1234567890abcdef1234567890"), Opinion::Mild);
+        assert_eq!(opinion("placeholder", "a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d6"), Opinion::Keep);
+        assert_eq!(opinion("word", "abcdefghijklmnopqrstuvwx"), Opinion::Drop);
+    }
+
+    #[test]
+    fn a_token_that_its_checksum_denies_is_mild() {
+        assert_eq!(opinion("crc32-base62", &["gh", "p_", "q8Zk2mVt7Lw92xQbN4rYc6HsJ1dGf3PaXe5U"].concat()), Opinion::Mild);
+    }
+
+    #[test]
+    fn what_is_only_about_a_secret_is_none() {
+        for (text, opinion) in [
+            ("credentialsId: 'q8Zk2mVt7Lw92xQb'", Opinion::Drop),
+            ("TOKEN_URL=q8Zk2mVt7Lw92xQb", Opinion::Drop),
+            ("token_v2=q8Zk2mVt7Lw92xQb", Opinion::Keep),
+            ("secret = q8Zk2mVt7Lw92xQb", Opinion::Keep),
+            ("secretKeyBase: q8Zk2mVt7Lw92xQb", Opinion::Keep),
+        ] {
+            assert_eq!(held(&Candidate { secret: b"q8Zk2mVt7Lw92xQb", id: None, text: text.as_bytes(), now: 0 }), opinion, "{text}");
+        }
     }
 }

@@ -24,13 +24,9 @@ pub const SAMPLE_WORDS: &[&str] = &[
     "notreal",
     "not-real",
     "not_real",
-    "123456789012",
-    "abcdefghijkl",
-    "0123456789abcdef",
     "deadbeef",
     "lorem",
     "ipsum",
-    "1234567890",
     "secret_here",
     "token_here",
     "key_here",
@@ -40,6 +36,54 @@ pub const SAMPLE_WORDS: &[&str] = &[
     "...",
     "****",
 ];
+
+/// Last words of names whose values tell of a secret without being one, lower case.
+const ABOUT_WORDS: &[&str] = &[
+    "id",
+    "ids",
+    "name",
+    "names",
+    "url",
+    "uri",
+    "path",
+    "file",
+    "filename",
+    "type",
+    "arn",
+    "host",
+    "endpoint",
+    "version",
+    "header",
+    "field",
+    "label",
+    "ref",
+    "prefix",
+    "suffix",
+    "regex",
+    "pattern",
+    "length",
+    "size",
+    "ttl",
+    "expiry",
+    "expires",
+    "count",
+    "policy",
+    "provider",
+    "class",
+    "format",
+    "selector",
+    "title",
+    "description",
+    "hint",
+    "text",
+    "store",
+    "manager",
+    "service",
+    "server",
+];
+
+/// The longest run along the alphabet or the digits that a random value may have.
+const LONGEST_BY_CHANCE: usize = 9;
 
 /// Whole values that are words and settings rather than passwords, lower case.
 pub const PLAIN_WORDS: &[&str] = &[
@@ -142,13 +186,36 @@ pub fn is_placeholder(value: &[u8]) -> bool {
     let is_command = memchr::memmem::find(value, b"$(").is_some_and(|at| value[at..].contains(&b')'));
     let name_follows = value.starts_with(b"$") && !value.get(1).is_some_and(|byte| byte.is_ascii_digit());
     let template = name_follows || value.starts_with(b"%") && value.ends_with(b"%") || has("${") || is_command || has("{{") || has("<%");
-    template
-        || wrapped(b'<', b'>')
-        || wrapped(b'{', b'}')
-        || wrapped(b'[', b']')
-        || distinct(value) < 4
-        || is_sequence(value)
-        || SAMPLE_WORDS.iter().any(|word| has(word))
+    template || wrapped(b'<', b'>') || wrapped(b'{', b'}') || wrapped(b'[', b']') || distinct(value) < 4 || SAMPLE_WORDS.iter().any(|word| has(word))
+}
+
+/// Whether somebody has typed a value along the alphabet or the digits: `abcdef1234567890`. Chance does not make it, and a form is shown by it.
+#[must_use]
+pub fn is_typed(value: &[u8]) -> bool {
+    let lower = value.to_ascii_lowercase();
+    let is_next = |first: u8, second: u8| second == first.wrapping_add(1) || first == b'9' && second == b'0';
+    let (mut follows, mut longest, mut up, mut down) = (0, 0, 1, 1);
+    for pair in lower.windows(2) {
+        follows += usize::from(pair[1] == pair[0].wrapping_add(1));
+        up = if is_next(pair[0], pair[1]) { up + 1 } else { 1 };
+        down = if is_next(pair[1], pair[0]) { down + 1 } else { 1 };
+        longest = longest.max(up).max(down);
+    }
+    lower.len() >= 6 && (follows * 5 >= (lower.len() - 1) * 3 || longest >= LONGEST_BY_CHANCE)
+}
+
+/// Whether a name, such as `credentialsId` or `TOKEN_URL`, says by its last word that its value is something about a secret.
+#[must_use]
+pub fn is_about_a_secret(name: &[u8]) -> bool {
+    let end = name.iter().rposition(u8::is_ascii_alphanumeric).map_or(0, |at| at + 1);
+    let name = &name[..end];
+    let starts_word = |at: &usize| {
+        let (before, here) = (name[*at - 1], name[*at]);
+        !before.is_ascii_alphanumeric() || here.is_ascii_uppercase() && !before.is_ascii_uppercase()
+    };
+    let start = (1..name.len()).rev().find(starts_word).unwrap_or(0);
+    let last = name[start..].to_ascii_lowercase();
+    ABOUT_WORDS.iter().any(|word| word.as_bytes() == last)
 }
 
 /// Whether a value is a word of the language or of a program, and no password: for guesses from context alone.
@@ -196,12 +263,6 @@ fn distinct(value: &[u8]) -> usize {
     seen.iter().filter(|seen| **seen).count()
 }
 
-/// Whether nearly every character follows the one before it: `abcdefgh`, `12345678`.
-fn is_sequence(value: &[u8]) -> bool {
-    let follows = value.windows(2).filter(|pair| pair[1] == pair[0].wrapping_add(1)).count();
-    value.len() >= 6 && follows * 4 >= (value.len() - 1) * 3
-}
-
 /// Letters whose case changes as chance has it: `qOHUaEpERnQfbYeB`, which neither `camelCase` nor an abbreviation in it does.
 fn is_random_case(value: &[u8]) -> bool {
     let changes = value.windows(2).filter(|pair| pair[0].is_ascii_lowercase() != pair[1].is_ascii_lowercase()).count();
@@ -247,7 +308,6 @@ mod tests {
             "AKIAIOSFODNN7EXAMPLE",
             "{{ .Values.password }}",
             "%PASSWORD%",
-            "abcdefgh",
             "********",
             "$(cat /run/key)",
             "$DB_PASSWORD",
@@ -256,6 +316,16 @@ mod tests {
         }
         for value in ["vE7#kq92LmPz", "S3cure!Horse77", "9fK2mQ8xR4tW7zB1", "qOHUaEpERnQfbYeB"] {
             assert!(!is_placeholder(value.as_bytes()) && !is_word_or_code(value.as_bytes()), "{value}");
+        }
+    }
+
+    #[test]
+    fn values_typed_along_the_alphabet_are_known() {
+        for value in ["abcdef1234567890abcdef1234567890", "ABCDEFGHIJKLMNOPQRST12", "q8Zk123456789012xQ", "zyxwvutsrq987654"] {
+            assert!(is_typed(value.as_bytes()), "{value}");
+        }
+        for value in ["a1b2c3d4e5f6a7b8c9d0", "q8Zk2mVt7Lw92xQb", "0f1e2d3c4b5a69788796a5b4"] {
+            assert!(!is_typed(value.as_bytes()), "{value}");
         }
     }
 

@@ -14,7 +14,7 @@ use crate::scan::rule::{Rule, find_check};
 use crate::scan::rule_text::{RuleProblem, RuleText, read_file};
 
 /// Counts up when the engine itself finds something else with the same rules, so that cached results are not reused.
-pub const ENGINE: &str = "2";
+pub const ENGINE: &str = "3";
 
 /// The built-in rules as the build script has read them: YAML would take longer to read than a small file to scan.
 const TEXTS: &str = include_str!(concat!(env!("OUT_DIR"), "/rules.json"));
@@ -222,6 +222,7 @@ fn written(literal: &[u8]) -> impl Iterator<Item = (Vec<u8>, Spelling)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scan::matcher::{Source, match_text};
 
     const RULE: &str = "  - {id: acme-token, name: Acme token, severity: high, confidence: high, literals: [acme_], \
                         pattern: 'acme_[0-9a-f]{16}', gain: A., revoke: B.}\n";
@@ -252,7 +253,40 @@ mod tests {
         let written: Vec<RuleText> = files.iter().flat_map(read).collect();
         let embedded: Vec<RuleText> = serde_json::from_str(TEXTS).expect("JSON");
         assert!(written == embedded, "the build script has read something else");
-        assert_eq!(RuleSet::builtin().iter().count(), written.len());
+        let ids: BTreeSet<&str> = written.iter().map(|rule| rule.id.as_str()).collect();
+        assert_eq!(ids.len(), written.len(), "an id occurs in two files");
+    }
+
+    /// A token of a fixed length that goes on is another token, unless a check proves the part.
+    #[test]
+    fn a_token_that_is_one_character_too_long_is_not_told_as_the_token() {
+        let rules = RuleSet::builtin();
+        let mut wrong = Vec::new();
+        for rule in rules.iter() {
+            let path = rule.paths.first().map_or("app/config", String::as_str);
+            let source = Source::new(path.as_bytes(), 0);
+            let own = |text: &str| match_text(rules, text.as_bytes(), &source).hits.into_iter().find(|hit| hit.rule.id == rule.id);
+            for example in &rule.examples {
+                let Some(hit) = own(example) else { continue };
+                let secret = hit.secret.expose();
+                let more = match secret.bytes().last() {
+                    Some(b'0'..=b'9') => "7",
+                    Some(b'a'..=b'z') => "a",
+                    Some(b'A'..=b'Z' | b'=' | b'+' | b'/') => "A",
+                    Some(b'_' | b'-') => "-",
+                    // A mark of its own closes it.
+                    _ => continue,
+                };
+                let (start, end) = (usize::try_from(hit.secret_range.start), usize::try_from(hit.secret_range.end));
+                let (Ok(start), Ok(end)) = (start, end) else { continue };
+                let is_closed = secret.ends_with("-----") || &example[start..end] != secret;
+                let longer = format!("{}{more}{}", &example[..end], &example[end..]);
+                if !is_closed && own(&longer).is_some_and(|cut| cut.secret.expose() == secret && cut.proven_by.is_none()) {
+                    wrong.push(format!("{}: {}", rule.id, rule.pattern));
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 
     #[test]
@@ -273,7 +307,7 @@ mod tests {
             RULE.replace("acme-token", "acme-c").replace("gain: A.", "checks: [nonsense], gain: A."),
             RULE.replace("acme-token", "acme-d").replace("gain: A.", "color: red, gain: A."),
             RULE.replace("acme-token", "acme-e").replace("acme_[0-9a-f]{16}", "acme_(["),
-        );
+        ) + &RULE.replace("acme-token", "acme-f").replace("{16}", "{16}{{nonsense}}");
         let problems = RuleSet::builtin().with_rules("mine.yaml", &yaml).expect_err("many problems");
         let of = |rule: &str| problems.iter().find(|problem| problem.rule.as_deref() == Some(rule)).map(ToString::to_string).unwrap_or_default();
         for (rule, part) in [
@@ -284,6 +318,7 @@ mod tests {
             ("acme-c", "no check"),
             ("acme-d", "color"),
             ("acme-e", "cannot be read"),
+            ("acme-f", "no piece `{{nonsense}}`"),
         ] {
             assert!(of(rule).contains(part), "{rule}: {}", of(rule));
         }

@@ -15,6 +15,29 @@ pub const MAX_MATCH: usize = 12 << 10;
 /// The shortest literal that is worth looking for.
 pub const MIN_LITERAL: usize = 3;
 
+/// Pieces that patterns name as `{{piece}}`, so that how credentials are written down is said in one place. A piece may name those before it.
+const PIECES: &[(&str, &str)] = &[
+    // What follows a name that a value is given to: the name's closing quote, a type, the sign of each language, the value's opening quote.
+    (
+        "assign",
+        r#"(?:\\{0,3}["'`]?[\])]?(?:[ \t]{0,4}(?:[:?.+|]{0,3}={1,3}>?|->|<-|:{1,2})|[ \t]{0,2}:?[ \t]{1,2}[A-Za-z&*][\w.<>?&*]{0,16}[ \t]{0,2}=|>\s{0,16})[ \t]{0,4}(?:[@$bBrRuUfFL]?\\{0,3}["'`])?|\\{0,3}["'`][ \t]{0,3},[ \t]{0,4}\\{0,3}["'`])"#,
+    ),
+    // A word that says that a credential follows.
+    ("word", r#"(?i:key|token|secret|passw|pwd|private|auth|api|access|cred|bearer|login|pat\b|licen[cs]e|client)"#),
+    // From such a word to the value's opening quote, as loosely as people write it beside a service's name.
+    ("to", r#"[\w \t.\\"'\])-]{0,20}?(?:\s{0,3}(?:=>|[=:>|?(,.+]{1,4})\s{0,12}|[ \t]{1,3}|[-_])"#),
+    // The value's opening quote, and the kind of an `Authorization` header.
+    ("open", r#"[\\"'`(\[]{0,3}(?i:(?:bearer|basic|token)[ \t])?"#),
+    // A value that is given to the service's name itself.
+    ("direct", r#"["'\])]{0,2}[ \t]{0,3}(?:=>|[:?.+|]{0,3}=|:)[ \t]{0,3}"#),
+    // From a service's name to a value that is called its key, token or the like.
+    ("named", r#"(?:(?s:.{0,40}?){{word}}{{to}}|{{direct}}){{open}}"#),
+    // No character follows that a token is made of: one that is too long is another one.
+    ("end", r#"(?:[^\w-]|$)"#),
+    // The same for text in base64.
+    ("end64", r#"(?:[^A-Za-z0-9+/=_-]|$)"#),
+];
+
 /// One rule, with all that its text decides. The members mean what they mean in [`crate::scan::rule::Rule`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RuleText {
@@ -155,7 +178,11 @@ impl RuleText {
         for name in written.checks.iter().filter(|name| !is_check(name)) {
             report(format!("there is no check `{name}`"), "see `honeycrate explain checks` for those that exist");
         }
-        let hir = ParserBuilder::new().unicode(false).utf8(false).build().parse(&written.pattern);
+        let pattern = expand(&written.pattern).unwrap_or_else(|piece| {
+            report(format!("there is no piece `{{{{{piece}}}}}`"), "see the rule author's guide for the pieces that a pattern can name");
+            String::new()
+        });
+        let hir = ParserBuilder::new().unicode(false).utf8(false).build().parse(&pattern);
         let longest = match &hir {
             Ok(hir) => hir.properties().maximum_len(),
             Err(error) => {
@@ -171,7 +198,7 @@ impl RuleText {
             let problem = format!("a match may reach more than {MAX_MATCH} bytes from its literal");
             report(problem, "bound every repetition (`{1,64}` in place of `+`), or set `window` with `before` and `after`");
         }
-        let Written { id, name, severity, confidence, pattern, checks, entropy, generic, self_made, paths, .. } = written;
+        let Written { id, name, severity, confidence, checks, entropy, generic, self_made, paths, .. } = written;
         let Written { gain, revoke, references, examples, counter_examples, .. } = written;
         let (vendor, before, after) = (vendor.to_owned(), before.min(MAX_MATCH), after.min(MAX_MATCH));
         let rule = Self {
@@ -209,6 +236,21 @@ impl fmt::Display for RuleProblem {
     }
 }
 
+/// The pattern with every piece written out, or the name of one that does not exist.
+fn expand(pattern: &str) -> Result<String, String> {
+    let mut whole = String::with_capacity(pattern.len());
+    let mut rest = pattern;
+    while let Some((before, named)) = rest.split_once("{{") {
+        let Some((name, after)) = named.split_once("}}") else { break };
+        let (_, piece) = PIECES.iter().find(|(piece, _)| *piece == name).ok_or_else(|| name.to_owned())?;
+        whole.push_str(before);
+        whole.push_str(&expand(piece)?);
+        rest = after;
+    }
+    whole.push_str(rest);
+    Ok(whole)
+}
+
 fn is_kebab(id: &str) -> bool {
     !id.is_empty() && id.split('-').all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()))
 }
@@ -236,4 +278,20 @@ fn starts_with_one_of(hir: &Hir, literals: &[String]) -> bool {
     Extractor::new().extract(hir).literals().is_some_and(|prefixes| {
         !prefixes.is_empty() && prefixes.iter().all(|prefix| literals.iter().any(|literal| prefix.as_bytes().starts_with(literal.as_bytes())))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_piece_can_be_written_out_and_read() {
+        for (name, _) in PIECES {
+            let whole = expand(&format!("{{{{{name}}}}}")).expect("its own pieces exist");
+            assert!(!whole.contains("{{"), "{name}");
+            assert!(ParserBuilder::new().unicode(false).utf8(false).build().parse(&whole).is_ok(), "{name}");
+        }
+        assert_eq!(expand("a{{no-such}}"), Err("no-such".to_owned()));
+        assert_eq!(expand("a{1,2}").as_deref(), Ok("a{1,2}"));
+    }
 }
