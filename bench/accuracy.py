@@ -18,6 +18,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NEAR = 2
 GRADES = ("low", "medium", "high", "critical")
+TRUST = ("low", "medium", "high")
 
 
 def ours(folder, least):
@@ -31,7 +32,7 @@ def ours(folder, least):
 
 def of_report(document, least):
     for finding in document["findings"]:
-        if GRADES.index(finding["severity"]) >= least:
+        if GRADES.index(finding["severity"]) >= least and TRUST.index(finding["confidence"]) >= TRUST.index(options.confidence):
             for place in [finding, *finding.get("places", [])]:
                 yield place.get("path"), place.get("line")
 
@@ -138,6 +139,7 @@ parser.add_argument("--truth", type=pathlib.Path, required=True, help="JSON line
 parser.add_argument("--scanner", action="append", choices=SCANNERS, help="a scanner to run; default: honeycrate")
 parser.add_argument("--read", action="append", default=[], metavar="FORM=FILE", help=f"a report of a scanner that ran elsewhere: {', '.join(FORMS)}")
 parser.add_argument("--least", choices=GRADES, default="low", help="our findings below this severity do not count")
+parser.add_argument("--confidence", choices=TRUST, default="low", help="our findings that we are less sure of do not count; the peers' are asked for medium")
 parser.add_argument("--misses", action="store_true", help="list every miss and false alarm")
 parser.add_argument("--program", type=pathlib.Path, default=ROOT / "target/x86_64-unknown-linux-gnu/release/honeycrate")
 options = parser.parse_args()
