@@ -26,6 +26,7 @@ def ours(folder, least):
     with tempfile.TemporaryDirectory() as work:
         report = pathlib.Path(work, "report.json")
         command = [str(options.program), "scan", str(folder), "--fail-on", "none", "--cache", "off", "--report", str(report), "--quiet"]
+        command += [argument for rules in options.rules for argument in ("--rules", str(rules))]
         run(command, report)
         return of_report(json.loads(report.read_text()), least)
 
@@ -141,6 +142,7 @@ parser.add_argument("--read", action="append", default=[], metavar="FORM=FILE", 
 parser.add_argument("--least", choices=GRADES, default="low", help="our findings below this severity do not count")
 parser.add_argument("--confidence", choices=TRUST, default="low", help="our findings that we are less sure of do not count; the peers' are asked for medium")
 parser.add_argument("--misses", action="store_true", help="list every miss and false alarm")
+parser.add_argument("--rules", action="append", default=[], type=pathlib.Path, help="rules for honeycrate besides its own: a file or a folder")
 parser.add_argument("--program", type=pathlib.Path, default=ROOT / "target/x86_64-unknown-linux-gnu/release/honeycrate")
 options = parser.parse_args()
 options.scanner = options.scanner or ([] if options.read else ["honeycrate"])

@@ -53,6 +53,10 @@ fn seeds() -> BTreeMap<&'static str, Vec<Vec<u8>>> {
     let configuration = "service: acme/shop\nfail-on: high\ndecoy: { host: decoy.example.com }\nenvironments:\n  production: { to: ghcr.io/acme/shop:1 }\n\
                          exceptions:\n  - { rule: github-personal-token, path: app/*, reason: a fixture, owner: ann, expires: 2030-01-01 }\n";
     let rule = "rules:\n  - id: acme-token\n    name: Acme token\n    severity: high\n    confidence: high\n    keywords: [acme_]\n    pattern: 'acme_[a-z0-9]{20}'\n";
+    let gitleaks = "[[allowlists]]\nstopwords = ['sample']\n[[rules]]\nid = 'acme'\ndescription = 'Acme'\nregex = '''(?i)acme_([a-z0-9]{20})(?:[\\s\\x60]|$)'''\n\
+                    entropy = 3.5\nkeywords = ['acme_']\npath = '''\\.env$'''\n[[rules.allowlists]]\nregexTarget = 'line'\nregexes = ['''^\\${x}''']\n";
+    let kingfisher = "rules:\n  - name: Acme\n    id: kingfisher.acme.1\n    pattern: |\n      (?xi) acme (?:.|[\\n\\r]){0,32}? (?P<TOKEN> [a-z0-9]{20} ) \\b\n\
+                      \x20   min_entropy: 3.3\n    confidence: medium\n    pattern_requirements: {min_digits: 2, ignore_if_contains: [x]}\n    examples: [a]\n";
     let record_line = json!({ "event": "intended", "hash": "00", "previous": "00", "run": "1", "sequence": 1, "time": CREATED, "version": 1 });
     let report = json!({
         "schema": "honeycrate/run/v1", "tool": { "version": "0.1.0", "ruleset": "00" }, "started": CREATED,
@@ -91,7 +95,7 @@ fn seeds() -> BTreeMap<&'static str, Vec<Vec<u8>>> {
         ("docker_archive", vec![picture.docker_archive()]),
         ("layout", vec![picture.oci_archive(), read("index.json")]),
         ("configuration", texts(&[configuration])),
-        ("rules", texts(&[rule])),
+        ("rules", texts(&[rule, gitleaks, kingfisher])),
         ("ledger", vec![record_line.to_string().into_bytes()]),
         ("decoy", [texts(&[basic]), vec![startup]].concat()),
         ("report", vec![report.to_string().into_bytes()]),

@@ -11,6 +11,7 @@ pub mod init;
 pub mod key;
 pub mod ledger;
 pub mod note;
+pub mod rule_files;
 pub mod run;
 pub mod scratch;
 pub mod setup;

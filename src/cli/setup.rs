@@ -12,6 +12,7 @@ use crate::bait::kinds::KINDS;
 use crate::cli::args::{Global, Registries as RegistryFlags};
 use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
+use crate::cli::rule_files;
 use crate::cli::scratch::{Scratch, give_up_at_end};
 use crate::cli::terminal::Terminal;
 use crate::cli::work_tree;
@@ -35,6 +36,7 @@ use crate::registry::access::Access;
 use crate::registry::credentials::{CredentialSettings, Credentials};
 use crate::registry::registries::Registries;
 use crate::report::disclosure::Disclosure;
+use crate::scan::foreign_rules::contract::{self, LeftOut};
 use crate::secret::fingerprint::FingerprintKey;
 use crate::secret::key_ring::KeyRing;
 use crate::secret::value::Secret;
@@ -125,10 +127,18 @@ impl Setup {
             scratch: scratch.path().to_owned(),
         };
         let keys = self.keys_if_any()?;
+        let (rules, left_out) = self.rules()?;
+        let mut policy = self.policy()?;
+        for line in contract::summary(&left_out) {
+            if !self.quiet {
+                anstream::eprintln!("note: of the rules, not taken over: {line}");
+            }
+            policy.not_taken_over.push(line);
+        }
         let session = Session {
             access,
-            rules: self.rules()?,
-            policy: self.policy()?,
+            rules,
+            policy,
             cache: self.cache(keys.as_ref()),
             fingerprint_key: keys.as_ref().map(FingerprintKey::of),
             keys,
@@ -194,26 +204,16 @@ impl Setup {
         Ok(Registries::new(self.http()?, Credentials::new(credentials), allowed))
     }
 
-    /// The built-in rules and the user's.
+    /// The built-in rules and the user's, and what of these is not taken over.
     ///
     /// # Errors
     /// With every problem of the user's rules.
-    pub fn rules(&self) -> Result<Rules, Failure> {
-        let mut rules = Rules::BuiltIn;
-        for path in &self.settings.rules {
-            let unreadable =
-                |cause| Failure::usage(format!("cannot read rules {}: {cause}", path.display()), "check `rules` in the configuration and --rules");
-            let text = std::fs::read_to_string(path).map_err(unreadable)?;
-            let more = rules.with_rules(&path.display().to_string(), &text).map_err(|problems| {
-                let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                Failure::usage(
-                    format!("the rules of {} cannot be used:\n{}", path.display(), lines.join("\n")),
-                    "`honeycrate explain rules` lists the built-in ones",
-                )
-            })?;
-            rules = Rules::Own(Arc::new(more));
+    pub fn rules(&self) -> Result<(Rules, Vec<LeftOut>), Failure> {
+        if self.settings.rules.is_empty() {
+            return Ok((Rules::BuiltIn, Vec::new()));
         }
-        Ok(rules)
+        let (rules, left_out) = rule_files::load(&self.settings.rules)?;
+        Ok((Rules::Own(Arc::new(rules)), left_out))
     }
 
     /// What may pass, by the configuration and the files that it names.

@@ -194,7 +194,7 @@ impl Account {
             self.notice(format!("not taken over: {line}"), false);
         }
         if let Some(more) = policy.not_taken_over.len().checked_sub(TOLD).filter(|more| *more > 0) {
-            self.notice(format!("not taken over: {more} more lines of other scanners' ignore files"), false);
+            self.notice(format!("not taken over: {more} more lines of other scanners' files"), false);
         }
         if let (Some(why), number @ 1..) = (session.untrusted, verdict.silenced.len()) {
             let text =

@@ -19,6 +19,7 @@ use crate::image::limits::Limits;
 use crate::oci::digest::Digest;
 use crate::reader::confine::Confinement;
 use crate::reader::probe::Attempt;
+use crate::scan::rule_text::RuleText;
 
 /// The longest message that a reader may send.
 pub const MAX_REPLY: usize = 1 << 20;
@@ -51,8 +52,8 @@ pub enum Request {
 /// Everything that a reader knows of the world.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Start {
-    /// Name and text of the user's rule files.
-    pub rules: Vec<(String, String)>,
+    /// The user's rules, which have been checked.
+    pub rules: Vec<RuleText>,
     pub limits: Limits,
     /// Seconds since 1970.
     pub now: i64,

@@ -56,11 +56,7 @@ fn serve(socket: BorrowedFd<'static>) -> io::Result<()> {
     let strange = || io::Error::from(io::ErrorKind::InvalidData);
     let Some((Request::Start(start), _)) = receive(socket, MAX_REQUEST)? else { return Err(strange()) };
     let Start { rules: added, limits, now, has_keys } = *start;
-    let mut own_rules: Option<RuleSet> = None;
-    for (name, text) in &added {
-        let rules = own_rules.as_ref().unwrap_or_else(|| RuleSet::builtin());
-        own_rules = Some(rules.with_rules(name, text).map_err(|_| strange())?);
-    }
+    let own_rules = (!added.is_empty()).then(|| RuleSet::with_texts(added));
     let rules = own_rules.as_ref().unwrap_or_else(|| RuleSet::builtin());
     send(socket, &Reply::Ready { ruleset: rules.hash().to_owned(), confinement: confine(socket) }, None)?;
 

@@ -8,6 +8,7 @@ use std::ops::Range;
 use regex_automata::{Anchored, Input};
 
 use crate::scan::checks::{Candidate, Opinion};
+use crate::scan::conditions::Place;
 use crate::scan::decode::narrow;
 use crate::scan::escape::{Unescaped, layers, may_have_escapes};
 use crate::scan::finding::{Confidence, Severity};
@@ -135,7 +136,7 @@ impl<'r> Matcher<'r> {
             let bounds =
                 usize::try_from(bounds.start.saturating_sub(base)).unwrap_or(0)..usize::try_from(bounds.end.saturating_sub(base)).unwrap_or(0);
             let bounds = bounds.start.min(buffer.len())..bounds.end.min(buffer.len()).max(range.end.min(buffer.len()));
-            let mut search = Search { rule, now: source.now, work: 0 };
+            let mut search = Search { rule, source, work: 0 };
             let mut hit = None;
             if spelling == Spelling::Plain {
                 hit = search.plain(&buffer[..bounds.end], base, bounds.start, &range);
@@ -216,14 +217,14 @@ pub fn settle(mut hits: Vec<Hit<'_>>) -> Vec<Hit<'_>> {
 }
 
 /// One rule at one place.
-struct Search<'r> {
+struct Search<'r, 's> {
     rule: &'r Rule,
-    now: i64,
+    source: &'s Source<'s>,
     /// Bytes that the pattern was given.
     work: u64,
 }
 
-impl<'r> Search<'r> {
+impl<'r> Search<'r, '_> {
     /// Looks at the bytes as they are.
     fn plain(&mut self, buffer: &[u8], base: u64, behind: usize, literal: &Range<usize>) -> Option<Hit<'r>> {
         let rule = self.rule;
@@ -239,7 +240,7 @@ impl<'r> Search<'r> {
             let input = Input::new(buffer).range(start..end).anchored(anchored);
             let found = compiled.regex.search(&input).filter(|found| found.start() <= literal.end)?;
             if found.end() > literal.start
-                && let Some(hit) = judge(rule, buffer, base, found.range(), self.now)
+                && let Ok(hit) = judge(rule, self.source, buffer, base, found.range(), end)
             {
                 return Some(hit);
             }
@@ -295,26 +296,57 @@ impl<'r> Search<'r> {
     }
 }
 
-fn judge<'r>(rule: &'r Rule, buffer: &[u8], base: u64, range: Range<usize>, now: i64) -> Option<Hit<'r>> {
-    let compiled = rule.compiled()?;
+/// Why a match is no hit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Refusal {
+    /// The group that is the secret is empty or took no part.
+    Empty,
+    /// Its entropy in bits per character.
+    Entropy(f64),
+    /// A check's name, and what it looks at.
+    Check(&'static str, &'static str),
+    /// A condition of the rule, as a phrase.
+    Condition(&'static str),
+}
+
+/// Whether a match of a rule's pattern is a hit. The rule's window ends at `end`.
+///
+/// # Errors
+/// Why it is not.
+pub fn judge<'r>(rule: &'r Rule, source: &Source<'_>, buffer: &[u8], base: u64, range: Range<usize>, end: usize) -> Result<Hit<'r>, Refusal> {
+    let compiled = rule.compiled().ok_or(Refusal::Empty)?;
     let (mut secret_range, mut id_range) = (range.clone(), None);
-    if compiled.secret != 0 || compiled.id.is_some() {
+    if !compiled.secrets.is_empty() || compiled.id.is_some() {
         let mut groups = compiled.regex.create_captures();
         compiled.regex.search_captures(&Input::new(buffer).range(range.clone()).anchored(Anchored::Yes), &mut groups);
-        secret_range = groups.get_group(compiled.secret)?.into();
+        if !compiled.secrets.is_empty() {
+            secret_range =
+                compiled.secrets.iter().find_map(|group| groups.get_group(*group).filter(|span| !span.is_empty())).ok_or(Refusal::Empty)?.into();
+        }
         id_range = compiled.id.and_then(|group| groups.get_group(group)).map(Range::from);
     }
     let secret = &buffer[secret_range.clone()];
-    if secret.is_empty() || entropy(secret) < rule.entropy {
-        return None;
+    if secret.is_empty() {
+        return Err(Refusal::Empty);
+    }
+    let bits = entropy(secret);
+    if bits < rule.entropy {
+        return Err(Refusal::Entropy(bits));
+    }
+    if let Some(conditions) = rule.compiled_conditions() {
+        let line = line_around(&buffer[..end.clamp(range.end, buffer.len())], &range, rule);
+        let place = Place { path: source.path, secret, text: &buffer[range.clone()], line };
+        if let Some(why) = conditions.refusal(&place) {
+            return Err(Refusal::Condition(why));
+        }
     }
     let id = id_range.clone().map(|range| &buffer[range]);
-    let candidate = Candidate { secret, id, text: &buffer[range.clone()], now };
+    let candidate = Candidate { secret, id, text: &buffer[range.clone()], now: source.now };
     let (mut severity, mut confidence) = (rule.severity, rule.confidence);
     let (mut until, mut proven_by) = (None, None);
     for check in &rule.checks {
         match (check.judge)(&candidate) {
-            Opinion::Drop => return None,
+            Opinion::Drop => return Err(Refusal::Check(check.name, check.what)),
             Opinion::Keep => {}
             Opinion::Confirm => (confidence, proven_by) = (Confidence::High, Some(check.name)),
             Opinion::Mild => severity = Severity::Low,
@@ -325,7 +357,7 @@ fn judge<'r>(rule: &'r Rule, buffer: &[u8], base: u64, range: Range<usize>, now:
     let absolute = |range: Range<usize>| base + range.start as u64..base + range.end as u64;
     let covers = id_range.map_or(secret_range.clone(), |id| id.start.min(secret_range.start)..id.end.max(secret_range.end));
     let text = |bytes: &[u8]| Secret::new(String::from_utf8_lossy(bytes).into_owned());
-    Some(Hit {
+    Ok(Hit {
         rule,
         range: absolute(range),
         covers: absolute(covers),
@@ -341,4 +373,12 @@ fn judge<'r>(rule: &'r Rule, buffer: &[u8], base: u64, range: Range<usize>, now:
         marked: None,
         until,
     })
+}
+
+/// The line of a match, as far as the rule's window reaches: what lies beyond is there or not as the bytes came.
+fn line_around<'a>(buffer: &'a [u8], range: &Range<usize>, rule: &Rule) -> &'a [u8] {
+    let least = range.start.saturating_sub(rule.before);
+    let start = memchr::memrchr(b'\n', &buffer[least..range.start]).map_or(least, |at| least + at + 1);
+    let end = memchr::memchr(b'\n', &buffer[range.end..]).map_or(buffer.len(), |at| range.end + at);
+    &buffer[start..end]
 }

@@ -7,13 +7,17 @@ use regex_automata::util::primitives::PatternID;
 use regex_automata::util::syntax;
 
 use crate::scan::checks::{CHECKS, Check};
-use crate::scan::rule_text::{RuleProblem, RuleText};
+use crate::scan::conditions::CompiledConditions;
+use crate::scan::rule_text::{Conditions, RuleProblem, RuleText};
 use crate::scan::severity::{Confidence, Severity};
 
 /// Compiled size at which a pattern counts as too large, in bytes.
 const MAX_COMPILED: usize = 4 << 20;
 /// Threads that a pattern keeps its working memory for; one more makes its own.
 const MAX_THREADS: usize = 8;
+
+/// The group that is the secret. Where one of several is, the others are called `secret2`, `secret3` and so on.
+pub const SECRET: &str = "secret";
 
 /// One credential type, ready for use.
 #[derive(Debug)]
@@ -46,15 +50,17 @@ pub struct Rule {
     pub checks: Vec<&'static Check>,
     pub examples: Vec<String>,
     pub counter_examples: Vec<String>,
+    pub conditions: Conditions,
     compiled: OnceLock<Option<Compiled>>,
+    compiled_conditions: OnceLock<Option<CompiledConditions>>,
 }
 
 /// A pattern in the form that is run, and where its groups are.
 #[derive(Debug)]
 pub struct Compiled {
     pub regex: Regex,
-    /// The group that is the secret; 0 is the whole match.
-    pub secret: usize,
+    /// The groups that may be the secret, of which the first that took part is; none where it is the whole match.
+    pub secrets: Vec<usize>,
     /// The group that names the secret's holder, such as a key id.
     pub id: Option<usize>,
 }
@@ -84,7 +90,9 @@ impl Rule {
             checks: text.checks.iter().filter_map(|name| find_check(name)).collect(),
             examples: joined(text.examples),
             counter_examples: joined(text.counter_examples),
+            conditions: text.conditions,
             compiled: OnceLock::new(),
+            compiled_conditions: OnceLock::new(),
         }
     }
 
@@ -92,6 +100,15 @@ impl Rule {
     #[must_use]
     pub fn compiled(&self) -> Option<&Compiled> {
         self.compiled.get_or_init(|| compile(&self.pattern)).as_ref()
+    }
+
+    /// What else decides, compiled when it is first needed. `None` where nothing does.
+    #[must_use]
+    pub fn compiled_conditions(&self) -> Option<&CompiledConditions> {
+        if self.conditions.is_empty() {
+            return None;
+        }
+        self.compiled_conditions.get_or_init(|| CompiledConditions::new(&self.conditions).ok()).as_ref()
     }
 
     /// The problem of a pattern that cannot be compiled.
@@ -110,7 +127,14 @@ impl Rule {
         let ends = |ending: &String| {
             path.strip_suffix(ending.as_bytes()).is_some_and(|start| start.is_empty() || start.ends_with(b"/") || ending.starts_with('.'))
         };
-        self.paths.is_empty() || self.paths.iter().any(ends)
+        let is_ending = self.paths.is_empty() || self.paths.iter().any(ends);
+        is_ending && self.compiled_conditions().is_none_or(|conditions| conditions.is_for(path))
+    }
+
+    /// Whether the rule is for some paths only.
+    #[must_use]
+    pub fn is_bound(&self) -> bool {
+        !self.paths.is_empty() || self.conditions.path.is_some()
     }
 
     /// Everything that decides what the rule finds, as text.
@@ -119,8 +143,9 @@ impl Rule {
         let literals: Vec<_> = self.literals.iter().map(|literal| literal.escape_ascii().to_string()).collect();
         let checks: Vec<_> = self.checks.iter().map(|check| check.name).collect();
         let Self { id, severity, confidence, pattern, before, after, entropy, generic, self_made, paths, .. } = self;
+        let conditions = if self.conditions.is_empty() { String::new() } else { format!("{:?}\n", self.conditions) };
         format!(
-            "{id}\0{severity}\0{confidence}\0{pattern}\0{before}\0{after}\0{entropy}\0{generic}\0{self_made}\0{paths:?}\0{literals:?}\0{checks:?}\n"
+            "{conditions}{id}\0{severity}\0{confidence}\0{pattern}\0{before}\0{after}\0{entropy}\0{generic}\0{self_made}\0{paths:?}\0{literals:?}\0{checks:?}\n"
         )
     }
 }
@@ -135,6 +160,7 @@ fn compile(pattern: &str) -> Option<Compiled> {
     // Without a number for its pool, the engine looks for one in /proc, which a confined process cannot.
     let config = Regex::config().nfa_size_limit(Some(MAX_COMPILED)).utf8_empty(false).pool_capacity(MAX_THREADS);
     let regex = Regex::builder().configure(config).syntax(syntax::Config::new().unicode(false).utf8(false)).build(pattern).ok()?;
-    let group = |name| regex.group_info().to_index(PatternID::ZERO, name);
-    Some(Compiled { secret: group("secret").unwrap_or(0), id: group("id"), regex })
+    let group = |name: &str| regex.group_info().to_index(PatternID::ZERO, name);
+    let numbered = (2..).map_while(|number| group(&format!("{SECRET}{number}")));
+    Some(Compiled { secrets: group(SECRET).into_iter().chain(numbered).collect(), id: group("id"), regex })
 }

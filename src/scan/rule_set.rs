@@ -7,14 +7,20 @@ use crate::oci::digest::Digest;
 use crate::scan::canary;
 use crate::scan::decode::widen;
 use crate::scan::escape::{marks, spellings};
+use crate::scan::foreign_rules;
+use crate::scan::foreign_rules::contract::LeftOut;
 use crate::scan::known;
 use crate::scan::placeholder::{PLAIN_WORDS, SAMPLE_WORDS};
-use crate::scan::prefilter::Prefilter;
+use crate::scan::prefilter::{MARK, Prefilter};
 use crate::scan::rule::{Rule, find_check};
 use crate::scan::rule_text::{RuleProblem, RuleText, read_file};
 
 /// Counts up when the engine itself finds something else with the same rules, so that cached results are not reused.
 pub const ENGINE: &str = "3";
+
+/// Rules that may be added to the built-in ones, and what they may take once compiled, in bytes: each is compiled in every process that scans.
+const MAX_ADDED: usize = 5_000;
+const MAX_COMPILED: usize = 256 << 20;
 
 /// The built-in rules as the build script has read them: YAML would take longer to read than a small file to scan.
 const TEXTS: &str = include_str!(concat!(env!("OUT_DIR"), "/rules.json"));
@@ -40,8 +46,8 @@ pub struct RuleSet {
     longest: usize,
     before: usize,
     after: usize,
-    /// Name and text of each file that was added to the built-in rules.
-    added: Vec<(String, String)>,
+    /// What was added to the built-in rules, without its examples.
+    added: Vec<RuleText>,
     /// Made when first asked for.
     hash: OnceLock<String>,
 }
@@ -77,29 +83,93 @@ impl RuleSet {
     ///
     /// # Errors
     /// Every problem of the file, when it has any.
-    pub fn with_rules(&self, file_name: &str, yaml: &str) -> Result<Self, Vec<RuleProblem>> {
-        let more: Vec<Rule> = read_file(file_name, yaml, &is_check)?.into_iter().map(Rule::new).collect();
-        let mut problems: Vec<RuleProblem> = more.iter().filter_map(|rule| rule.too_large(file_name)).collect();
-        let mut known: BTreeSet<&str> = self.rules.iter().map(|rule| rule.id.as_str()).collect();
-        for rule in &more {
-            if !known.insert(&rule.id) {
-                let problem = "the id is taken".to_owned();
-                let hint = "ids are unique over all rules, the built-in ones too; choose another";
-                problems.push(RuleProblem { file: file_name.to_owned(), rule: Some(rule.id.clone()), problem, hint });
+    pub fn with_rules(&self, file_name: &str, text: &str) -> Result<Self, Vec<RuleProblem>> {
+        self.with_files(&[(file_name.to_owned(), text.to_owned())]).map(|(rules, _)| rules)
+    }
+
+    /// These rules and those of more files, by name and text: our own, or another scanner's, of whose rules those that cannot be used are
+    /// left out and told.
+    ///
+    /// # Errors
+    /// Every problem of files of our own, and what makes another's unreadable.
+    pub fn with_files(&self, files: &[(String, String)]) -> Result<(Self, Vec<LeftOut>), Vec<RuleProblem>> {
+        let (mut more, mut left_out, mut problems): (Vec<Arc<Rule>>, Vec<LeftOut>, Vec<RuleProblem>) = Default::default();
+        let mut known: BTreeSet<String> = self.rules.iter().map(|rule| rule.id.clone()).collect();
+        let mut added = self.added.clone();
+        let mut compiled = 0;
+        for (name, text) in files {
+            let (texts, form) = match foreign_rules::form_of(text) {
+                Some(form) => match foreign_rules::read(form, name, text) {
+                    Ok(taken) => {
+                        left_out.extend(taken.left_out);
+                        (taken.rules, Some(form))
+                    }
+                    Err(problem) => {
+                        problems.push(problem);
+                        continue;
+                    }
+                },
+                None => match read_file(name, text, &is_check) {
+                    Ok(texts) => (texts, None),
+                    Err(found) => {
+                        problems.extend(found);
+                        continue;
+                    }
+                },
+            };
+            for text in texts {
+                let id = text.id.clone();
+                // What a reader runs needs no examples.
+                let bare = RuleText { examples: Vec::new(), counter_examples: Vec::new(), ..text.clone() };
+                let rule = Rule::new(text);
+                let is_new = known.insert(id.clone());
+                let fault = if is_new { rule.too_large(name) } else { Some(taken(name, &id)) };
+                match (fault, form) {
+                    (None, _) => {
+                        compiled += rule.compiled().map_or(0, |compiled| compiled.regex.memory_usage());
+                        more.push(Arc::new(rule));
+                        added.push(bare);
+                    }
+                    (Some(fault), Some(_)) => left_out.push(LeftOut { file: name.clone(), rule: Some(id), what: fault.problem }),
+                    (Some(fault), None) => problems.push(fault),
+                }
+                if compiled > MAX_COMPILED || more.len() > MAX_ADDED {
+                    let problem = format!("with it, the rules are more than {MAX_ADDED}, or more than {} MiB once compiled", MAX_COMPILED >> 20);
+                    problems.push(RuleProblem { file: name.clone(), rule: None, problem, hint: "leave out rules that are not needed" });
+                    return Err(problems);
+                }
             }
         }
         if !problems.is_empty() {
             return Err(problems);
         }
-        let mut added = self.added.clone();
-        added.push((file_name.to_owned(), yaml.to_owned()));
-        Ok(Self { added, ..Self::new(self.rules.iter().cloned().chain(more.into_iter().map(Arc::new)).collect()) })
+        let all = Self { added, ..Self::new(self.rules.iter().cloned().chain(more).collect()) };
+        if all.literals.len() >= usize::from(MARK) {
+            let file = files.last().map(|(name, _)| name.clone()).unwrap_or_default();
+            let problem = format!("with it, the rules have {} literals, and {MARK} can be told apart", all.literals.len());
+            return Err(vec![RuleProblem { file, rule: None, problem, hint: "leave out rules that are not needed" }]);
+        }
+        Ok((all, left_out))
     }
 
-    /// Name and text of each file that was added to the built-in rules, in order: what another process needs for the same set.
+    /// The built-in rules and these, which another process has read and checked.
     #[must_use]
-    pub fn added(&self) -> &[(String, String)] {
+    pub fn with_texts(texts: Vec<RuleText>) -> Self {
+        let more = texts.iter().cloned().map(|text| Arc::new(Rule::new(text)));
+        let rules = Self::new(BUILTIN.rules.iter().cloned().chain(more).collect());
+        Self { added: texts, ..rules }
+    }
+
+    /// What was added to the built-in rules, in order: what another process needs for the same set.
+    #[must_use]
+    pub fn added(&self) -> &[RuleText] {
         &self.added
+    }
+
+    /// Those of these rules that are wanted.
+    #[must_use]
+    pub fn only(&self, is_wanted: &dyn Fn(&Rule) -> bool) -> Self {
+        Self::new(self.rules.iter().filter(|rule| is_wanted(rule)).cloned().collect())
     }
 
     /// The first `count` of these rules, for comparing sets of different size.
@@ -144,9 +214,9 @@ impl RuleSet {
     /// What finds the literals of all rules in a scope.
     #[must_use]
     pub fn prefilter(&self, scope: Scope) -> &Prefilter {
-        let is_in = |rule: &Rule| scope == Scope::All || rule.paths.is_empty() && (scope == Scope::Generic || !rule.generic);
+        let is_in = |rule: &Rule| scope == Scope::All || !rule.is_bound() && (scope == Scope::Generic || !rule.generic);
         self.prefilters[scope as usize].get_or_init(|| {
-            let literals = (0..).zip(&self.literals).zip(&self.owners);
+            let literals = (0..MARK).zip(&self.literals).zip(&self.owners);
             let wanted = literals.filter(|(_, owners)| owners.iter().any(|number| is_in(&self.rules[*number])));
             Prefilter::new(wanted.map(|((number, (literal, _)), _)| (number, literal.as_slice())), &marks())
         })
@@ -204,9 +274,14 @@ impl RuleSet {
         let before = rules.iter().map(|rule| rule.before).max().unwrap_or_default();
         let after = rules.iter().map(|rule| rule.after).max().unwrap_or_default();
         let longest = literals.iter().map(|(literal, _)| literal.len()).max().unwrap_or_default();
-        let bound = (0..rules.len()).filter(|number| !rules[*number].paths.is_empty()).collect();
+        let bound = (0..rules.len()).filter(|number| rules[*number].is_bound()).collect();
         Self { literals, owners, bound, prefilters: Default::default(), longest, before, after, added: Vec::new(), hash: OnceLock::new(), rules }
     }
+}
+
+fn taken(file: &str, id: &str) -> RuleProblem {
+    let hint = "ids are unique over all rules, the built-in ones too; choose another";
+    RuleProblem { file: file.to_owned(), rule: Some(id.to_owned()), problem: "the id is taken".to_owned(), hint }
 }
 
 fn is_check(name: &str) -> bool {

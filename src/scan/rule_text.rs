@@ -62,6 +62,55 @@ pub struct RuleText {
     /// In parts, so that no whole one lies in the program.
     pub examples: Vec<Vec<String>>,
     pub counter_examples: Vec<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Conditions::is_empty")]
+    pub conditions: Conditions,
+}
+
+/// What else decides on a match: rules of other scanners come with it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Conditions {
+    /// A pattern that the file's path matches.
+    pub path: Option<String>,
+    pub least: Least,
+    /// What lets a match go; one of them is enough.
+    pub allow: Vec<Allow>,
+}
+
+/// How many characters of a kind the secret has at least.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Least {
+    pub digits: usize,
+    pub lower: usize,
+    pub upper: usize,
+    pub special: usize,
+    /// Those that count as special; empty for all that are neither letter nor digit.
+    pub special_characters: String,
+}
+
+/// What lets a match go: any of the lists, or one of each that is not empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Allow {
+    pub needs_all: bool,
+    /// Patterns of paths.
+    pub paths: Vec<String>,
+    pub patterns: Vec<String>,
+    /// What the patterns look at.
+    pub target: Target,
+    /// Words in the secret, in any case.
+    pub words: Vec<String>,
+}
+
+/// A part of what is around a secret.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Target {
+    #[default]
+    Secret,
+    Match,
+    Line,
 }
 
 /// Something in a rule file that keeps it from being used.
@@ -221,8 +270,17 @@ impl RuleText {
             checks,
             examples,
             counter_examples,
+            conditions: Conditions::default(),
         };
         if problems.is_empty() { Ok(rule) } else { Err(problems) }
+    }
+}
+
+impl Conditions {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 }
 
