@@ -4,7 +4,7 @@ use crate::common::command::{PATH, run};
 use crate::common::honeycrate::Honeycrate;
 
 /// Every command, with the options that people and scripts rely on.
-const COMMANDS: [(&[&str], &[&str]); 20] = [
+const COMMANDS: [(&[&str], &[&str]); 23] = [
     (&["demo"], &[]),
     (&["init"], &[]),
     (
@@ -41,6 +41,9 @@ const COMMANDS: [(&[&str], &[&str]); 20] = [
     (&["key", "rotate"], &[]),
     (&["decoy"], &["--listen", "--postgres", "--decoy", "--cert", "--alerts"]),
     (&["watch"], &["--once", "--alerts"]),
+    (&["rules", "list"], &["--json", "--rules"]),
+    (&["rules", "test"], &["--on"]),
+    (&["rules", "explain"], &["--rules"]),
     (&["explain"], &[]),
     (&["report"], &["--format"]),
 ];

@@ -7,7 +7,7 @@ use honeycrate::cli::args::Cli;
 
 use crate::common::honeycrate::Honeycrate;
 
-const DOCUMENTS: [&str; 3] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"];
+const DOCUMENTS: [&str; 4] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/rules.md"];
 
 /// A folder or file name at the root marks a quoted word as a path of ours.
 const ROOTS: [&str; 10] = ["src/", "schema/", "tests/", "bench/", "rules/", "dist/", "docs/", "templates/", ".ci/", ".github/"];
@@ -90,7 +90,8 @@ fn every_command_that_documents_and_help_show_is_one() {
     let honeycrate = Honeycrate::stranger();
     let help = ["ship", "scan", "plant", "decoy"].map(|name| honeycrate.run(&[name, "--help"]).out());
     let examples = help.iter().filter_map(|help| help.split("Examples:\n").nth(1).map(str::to_owned));
-    let texts: Vec<String> = examples.chain([honeycrate.run(&["token", "trace", "--help"]).out(), quoted(&read("README.md"))]).collect();
+    let texts: Vec<String> =
+        examples.chain([honeycrate.run(&["token", "trace", "--help"]).out(), quoted(&read("README.md")), quoted(&read("docs/rules.md"))]).collect();
     let all: Vec<Vec<String>> = texts.iter().flat_map(|text| commands(text)).collect();
     assert!(all.len() > 25, "{all:?}");
     for command in all {

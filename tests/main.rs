@@ -24,6 +24,7 @@ mod pushing;
 mod read_back;
 mod reader;
 mod reports;
+mod rules;
 mod scanners;
 mod scanning;
 mod schema;

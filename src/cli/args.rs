@@ -84,6 +84,9 @@ pub enum Command {
     /// The owner's key, under which every honeytoken is sealed
     #[command(subcommand)]
     Key(Key),
+    /// The rules that secrets are found by: list them, and try out your own
+    #[command(subcommand)]
+    Rules(Rules),
     /// What a rule, surface, kind, provider, decoy face, format or exit code is
     Explain {
         /// An id: a rule's, `env`, `registry-login`, `exit-5` …; without one, a list of all
@@ -166,7 +169,7 @@ pub struct Judging {
     /// Deny from this severity up: none, low, medium, high, critical; default: high
     #[arg(long, value_name = "SEVERITY")]
     pub fail_on: Option<String>,
-    /// More rules, as YAML files
+    /// More rules: a file of ours, gitleaks, Nosey Parker or Kingfisher, or a folder of them
     #[arg(long, value_name = "FILE")]
     pub rules: Vec<PathBuf>,
     #[command(flatten)]
@@ -297,7 +300,7 @@ pub struct Found {
     /// Deny from this severity up: none, low, medium, high, critical; default: high
     #[arg(long, value_name = "SEVERITY")]
     pub fail_on: Option<String>,
-    /// More rules, as YAML files
+    /// More rules: a file of ours, gitleaks, Nosey Parker or Kingfisher, or a folder of them
     #[arg(long, value_name = "FILE")]
     pub rules: Vec<PathBuf>,
     #[command(flatten)]
@@ -445,6 +448,41 @@ pub struct Report {
     /// See `honeycrate explain formats`
     #[arg(long, value_name = "FORMAT", default_value = "terminal")]
     pub format: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Rules {
+    /// One line for each rule: id, vendor, severity, confidence, name
+    List {
+        /// Only rules in whose line all these words are
+        words: Vec<String>,
+        /// As JSON, one object a line
+        #[arg(long)]
+        json: bool,
+        /// More rules: a file of ours, gitleaks, Nosey Parker or Kingfisher, or a folder of them
+        #[arg(long, value_name = "FILE")]
+        rules: Vec<PathBuf>,
+    },
+    /// Check rule files: every example must be found and no counter-example; exit code 1 when that is not so
+    #[command(after_help = "Examples:\n  honeycrate rules test acme.yaml                    its examples\n  \
+                            honeycrate rules test acme.yaml --on config.env    on a text, and why not\n  \
+                            honeycrate rules test acme.yaml --on - < config.env")]
+    Test {
+        /// Rule files, or folders of them
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Try the rules on this text instead, and tell why what they match is no finding; - is stdin
+        #[arg(long, value_name = "TEXT")]
+        on: Option<PathBuf>,
+    },
+    /// All about one rule, except how it is written
+    Explain {
+        /// A rule's id
+        id: String,
+        /// More rules: a file of ours, gitleaks, Nosey Parker or Kingfisher, or a folder of them
+        #[arg(long, value_name = "FILE")]
+        rules: Vec<PathBuf>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -18,6 +18,7 @@ use crate::report::formats;
 use crate::report::formats::contract::Format;
 use crate::report::words::lower_first;
 use crate::scan::checks::CHECKS;
+use crate::scan::foreign_rules;
 use crate::scan::gap::GapKind;
 use crate::scan::marker;
 use crate::scan::rule::Rule;
@@ -91,6 +92,7 @@ fn topics() -> Vec<Topic> {
         ("faces", FACES.iter().map(|face| row(face.id(), face.describe())).collect()),
         ("formats", formats::TABLE.iter().map(|format| row(format.id(), &format_line(*format))).collect()),
         ("ignore-files", foreign::TABLE.iter().map(|form| row(form.id(), form.describe())).collect()),
+        ("rule-files", foreign_rules::TABLE.iter().map(|form| row(form.id(), form.describe())).collect()),
         (
             "markers",
             marker::names().map(|name| row(name, "a comment that lets the secret beside it pass, in files or where inline-allow says so")).collect(),
@@ -124,7 +126,8 @@ fn width(rows: &[(String, String)]) -> usize {
     rows.iter().map(|(id, _)| id.len()).max().unwrap_or(0)
 }
 
-fn explain_rule(rule: &Rule) {
+/// What a rule finds, what that opens and what to do.
+pub fn explain_rule(rule: &Rule) {
     anstream::println!("{BOLD}{}{BOLD:#} {DIM}(rule, {}, {} severity, {} confidence){DIM:#}", rule.id, rule.vendor, rule.severity, rule.confidence);
     anstream::println!("  {}", rule.name);
     let line = |name: &str, text: &str| anstream::println!("  {DIM}{name:<8}{DIM:#}  {text}");

@@ -12,6 +12,7 @@ pub mod key;
 pub mod ledger;
 pub mod note;
 pub mod rule_files;
+pub mod rules;
 pub mod run;
 pub mod scratch;
 pub mod setup;

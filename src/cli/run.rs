@@ -9,7 +9,7 @@ use clap::Parser as _;
 use crate::cli::args::{Cli, Command, Global};
 use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
-use crate::cli::{baseline, decoy, explain, ignore, init, key, ledger, scratch, setup, ship, show, token};
+use crate::cli::{baseline, decoy, explain, ignore, init, key, ledger, rules, scratch, setup, ship, show, token};
 use crate::net::client::install_crypto;
 use crate::reader::worker;
 
@@ -95,6 +95,7 @@ fn run(command: &Command, global: &Global) -> Result<Exit, Failure> {
             Command::Watch(arguments) => decoy::watch(arguments, global).await,
             Command::Report(report) => show::report(report, global),
             Command::Key(command) => key::key(command, global),
+            Command::Rules(command) => rules::rules(command, global),
             Command::Explain { id } => explain::explain(id.as_deref()),
         }
     })

@@ -34,3 +34,4 @@ pub mod rule_set;
 pub mod rule_text;
 pub mod severity;
 pub mod structure;
+pub mod trial;
