@@ -1,15 +1,26 @@
-//! How fast the scan engine is: `cargo bench --bench engine [FILE|FOLDER]…`.
+//! How fast the scan engine is: `cargo bench --bench engine [FILE|FOLDER|OCI layout]…`.
 //!
 //! Prints megabytes for each second of CPU time, for several kinds of generated content or for the named files, and for rule sets of
 //! growing size: of the prefilter alone, of the whole content scanner, and of two floors, a copy and a search for one byte.
-//! The made-up rules have prefixes and words like those of real ones.
+//! Of an OCI layout: the seconds of CPU time to unpack and hash its layers, and how many times that it takes to scan them. All that stands in
+//! one row was measured in turns, so that a busy machine is busy for each. The made-up rules have prefixes and words like those of real ones.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
 use std::hint::black_box;
+use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::{env, fs};
 
+use honeycrate::image::blobs::Blobs;
+use honeycrate::image::compression::Decoder;
+use honeycrate::image::layout::Layout;
+use honeycrate::image::limits::Limits;
+use honeycrate::image::stored::StoredImage;
+use honeycrate::oci::descriptor::Descriptor;
+use honeycrate::oci::digest::{Hasher, HashingReader};
+use honeycrate::scan::blob_scan::{BlobScanner as _, DirectScanner};
 use honeycrate::scan::content::ContentScanner;
 use honeycrate::scan::matcher::Source;
 use honeycrate::scan::rule_set::RuleSet;
@@ -21,7 +32,9 @@ const MAX_FILES: usize = 1 << 30;
 /// Bytes that a reader lends at a time.
 const PIECE: usize = 256 << 10;
 /// Numbers of rules that are compared.
-const RULES: [usize; 4] = [50, 90, 250, 1000];
+const RULES: [usize; 4] = [50, 250, BUILTIN, 1000];
+/// As many rules as the program comes with.
+const BUILTIN: usize = 0;
 /// Times that each figure is taken; the median is printed.
 const ROUNDS: usize = 5;
 
@@ -33,28 +46,80 @@ struct Content {
 
 fn main() {
     let named: Vec<PathBuf> = env::args_os().skip(1).map(PathBuf::from).filter(|path| !path.to_string_lossy().starts_with("--")).collect();
-    let contents = if named.is_empty() { generated() } else { named.iter().map(|path| read(path)).collect() };
     let sets: Vec<RuleSet> = RULES.iter().map(|count| rules(*count)).collect();
-
+    let (images, named): (Vec<_>, Vec<_>) = named.into_iter().partition(|path| path.join("oci-layout").exists());
+    images.iter().for_each(|path| compare_with_floor(path, &sets));
+    let contents = if named.is_empty() && images.is_empty() { generated() } else { named.iter().map(|path| read(path)).collect() };
+    if contents.is_empty() {
+        return;
+    }
     print!("{:<22}{:>8}{:>9}{:>9}", "MB/s", "MB", "copy", "memchr");
     for part in ["literals", "scan"] {
-        RULES.iter().for_each(|count| print!("{:>15}", format!("{part}/{count}")));
+        sets.iter().for_each(|set| print!("{:>15}", format!("{part}/{}", set.iter().count())));
     }
     println!();
     for content in &contents {
         let total: usize = content.files.iter().map(|(_, bytes)| bytes.len()).sum();
-        let rate = |work: &mut dyn FnMut()| megabytes(total) / median_seconds(work);
+        let (copy, search) = (|| content.copy(), || content.search());
+        let mut works: Vec<Box<dyn Fn() + '_>> = vec![Box::new(copy), Box::new(search)];
+        works.extend(sets.iter().map(|set| Box::new(|| content.find_literals(set)) as Box<dyn Fn()>));
+        works.extend(sets.iter().map(|set| Box::new(|| content.scan(set)) as Box<dyn Fn()>));
         print!("{:<22}{:>8.0}", content.name, megabytes(total));
-        print!("{:>9.0}", rate(&mut || content.copy()));
-        print!("{:>9.0}", rate(&mut || content.search()));
-        for set in &sets {
-            print!("{:>15.0}", rate(&mut || content.find_literals(set)));
-        }
-        for set in &sets {
-            print!("{:>15.0}", rate(&mut || content.scan(set)));
+        for (number, seconds) in median_seconds(&works, 0.1).into_iter().enumerate() {
+            print!("{:>1$.0}", megabytes(total) / seconds, if number < 2 { 9 } else { 15 });
         }
         println!();
     }
+}
+
+/// Prints what it takes to scan an image, in units of what it takes to unpack and hash its layers.
+fn compare_with_floor(path: &Path, sets: &[RuleSet]) {
+    let layout = Layout::open(path).unwrap_or_else(|error| panic!("{error}"));
+    let root = layout.find(None).unwrap_or_else(|error| panic!("{error}"));
+    let stored = StoredImage::open(Arc::new(layout), &root, false).unwrap_or_else(|error| panic!("{error}"));
+    let limits = Limits::default();
+    let floor = || stored.images().for_each(|image| image.manifest.layers.iter().for_each(|layer| unpack_and_hash(&*stored.blobs, layer, &limits)));
+    let scan = |rules| {
+        let scanner = DirectScanner { rules, is_own: &|_| false, now: 0, limits: &limits };
+        let (mut bytes, mut inside) = (0, 0);
+        for image in stored.images() {
+            for (layer, diff_id) in image.manifest.layers.iter().zip(&image.config.diff_ids) {
+                let scan = scanner.scan_layer(&*stored.blobs, layer, diff_id, &|_| ()).unwrap_or_else(|error| panic!("{error}"));
+                (bytes, inside) = (bytes + scan.bytes, inside + scan.seen.inside.bytes);
+            }
+        }
+        (bytes, inside)
+    };
+    let (bytes, inside) = scan(&sets[0]);
+    let mut works: Vec<Box<dyn Fn() + '_>> = vec![Box::new(floor)];
+    works.extend(sets.iter().map(|set| Box::new(move || _ = scan(set)) as Box<dyn Fn()>));
+    let seconds = median_seconds(&works, 0.0);
+    println!("{}: {bytes} bytes in layers, {inside} inside files; unpacked and hashed in {:.3} s", path.display(), seconds[0]);
+    let looked_at = (bytes + inside) as f64 / bytes as f64;
+    for (set, seconds_of_set) in sets.iter().zip(&seconds[1..]) {
+        let ratio = seconds_of_set / seconds[0];
+        println!(
+            "{:>6} rules: {seconds_of_set:.3} s, {ratio:.3} times that; for each byte looked at {:.3} times",
+            set.iter().count(),
+            ratio / looked_at
+        );
+    }
+}
+
+fn unpack_and_hash(blobs: &dyn Blobs, layer: &Descriptor, limits: &Limits) {
+    let packed = blobs.open(layer).unwrap_or_else(|error| panic!("{error}"));
+    let mut decoder = Decoder::new(HashingReader::new(packed, Hasher::sha256()), "a layer", limits).unwrap_or_else(|error| panic!("{error}"));
+    let mut hasher = Hasher::sha256();
+    loop {
+        let plain = decoder.fill_buf().unwrap_or_else(|error| panic!("{error}"));
+        if plain.is_empty() {
+            break;
+        }
+        hasher.update(plain);
+        let count = plain.len();
+        decoder.consume(count);
+    }
+    black_box((hasher.finish(), decoder.into_inner().finish()));
 }
 
 impl Content {
@@ -97,6 +162,9 @@ impl Content {
 /// The built-in rules, fewer or more of them.
 fn rules(count: usize) -> RuleSet {
     let builtin = RuleSet::builtin();
+    if count == BUILTIN {
+        return builtin.subset(usize::MAX);
+    }
     if count <= builtin.iter().count() {
         return builtin.subset(count);
     }
@@ -359,23 +427,26 @@ fn megabytes(bytes: usize) -> f64 {
     bytes as f64 / 1e6
 }
 
-fn median_seconds(work: &mut dyn FnMut()) -> f64 {
-    let mut times: Vec<f64> = (0..ROUNDS)
-        .map(|_| {
-            // The kernel counts in steps of some milliseconds.
-            let (start, mut times) = (cpu_seconds(), 0);
-            loop {
+/// What each work takes, in the median of rounds that take each once. The kernel counts in steps of some milliseconds: what takes less than
+/// `least` seconds is done several times.
+fn median_seconds(works: &[Box<dyn Fn() + '_>], least: f64) -> Vec<f64> {
+    let mut times = vec![Vec::new(); works.len()];
+    for _ in 0..ROUNDS {
+        for (work, times) in works.iter().zip(&mut times) {
+            let (start, mut done) = (cpu_seconds(), 0);
+            let spent = loop {
                 work();
-                times += 1;
+                done += 1;
                 let spent = cpu_seconds() - start;
-                if spent > 0.1 {
-                    return spent / f64::from(times);
+                if spent > least {
+                    break spent;
                 }
-            }
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    times[ROUNDS / 2].max(1e-9)
+            };
+            times.push(spent / f64::from(done));
+        }
+    }
+    times.iter_mut().for_each(|times| times.sort_by(f64::total_cmp));
+    times.iter().map(|times| times[ROUNDS / 2].max(1e-9)).collect()
 }
 
 /// CPU time of this thread: other jobs of the machine do not count.
