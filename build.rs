@@ -12,6 +12,7 @@ use crate::scan::rule_text::read_file;
 #[allow(dead_code, unreachable_pub, reason = "the program uses more of it")]
 #[path = "src/scan"]
 mod scan {
+    pub mod guard;
     pub mod rule_text;
     pub mod severity;
 }

@@ -228,9 +228,14 @@ impl<'r> Search<'r, '_> {
     /// Looks at the bytes as they are.
     fn plain(&mut self, buffer: &[u8], base: u64, behind: usize, literal: &Range<usize>) -> Option<Hit<'r>> {
         let rule = self.rule;
-        let compiled = rule.compiled()?;
         let end = buffer.len().min(literal.start + rule.after.max(literal.len()));
         let mut start = literal.start.saturating_sub(rule.before).max(behind);
+        let window = &buffer[start.min(end)..end];
+        if rule.guard.as_ref().is_some_and(|guard| !guard.is_in(window)) {
+            self.work += window.len() as u64;
+            return None;
+        }
+        let compiled = rule.compiled()?;
         let anchored = if rule.before == 0 { Anchored::Yes } else { Anchored::No };
         for refused in 0.. {
             if start > literal.end || rule.before == 0 && start > literal.start {

@@ -15,6 +15,7 @@ pub mod file_scan;
 pub mod finding;
 pub mod foreign_rules;
 pub mod gap;
+pub mod guard;
 pub mod image_scan;
 pub mod inflated;
 pub mod known;

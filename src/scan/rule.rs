@@ -8,6 +8,7 @@ use regex_automata::util::syntax;
 
 use crate::scan::checks::{CHECKS, Check};
 use crate::scan::conditions::CompiledConditions;
+use crate::scan::guard::Guard;
 use crate::scan::rule_text::{Conditions, RuleProblem, RuleText};
 use crate::scan::severity::{Confidence, Severity};
 
@@ -45,6 +46,8 @@ pub struct Rule {
     pub before: usize,
     /// Bytes after a literal's start in which its match ends.
     pub after: usize,
+    /// Where this is not, nothing matches.
+    pub guard: Option<Guard>,
     /// Least Shannon entropy of the secret, in bits per character.
     pub entropy: f64,
     pub checks: Vec<&'static Check>,
@@ -86,6 +89,7 @@ impl Rule {
             pattern: text.pattern,
             before: text.before,
             after: text.after,
+            guard: text.guard,
             entropy: text.entropy,
             checks: text.checks.iter().filter_map(|name| find_check(name)).collect(),
             examples: joined(text.examples),

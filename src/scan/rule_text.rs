@@ -8,6 +8,7 @@ use regex_syntax::hir::Hir;
 use regex_syntax::hir::literal::Extractor;
 use serde::{Deserialize, Serialize};
 
+use crate::scan::guard::Guard;
 use crate::scan::severity::{Confidence, Severity};
 
 /// The longest text that a rule may match, in bytes. It bounds what the scanner keeps of a stream.
@@ -57,6 +58,7 @@ pub struct RuleText {
     pub pattern: String,
     pub before: usize,
     pub after: usize,
+    pub guard: Option<Guard>,
     pub entropy: f64,
     pub checks: Vec<String>,
     /// In parts, so that no whole one lies in the program.
@@ -241,6 +243,7 @@ impl RuleText {
         };
         let longest = longest.unwrap_or(usize::MAX);
         let starts_at_literal = hir.as_ref().is_ok_and(|hir| starts_with_one_of(hir, &literals));
+        let guard = hir.as_ref().ok().and_then(|hir| Guard::of(hir, &literals));
         let before = written.window.before.unwrap_or(if starts_at_literal { 0 } else { longest });
         let after = written.window.after.unwrap_or(longest);
         if before.max(after) > MAX_MATCH {
@@ -266,6 +269,7 @@ impl RuleText {
             pattern,
             before,
             after,
+            guard,
             entropy,
             checks,
             examples,
