@@ -27,6 +27,12 @@ impl Unescaped {
         self.places.push(place);
     }
 
+    /// Appends a part of the escaped text in which there are no escapes.
+    fn extend(&mut self, text: &[u8], part: Range<usize>) {
+        self.text.extend_from_slice(&text[part.clone()]);
+        self.places.extend(part);
+    }
+
     /// The part of the text that comes from a part of the escaped one.
     #[must_use]
     pub fn range_of(&self, escaped: &Range<usize>) -> Range<usize> {
@@ -39,23 +45,46 @@ impl Unescaped {
 /// well: soft line breaks of mail, and strings that program text adds up (`"abc" + "def"`).
 #[must_use]
 pub fn unescape(text: &[u8], joins: bool) -> Option<Unescaped> {
-    let mut out = Unescaped::default();
-    let mut has_any = false;
-    let mut at = 0;
-    while at < text.len() {
-        if let Some((byte, length)) = escape_at(&text[at..], joins) {
-            if let Some(byte) = byte {
-                out.push(byte, at);
-            }
-            has_any = true;
-            at += length;
-        } else {
-            out.push(text[at], at);
-            at += 1;
+    let mut found = next_escape(text, 0, joins)?;
+    let mut out = Unescaped { text: Vec::with_capacity(text.len()), places: Vec::with_capacity(text.len()) };
+    let mut done = 0;
+    loop {
+        let (at, byte, length) = found;
+        out.extend(text, done..at);
+        if let Some(byte) = byte {
+            out.push(byte, at);
         }
+        done = at + length;
+        let Some(next) = next_escape(text, done, joins) else { break };
+        found = next;
     }
-    has_any.then_some(out)
+    out.extend(text, done..text.len());
+    Some(out)
 }
+
+/// The next escape at or after `from`: where it is, what it stands for, its length.
+fn next_escape(text: &[u8], mut from: usize, joins: bool) -> Option<(usize, Option<u8>, usize)> {
+    while let Some(ahead) = text.get(from..)?.iter().position(|byte| STARTS_ESCAPE[usize::from(*byte)]) {
+        from += ahead;
+        if let Some((byte, length)) = escape_at(&text[from..], joins) {
+            return Some((from, byte, length));
+        }
+        from += 1;
+    }
+    None
+}
+
+/// The bytes that [`escape_at`] looks beyond.
+const STARTS_ESCAPE: [bool; 256] = {
+    let mut table = [false; 256];
+    let starts = b"\\%&=\"'";
+    let mut index = 0;
+    while index < starts.len() {
+        table[starts[index] as usize] = true;
+        index += 1;
+    }
+    table
+};
 
 /// The text under one layer of escapes, under two, and so on; places are those of the outermost.
 pub fn layers(text: &[u8], joins: bool) -> impl Iterator<Item = Unescaped> {
