@@ -3,7 +3,8 @@
 //! Every literal is entered under two of its grams (four bytes in a row): one at an even and one at an odd offset. So it is enough to
 //! look up the gram at every second place, in a bitmap that stays in the cache; only where that says yes, the literals are compared.
 //! The first three bytes of a gram choose a word of the bitmap and the fourth a bit: where a literal is too short to say the fourth, all
-//! bits are set.
+//! bits are set. The places where that says yes are gathered, and a second filter asks after the bytes around the gram, as far as the literal has
+//! them: a common gram is in many words.
 
 use std::fmt;
 
@@ -13,12 +14,16 @@ const GRAM: usize = 3;
 const BLOCK: usize = 64;
 /// Bytes beyond a block that its last gram is read with.
 const BEYOND: usize = 2;
-/// Words of the bitmap: 64 KiB.
-const WORDS: usize = 1 << 14;
+/// Words of the bitmap, as a power of two: 128 KiB. Half of it lets twice as many places pass that are none, each of which costs far more than
+/// what the nearer cache saves.
+const WORD_BITS: u32 = 15;
+const WORDS: usize = 1 << WORD_BITS;
 /// Bytes of zeros that are passed over at once.
 const PAGE: usize = 4096;
 /// Places in the index of entries, as a power of two.
-const INDEX_BITS: u32 = 13;
+const INDEX_BITS: u32 = 15;
+/// The bytes of a gram that choose its word.
+const THREE: u32 = 0x00ff_ffff;
 /// Spreads a gram over 32 bits; the low byte is zero, so that of four bytes the highest, which is not of the gram, falls out.
 const SPREAD: u32 = 0x9E37_7900;
 
@@ -34,12 +39,34 @@ pub struct Prefilter {
     grams: Box<[u32; WORDS]>,
     /// By the hash of the gram.
     entries: Vec<Entry>,
+    /// The gram of each entry, apart from the rest so that all of them stay in the cache. With a zero for a fourth byte that is unknown.
+    keys: Box<[u32]>,
     /// Where the entries of each place in the index start, and the end.
     starts: Box<[u32]>,
     /// All literals, one behind the other.
     text: Vec<u8>,
     has_zeros: bool,
+    around: Around,
 }
+
+/// The second filter: grams with the bytes that stand around them in a literal. One bit for each value of a hash.
+struct Around {
+    /// Six bytes: the gram's and two more, before or after it.
+    six: Box<[u64; 1 << (SIX_BITS - 6)]>,
+    /// Grams of literals that have neither.
+    four: Box<[u64; 1 << (FOUR_BITS - 6)]>,
+    /// The same, where the literal has three bytes of the gram only.
+    three: Box<[u64; 1 << (THREE_BITS - 6)]>,
+}
+
+/// Sizes of the second filter, as powers of two, in bits.
+const SIX_BITS: u32 = 19;
+const FOUR_BITS: u32 = 16;
+const THREE_BITS: u32 = 15;
+/// Places that are gathered before the second filter looks at them: so many that the processor waits for the memory of several at a time.
+const GATHERED: usize = 256;
+/// Spreads up to six bytes over 64 bits.
+const SPREAD_SIX: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// A literal that occurs in a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,13 +80,14 @@ pub struct LiteralHit {
 /// A literal under one gram.
 #[derive(Clone, Copy)]
 struct Entry {
-    gram: u32,
+    /// The first bytes of the literal, or zeros after a shorter one.
+    beginning: u64,
     /// From the literal's first byte to the gram: -1 for a gram that starts with a byte before it.
     offset: i16,
     literal: u16,
+    length: u16,
     /// Its text, in `Prefilter::text`.
     start: u32,
-    length: u32,
 }
 
 impl Prefilter {
@@ -68,30 +96,33 @@ impl Prefilter {
     #[must_use]
     pub fn new<'a>(literals: impl IntoIterator<Item = (u16, &'a [u8])>, marks: &[[u8; 4]]) -> Self {
         let mut grams = Box::new([0; WORDS]);
-        let mut entries = Vec::new();
+        let mut keyed = Vec::new();
         let mut text = Vec::new();
         let common = Common::new();
-        for (number, literal) in literals {
+        let mut enter = |literal: u16, bytes: &[u8], places: Vec<(i16, u32, Option<u8>)>| {
             let start = u32::try_from(text.len()).unwrap_or(u32::MAX);
-            let length = u32::try_from(literal.len()).unwrap_or(u32::MAX);
-            text.extend_from_slice(literal);
-            for (offset, gram, fourth) in grams_of(literal, &common) {
+            let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
+            text.extend_from_slice(bytes);
+            for (offset, gram, fourth) in places {
                 grams[word_of(hash(gram))] |= fourth.map_or(u32::MAX, |fourth| 1_u32.wrapping_shl(fourth.into()));
-                entries.push(Entry { gram, offset, literal: number, start, length });
+                let key = gram | u32::from(fourth.unwrap_or(0)) << 24;
+                keyed.push((key, Entry { beginning: beginning(bytes), offset, literal, length, start }));
             }
+        };
+        for (number, literal) in literals {
+            enter(number, literal, grams_of(literal, &common));
         }
         for mark in marks {
-            let start = u32::try_from(text.len()).unwrap_or(u32::MAX);
-            text.extend_from_slice(mark);
-            let gram = u32::from_le_bytes(*mark) & 0x00ff_ffff;
-            grams[word_of(hash(gram))] |= 1_u32.wrapping_shl(mark[GRAM].into());
-            entries.push(Entry { gram, offset: 0, literal: MARK, start, length: 4 });
+            enter(MARK, mark, vec![(0, u32::from_le_bytes(*mark) & THREE, Some(mark[GRAM]))]);
         }
-        entries.sort_by_key(|entry: &Entry| hash(entry.gram) >> (32 - INDEX_BITS));
-        let starts_at = |at: u32| entries.partition_point(|entry| hash(entry.gram) >> (32 - INDEX_BITS) < at);
+        let mut around = Around::new();
+        keyed.iter().for_each(|(_, entry): &(u32, Entry)| around.enter(&text[entry.start as usize..][..entry.length.into()], entry.offset));
+        keyed.sort_by_key(|(key, _)| index_of(*key));
+        let starts_at = |at| keyed.partition_point(|(key, _)| index_of(*key) < at);
         let starts = (0..=1 << INDEX_BITS).map(|at| u32::try_from(starts_at(at)).unwrap_or(u32::MAX)).collect();
+        let (keys, entries): (Vec<u32>, Vec<Entry>) = keyed.into_iter().unzip();
         let has_zeros = text.contains(&0);
-        Self { grams, entries, starts, text, has_zeros }
+        Self { grams, entries, keys: keys.into(), starts, text, has_zeros, around }
     }
 
     /// Adds every occurrence of every literal in `buffer` at or after `from` to `hits`, sorted by place.
@@ -99,22 +130,37 @@ impl Prefilter {
         let already = hits.len();
         // The gram that a literal is found by may start one byte before it.
         let mut at = from.saturating_sub(1) & !1;
-        while let Some(block) = buffer.get(at..).and_then(<[u8]>::first_chunk) {
-            if block[..8] == [0; 8] && !self.has_zeros && is_zero_page(&buffer[at..]) {
+        let mut places = [0; GATHERED + BLOCK / 2];
+        let mut count = 0;
+        while at < buffer.len() {
+            let rest = &buffer[at..];
+            if rest.first_chunk() == Some(&[0; 8]) && !self.has_zeros && is_zero_page(rest) {
                 // Grams at the end of the page may reach into what follows.
                 at += PAGE - BLOCK;
                 continue;
             }
-            self.look(self.candidates(block), block, buffer, at, from, hits);
+            let mut candidates = match rest.first_chunk() {
+                Some(block) => self.candidates(block),
+                None => self.candidates(&std::array::from_fn(|index| rest.get(index).copied().unwrap_or(0))),
+            };
+            // A few without a branch, which the processor could not foresee.
+            for _ in 0..4 {
+                places[count] = at + 2 * candidates.trailing_zeros() as usize;
+                count += usize::from(candidates != 0);
+                candidates &= candidates.wrapping_sub(1);
+            }
+            while candidates != 0 {
+                places[count] = at + 2 * candidates.trailing_zeros() as usize;
+                count += 1;
+                candidates &= candidates - 1;
+            }
+            if count >= GATHERED {
+                self.sift(&mut places[..count], buffer, from, hits);
+                count = 0;
+            }
             at += BLOCK;
         }
-        while at < buffer.len() {
-            let rest = &buffer[at..buffer.len().min(at + BLOCK + BEYOND)];
-            let mut block = [0; BLOCK + BEYOND];
-            block[..rest.len()].copy_from_slice(rest);
-            self.look(self.candidates(&block), &block, buffer, at, from, hits);
-            at += BLOCK;
-        }
+        self.sift(&mut places[..count], buffer, from, hits);
         hits[already..].sort_unstable();
     }
 
@@ -136,26 +182,87 @@ impl Prefilter {
         self.grams[word_of(hash(gram))].wrapping_shr(gram >> 24)
     }
 
-    /// Compares the literals that may be in a block, which is at `base` of the buffer.
-    #[inline]
-    fn look(&self, mut candidates: u32, block: &[u8; BLOCK + BEYOND], buffer: &[u8], base: usize, from: usize, hits: &mut Vec<LiteralHit>) {
-        while candidates != 0 {
-            let at = 2 * candidates.trailing_zeros() as usize;
-            candidates &= candidates - 1;
-            let gram = four(block, at);
-            let index = (hash(gram) >> (32 - INDEX_BITS)) as usize;
-            for entry in &self.entries[self.starts[index] as usize..self.starts[index + 1] as usize] {
-                if entry.gram != gram & 0x00ff_ffff {
-                    continue;
-                }
-                let Some(at) = (base + at).checked_add_signed(-isize::from(entry.offset)).filter(|at| *at >= from) else { continue };
-                let literal = &self.text[entry.start as usize..][..entry.length as usize];
-                if buffer.get(at..).is_some_and(|text| text.starts_with(literal)) {
-                    hits.push(LiteralHit { at, literal: entry.literal });
+    /// Compares the literals that may be at some places. They are passed through the second filter first, without a branch.
+    fn sift(&self, places: &mut [usize], buffer: &[u8], from: usize, hits: &mut Vec<LiteralHit>) {
+        let mut left = 0;
+        for index in 0..places.len() {
+            let at = places[index];
+            let may_be = at.checked_sub(2).and_then(|start| buffer.get(start..)?.first_chunk()).is_none_or(|eight| self.around.has(*eight));
+            places[left] = at;
+            left += usize::from(may_be);
+        }
+        for at in &places[..left] {
+            let gram = u32::from_le_bytes(std::array::from_fn(|index| buffer.get(at + index).copied().unwrap_or(0)));
+            let index = index_of(gram);
+            let (first, end) = (self.starts[index] as usize, self.starts[index + 1] as usize);
+            for (key, number) in self.keys[first..end].iter().zip(first..) {
+                if *key == gram || *key == gram & THREE {
+                    self.compare(number, buffer, *at, from, hits);
                 }
             }
         }
     }
+
+    /// Adds a literal to `hits` if it is where its gram says.
+    fn compare(&self, number: usize, buffer: &[u8], at: usize, from: usize, hits: &mut Vec<LiteralHit>) {
+        let entry = &self.entries[number];
+        let Some(at) = at.checked_add_signed(-isize::from(entry.offset)).filter(|at| *at >= from) else { return };
+        let Some(text) = buffer.get(at..at + usize::from(entry.length)) else { return };
+        let text_of_literal = || &self.text[entry.start as usize..][..entry.length.into()];
+        if beginning(&buffer[at..]) & mask(entry.length) == entry.beginning && (entry.length <= 8 || text == text_of_literal()) {
+            hits.push(LiteralHit { at, literal: entry.literal });
+        }
+    }
+}
+
+impl Around {
+    fn new() -> Self {
+        Self { six: Box::new([0; _]), four: Box::new([0; _]), three: Box::new([0; _]) }
+    }
+
+    /// Enters a literal under its gram at an offset.
+    fn enter(&mut self, literal: &[u8], offset: i16) {
+        let bytes = |from: i16, count: i16| -> Option<u64> {
+            let range = usize::try_from(from).ok()?..usize::try_from(from + count).ok()?;
+            Some(literal.get(range)?.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+        };
+        if let Some(six) = bytes(offset, 6) {
+            set(&mut *self.six, bit_of(six, SIX_BITS));
+        } else if let Some(six) = bytes(offset - 2, 6) {
+            set(&mut *self.six, bit_of(six, SIX_BITS));
+        } else if let Some(four) = bytes(offset, 4) {
+            set(&mut *self.four, bit_of(four, FOUR_BITS));
+        } else if let Some(three) = bytes(offset, 3) {
+            set(&mut *self.three, bit_of(three, THREE_BITS));
+        } else if let Some(three) = bytes(0, 3) {
+            // The gram's first byte is not the literal's.
+            (0..=0xff).for_each(|any| set(&mut *self.four, bit_of(three << 8 | any, FOUR_BITS)));
+        }
+    }
+
+    /// Whether eight bytes may have a literal's gram after the first two.
+    #[inline]
+    fn has(&self, eight: [u8; 8]) -> bool {
+        let eight = u64::from_le_bytes(eight);
+        let (before, after, four, three) = (eight & 0xffff_ffff_ffff, eight >> 16, eight >> 16 & 0xffff_ffff, eight >> 16 & 0xff_ffff);
+        let six = bit(&*self.six, bit_of(before, SIX_BITS)) | bit(&*self.six, bit_of(after, SIX_BITS));
+        (six | bit(&*self.four, bit_of(four, FOUR_BITS)) | bit(&*self.three, bit_of(three, THREE_BITS))) & 1 == 1
+    }
+}
+
+/// The bit that some bytes have in a bitmap of `1 << bits`.
+#[inline]
+fn bit_of(bytes: u64, bits: u32) -> usize {
+    (bytes.wrapping_mul(SPREAD_SIX) >> (64 - bits)) as usize
+}
+
+#[inline]
+fn bit(bitmap: &[u64], at: usize) -> u64 {
+    bitmap[at >> 6] >> (at & 63)
+}
+
+fn set(bitmap: &mut [u64], at: usize) {
+    bitmap[at >> 6] |= 1 << (at & 63);
 }
 
 impl fmt::Debug for Prefilter {
@@ -169,10 +276,29 @@ fn hash(gram: u32) -> u32 {
     gram.wrapping_mul(SPREAD)
 }
 
+/// Where the entries of a gram are in the index.
+#[inline]
+fn index_of(gram: u32) -> usize {
+    (hash(gram) >> (32 - INDEX_BITS)) as usize
+}
+
+/// The first eight bytes, or zeros after fewer.
+#[inline]
+fn beginning(bytes: &[u8]) -> u64 {
+    let eight = bytes.first_chunk().copied().unwrap_or_else(|| std::array::from_fn(|at| bytes.get(at).copied().unwrap_or(0)));
+    u64::from_le_bytes(eight)
+}
+
+/// The bits that a literal of some length has in its [`beginning`].
+#[inline]
+fn mask(length: u16) -> u64 {
+    u64::MAX >> (64 - 8 * length.clamp(1, 8))
+}
+
 /// Where a hash is in the bitmap.
 #[inline]
 fn word_of(hash: u32) -> usize {
-    (hash >> 18) as usize
+    (hash >> (32 - WORD_BITS)) as usize
 }
 
 #[inline]
