@@ -16,6 +16,7 @@ mod exceptions;
 mod faults;
 mod fuzzing;
 mod hostile;
+mod inputs;
 mod laboratory;
 mod memory;
 mod nested;

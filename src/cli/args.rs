@@ -58,7 +58,7 @@ pub enum Command {
     Init(Init),
     /// Scan, judge, plant, push, read back, record and report: the step between build and push
     Ship(Ship),
-    /// Look for leaked secrets in an image, a folder, a file or stdin
+    /// Look for leaked secrets in an image, a folder, a file, a git history or stdin
     Scan(Scan),
     /// Write down the findings that are known, or tell what is new since
     #[command(subcommand)]
@@ -249,11 +249,26 @@ pub struct Ship {
                         honeycrate scan docker://ghcr.io/acme/shop:1.4    an image in a registry\n  \
                         honeycrate scan shop.tar                          what docker save wrote\n  \
                         honeycrate scan .                                 a folder, before a build\n  \
+                        honeycrate scan Dockerfile                        its instructions\n  \
+                        honeycrate scan dump.sql.gz                       a file, and what it packs\n  \
+                        honeycrate scan --staged                          what a commit would hold\n  \
+                        honeycrate scan --git origin/main..HEAD           what a branch brings\n  \
+                        honeycrate scan git:../shop                       a whole history\n  \
                         docker save shop | honeycrate scan docker-archive:- --report report.json\n  \
                         honeycrate scan shop:1.4 --report report.html --report junit=tests.xml")]
 pub struct Scan {
-    /// An image, a folder, a file, or - for stdin
-    pub target: String,
+    /// An image, a folder, a file or archive, a Dockerfile, git:FOLDER[#RANGE], or - for stdin
+    #[arg(required_unless_present_any = ["staged", "git", "watch_json"], conflicts_with_all = ["staged", "git", "watch_json"])]
+    pub target: Option<String>,
+    /// What is staged in git here, as it would be committed
+    #[arg(long)]
+    pub staged: bool,
+    /// What the commits of a range added or changed in the repository here, also if it was deleted later: A..B, HEAD, --all
+    #[arg(long, value_name = "RANGE", conflicts_with = "staged", allow_hyphen_values = true)]
+    pub git: Option<String>,
+    /// Answer requests on stdin with diagnostics on stdout, a line of JSON each, until stdin ends: see docs/editors.md
+    #[arg(long, conflicts_with_all = ["staged", "git"])]
+    pub watch_json: bool,
     #[command(flatten)]
     pub judging: Judging,
     #[command(flatten)]

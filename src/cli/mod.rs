@@ -4,6 +4,7 @@ pub mod args;
 pub mod baseline;
 pub mod decoy;
 pub mod diagnose;
+pub mod editor;
 pub mod exit;
 pub mod explain;
 pub mod ignore;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::bait::plan::{ImagePlan, PlanRequest};
 use crate::cli::args::{Global, Judging, Plant, Planting as PlantingFlags, Push, Registries, Scan, Ship};
 use crate::cli::diagnose::Failure;
+use crate::cli::editor;
 use crate::cli::exit::Exit;
 use crate::cli::note;
 use crate::cli::scratch::unless_ending;
@@ -19,6 +20,7 @@ use crate::oci::location::Location;
 use crate::pipeline::dockerfile::{added_names, plan as plan_recipe, plant as plant_recipe};
 use crate::pipeline::error::PipelineError;
 use crate::pipeline::files::inspect_files;
+use crate::pipeline::git::{History, inspect_history};
 use crate::pipeline::session::Session;
 use crate::pipeline::ship::{Arrival, Journey, Planting, ship as travel};
 use crate::provider::contract::Provider as _;
@@ -65,8 +67,16 @@ pub async fn ship(arguments: &Ship, global: &Global) -> Result<Exit, Failure> {
 /// As [`ship`].
 pub async fn scan(arguments: &Scan, global: &Global) -> Result<Exit, Failure> {
     let setup = setup(global, None, &arguments.judging, &arguments.registries)?;
-    let target = target(&arguments.target, &setup.settings.scratch)?;
+    let here = |range| Target::History(History { repository: ".".into(), range });
+    let target = match (&arguments.target, &arguments.git) {
+        (Some(text), _) => target(text, &setup.settings.scratch)?,
+        (None, Some(range)) => here(Some(range.clone())),
+        (None, None) => here(None),
+    };
     let (session, _scratch) = setup.session(&arguments.registries)?;
+    if arguments.watch_json {
+        return editor::serve(&session);
+    }
     let is_image = matches!(target, Target::Image(_));
     let arrival = look(&session, target).await;
     if is_image {
@@ -82,6 +92,7 @@ pub async fn look(session: &Session, target: Target) -> Arrival {
             travel(session, &Journey { source, destinations: Vec::new(), planting: None, dry_run: false, referrers: false }).await
         }
         Target::Files(path) => inspect_files(session, &path),
+        Target::History(history) => inspect_history(session, &history),
     }
 }
 

@@ -10,11 +10,14 @@ use crate::image::archive::{is_compressed, spool};
 use crate::image::archive_index::TarIndex;
 use crate::oci::error::OciError;
 use crate::oci::location::Location;
+use crate::pipeline::git::History;
 
 /// What `scan` can look at.
 pub enum Target {
     Image(Location),
     Files(PathBuf),
+    /// What a git repository holds.
+    History(History),
 }
 
 /// An image to read; what is compressed is unpacked in `scratch` to be looked at. Without a transport: a layout folder, an archive file, or else an image in the Docker daemon.
@@ -24,6 +27,9 @@ pub enum Target {
 pub fn source(text: &str, scratch: &Path) -> Result<Location, Failure> {
     match target(text, scratch)? {
         Target::Image(location) => Ok(location),
+        Target::History(history) => {
+            Err(Failure::usage(format!("git:{} is no image", history.repository.display()), "`honeycrate scan` looks at repositories as well"))
+        }
         Target::Files(path) => Err(Failure::usage(
             format!("{} is no image: neither an OCI layout nor an archive of one", path.display()),
             "`honeycrate scan` looks at folders and files as well",
@@ -36,6 +42,12 @@ pub fn source(text: &str, scratch: &Path) -> Result<Location, Failure> {
 /// # Errors
 /// When the text names a transport that there is not.
 pub fn target(text: &str, scratch: &Path) -> Result<Target, Failure> {
+    // An image in the daemon may be called `git:2.39`: a repository is a folder that is there.
+    if let Some((folder, range)) = text.strip_prefix("git:").map(|rest| rest.split_once('#').unwrap_or((rest, "")))
+        && Path::new(folder).is_dir()
+    {
+        return Ok(Target::History(History { repository: folder.into(), range: Some(range.to_owned()) }));
+    }
     match text.parse::<Location>() {
         Ok(location) => return Ok(Target::Image(location)),
         Err(OciError::NoTransport(_)) => {}

@@ -147,6 +147,16 @@ impl Account {
         }
     }
 
+    /// Findings in a Dockerfile have the instruction that they stand in.
+    pub fn instructed<'a>(&mut self, instruction: impl Fn(&Finding) -> Option<&'a str>) {
+        for reported in &mut self.report.findings {
+            if let Some(step) = instruction(&reported.finding) {
+                reported.prevention = Some(prevention(&reported.finding, Some(step.trim_start_matches("ONBUILD "))));
+                reported.step = Some(step.to_owned());
+            }
+        }
+    }
+
     /// What was to let findings pass, and what needs a look of that.
     fn exceptions(&mut self, session: &Session, verdict: &gate::Verdict) {
         let policy = &session.policy;

@@ -1,5 +1,6 @@
 //! Scanning what is no image: folders, files and stdin, judged by the same policy.
 
+use std::io;
 use std::path::Path;
 
 use crate::image::limits::Limits;
@@ -13,6 +14,7 @@ use crate::pipeline::ship::Arrival;
 use crate::policy::gate::judge;
 use crate::scan::file_scan::{scan_path, scan_reader};
 use crate::scan::image_scan::ScanOptions;
+use crate::scan::stream_scan::FileScan;
 use crate::source::contract::SourceError;
 
 /// Scans a folder with all below it, a file, or stdin where the path is `-`.
@@ -22,26 +24,40 @@ pub fn inspect_files(session: &Session, path: &Path) -> Arrival {
     let mut account = Account::open(session, &location, None);
     account.watch(Stage::Scanning);
     session.progress.begin(Stage::Scanning, 0);
-    let options = ScanOptions {
-        now: clock::now().unix_timestamp(),
-        threads: session.threads,
-        limits: Limits::default(),
-        fingerprint_key: session.fingerprint_key.clone(),
-    };
-    let own = is_own(session);
-    let scanned = if path == Path::new("-") {
-        scan_reader("stdin", &mut std::io::stdin().lock(), &session.rules, &own, &options)
-    } else {
-        scan_path(path, &session.rules, &own, &options)
-    };
+    let scanned = scan(session, path);
     session.progress.end();
+    let scanned = scanned.map_err(|cause| PipelineError::Source(SourceError::Open { location, cause }));
+    conclude(session, account, scanned)
+}
+
+/// Judges what was scanned, and writes the account of it.
+pub(super) fn conclude(session: &Session, mut account: Account, scanned: Result<FileScan, PipelineError>) -> Arrival {
     let error = match scanned {
         Ok(scan) => {
             let verdict = judge(&scan.findings, !scan.coverage.not_scanned.is_empty(), &session.policy, clock::now().date());
             account.judged(session, &scan.findings, scan.own_bait, &scan.coverage, &verdict);
+            account.instructed(|finding| scan.instruction(finding));
             None
         }
-        Err(cause) => Some(PipelineError::Source(SourceError::Open { location, cause })),
+        Err(error) => Some(error),
     };
     Arrival { report: account.close(error.as_ref()), plans: Vec::new(), error }
+}
+
+/// How to scan files.
+pub(super) fn options(session: &Session) -> ScanOptions {
+    ScanOptions {
+        now: clock::now().unix_timestamp(),
+        threads: session.threads,
+        limits: Limits::default(),
+        fingerprint_key: session.fingerprint_key.clone(),
+    }
+}
+
+fn scan(session: &Session, path: &Path) -> io::Result<FileScan> {
+    let (own, options) = (is_own(session), options(session));
+    if path == Path::new("-") {
+        return scan_reader("stdin", &mut io::stdin().lock(), &session.rules, &own, &options);
+    }
+    scan_path(path, &session.rules, &own, &options)
 }

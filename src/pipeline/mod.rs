@@ -3,8 +3,10 @@
 pub mod account;
 pub mod clock;
 pub mod dockerfile;
+pub mod editor;
 pub mod error;
 pub mod files;
+pub mod git;
 pub mod head_start;
 pub mod inspect;
 pub mod memory;

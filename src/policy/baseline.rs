@@ -184,6 +184,7 @@ mod tests {
             platforms: Vec::new(),
             surface: FoundIn::File,
             path: Some(path.to_owned()),
+            commit: None,
             line: Some(line),
             column: Some(1),
             state: State::Live,

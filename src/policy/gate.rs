@@ -228,6 +228,7 @@ mod tests {
             platforms: Vec::new(),
             surface: FoundIn::File,
             path: Some(path.to_owned()),
+            commit: None,
             line: Some(1),
             column: Some(1),
             proven_by: None,

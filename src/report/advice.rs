@@ -47,7 +47,14 @@ pub fn certainty(finding: &Finding, rule: Option<&Rule>) -> String {
 pub fn prevention(finding: &Finding, step: Option<&str>) -> Prevention {
     let (keyword, words) = step.map_or(("", ""), split);
     let keyword = match finding.surface {
-        FoundIn::File if finding.layer.is_none() => "file",
+        // Of a Dockerfile, what its instruction asks for; what a step copies is another file than the one that was looked at.
+        FoundIn::File if finding.layer.is_none() && matches!(keyword, "" | "COPY" | "ADD") => {
+            if keyword.is_empty() {
+                "file"
+            } else {
+                "context"
+            }
+        }
         FoundIn::File | FoundIn::History => keyword,
         FoundIn::Env => "ENV",
         FoundIn::Label => "LABEL",
@@ -87,6 +94,7 @@ const SHAPES: &[(&str, Advise)] = &[
     ("HEALTHCHECK", command),
     ("annotation", annotation),
     ("file", file),
+    ("context", context),
 ];
 
 fn copied(case: &Case<'_>) -> Prevention {
@@ -188,6 +196,10 @@ fn annotation(_: &Case<'_>) -> Prevention {
 
 fn file(_: &Case<'_>) -> Prevention {
     bare("Take the value out of the file, and name a file that has to hold it in .gitignore and .dockerignore.")
+}
+
+fn context(_: &Case<'_>) -> Prevention {
+    bare("Leave the file out of the build context with .dockerignore, and mount it for the step that needs it: RUN --mount=type=secret.")
 }
 
 fn unknown(_: &Case<'_>) -> Prevention {

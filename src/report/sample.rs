@@ -30,6 +30,7 @@ pub(crate) fn sample() -> RunReport {
         platforms: Vec::new(),
         surface,
         path: Some(path.to_owned()),
+        commit: None,
         line,
         column: line.map(|_| 7),
         state,

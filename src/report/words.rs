@@ -256,7 +256,7 @@ pub fn utc(time: &str, later: u64) -> Option<String> {
 /// `app/.env`, or what stands for it where the place is no file.
 #[must_use]
 pub fn place_in_image(finding: &Finding) -> String {
-    let whole = Finding { line: None, column: None, ..finding.clone() };
+    let whole = Finding { line: None, column: None, commit: None, ..finding.clone() };
     place(&whole).trim_start_matches('/').to_owned()
 }
 
@@ -269,7 +269,10 @@ pub fn place(finding: &Finding) -> String {
     let place = match finding.surface {
         // In a layer, paths are absolute and stored without their first slash.
         FoundIn::File if finding.layer.is_some() && !name.starts_with('/') => return format!("/{name}{line}"),
-        FoundIn::File | FoundIn::Artifact => return format!("{name}{line}"),
+        FoundIn::File | FoundIn::Artifact => {
+            let commit = finding.commit.as_deref().map(|commit| format!(" (commit {})", commit.get(..12).unwrap_or(commit))).unwrap_or_default();
+            return format!("{name}{line}{commit}");
+        }
         FoundIn::Env => "variable",
         FoundIn::Label => "label",
         FoundIn::Annotation => "annotation",

@@ -1,33 +1,18 @@
 //! Scans a directory, a file or a stream: what there is before an image is built.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::scan::blob_scan::Seen;
-use crate::scan::finding::{Finding, FoundIn, State};
-use crate::scan::image_scan::{Coverage, ScanOptions};
-use crate::scan::nested_scan::NestedScanner;
-use crate::scan::places::{Place, Places};
-use crate::scan::redact::redact_text;
+use crate::scan::image_scan::ScanOptions;
 use crate::scan::rule_set::RuleSet;
+use crate::scan::stream_scan::{FileScan, StreamScanner, Streams, gather};
 use crate::secret::value::Secret;
 
 /// Files that a thread takes at a time.
 const BATCH: usize = 64;
-
-/// What a directory, file or stream comes to.
-#[derive(Debug, Default)]
-pub struct FileScan {
-    /// The gravest first.
-    pub findings: Vec<Finding>,
-    /// Distinct secrets that are our own bait; they are no findings.
-    pub own_bait: usize,
-    pub coverage: Coverage,
-}
 
 /// Scans a file, or a directory with all below it. Symbolic links are not followed. The objects of
 /// a repository are read as well: whoever gets the folder gets its history.
@@ -44,24 +29,23 @@ pub fn scan_path(target: &Path, rules: &RuleSet, is_own: &(dyn Fn(&Secret) -> bo
     }
     let next = AtomicUsize::new(0);
     let work = || {
-        let mut part = Part::default();
-        let mut scanner = NestedScanner::new(rules, options.now, &options.limits);
+        let mut scanner = StreamScanner::new(rules, is_own, options);
         loop {
             let first = next.fetch_add(BATCH, Ordering::Relaxed);
             let Some(batch) = files.get(first..files.len().min(first + BATCH)).filter(|batch| !batch.is_empty()) else {
-                return part.finish(&scanner);
+                return scanner.finish();
             };
             for path in batch {
                 let shown = shown_name(target, path);
-                let read = File::open(path).and_then(|file| part.scan(&shown, &mut BufReader::with_capacity(64 << 10, file), &mut scanner, is_own));
+                let read = File::open(path).and_then(|file| scanner.scan(&shown, None, &mut BufReader::with_capacity(64 << 10, file)));
                 if let Err(error) = read {
-                    part.not_scanned.push(format!("{shown}: {error}"));
+                    scanner.not_scanned(format!("{shown}: {error}"));
                 }
             }
         }
     };
     let threads = options.threads.clamp(1, files.len().div_ceil(BATCH).max(1));
-    let parts: Vec<Part> = thread::scope(|scope| {
+    let parts: Vec<Streams> = thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     });
@@ -79,61 +63,9 @@ pub fn scan_reader(
     is_own: &(dyn Fn(&Secret) -> bool + Sync),
     options: &ScanOptions,
 ) -> io::Result<FileScan> {
-    let mut part = Part::default();
-    let mut scanner = NestedScanner::new(rules, options.now, &options.limits);
-    part.scan(name, data, &mut scanner, is_own)?;
-    Ok(gather(vec![part.finish(&scanner)], Vec::new(), rules, options))
-}
-
-/// What one thread has seen.
-#[derive(Default)]
-struct Part {
-    seen: Seen,
-    files: u64,
-    bytes: u64,
-    not_scanned: Vec<String>,
-}
-
-impl Part {
-    fn scan(
-        &mut self,
-        name: &str,
-        data: &mut dyn BufRead,
-        scanner: &mut NestedScanner<'_>,
-        is_own: &(dyn Fn(&Secret) -> bool + Sync),
-    ) -> io::Result<()> {
-        self.bytes += self.seen.look(scanner, (name.as_bytes(), false), data, &|| {}, is_own)?;
-        self.files += 1;
-        Ok(())
-    }
-
-    fn finish(mut self, scanner: &NestedScanner<'_>) -> Self {
-        self.seen.close(scanner);
-        if let Some(why) = self.seen.not_all() {
-            self.not_scanned.push(format!("some files: {why}"));
-        }
-        self
-    }
-}
-
-fn gather(parts: Vec<Part>, not_scanned: Vec<String>, rules: &RuleSet, options: &ScanOptions) -> FileScan {
-    let mut coverage = Coverage { not_scanned, ..Coverage::default() };
-    let mut places = Places::default();
-    let mut own = BTreeSet::new();
-    for part in parts {
-        coverage.files += part.files;
-        coverage.bytes += part.bytes;
-        coverage.not_scanned.extend(part.not_scanned);
-        coverage.inside.files += part.seen.inside.files;
-        coverage.inside.bytes += part.seen.inside.bytes;
-        own.extend(part.seen.own_bait);
-        for placed in part.seen.sightings {
-            let path = Some(redact_text(&placed.shown_path(), rules, options.now));
-            places.add(&placed.sighting, Place { surface: FoundIn::File, path, layer: None, state: State::Live, platform: None });
-        }
-    }
-    coverage.not_scanned.sort();
-    FileScan { findings: places.into_findings(options.fingerprint_key.as_ref()), own_bait: own.len(), coverage }
+    let mut scanner = StreamScanner::new(rules, is_own, options);
+    scanner.scan(name, None, data)?;
+    Ok(gather(vec![scanner.finish()], Vec::new(), rules, options))
 }
 
 /// Collects all regular files below a directory, in order. Directories wait in a list: depth costs no stack.

@@ -69,6 +69,9 @@ pub struct Finding {
     /// Path in the image, or the variable, label or annotation's name; bytes that are no UTF-8 are replaced.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub path: Option<String>,
+    /// Of a repository's history: the commit that brought it in, in hexadecimal digits.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub commit: Option<String>,
     /// 1 is the first.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub line: Option<u64>,
@@ -105,6 +108,8 @@ pub struct OtherPlace {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub path: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub commit: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub line: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub column: Option<u64>,
@@ -113,8 +118,8 @@ pub struct OtherPlace {
 
 impl From<Finding> for OtherPlace {
     fn from(finding: Finding) -> Self {
-        let Finding { surface, layer, path, line, column, state, .. } = finding;
-        Self { surface, layer: layer.map(|layer| layer.index), path, line, column, state }
+        let Finding { surface, layer, path, commit, line, column, state, .. } = finding;
+        Self { surface, layer: layer.map(|layer| layer.index), path, commit, line, column, state }
     }
 }
 

@@ -239,7 +239,7 @@ impl Gathered<'_> {
             secrets.push((hit.severity, hit.confidence));
             let platform = platform.map(str::to_owned);
             let path = name.map(|name| redact_text(&name, self.rules, self.now));
-            self.places.add(&Sighting::of(&hit), Place { surface, path, layer: None, state: State::Live, platform });
+            self.places.add(&Sighting::of(&hit), Place { surface, path, commit: None, layer: None, state: State::Live, platform });
         }
     }
 
@@ -278,7 +278,7 @@ impl Gathered<'_> {
                 let path = Some(redact_text(&placed.shown_path(), self.rules, self.now));
                 let layer = LayerPlace { index, digest: layer.digest.clone(), diff_id: diff_id.clone(), instruction: instruction.clone() };
                 let platform = platform.map(str::to_owned);
-                self.places.add(&placed.sighting, Place { surface: FoundIn::File, path, layer: Some(layer), state, platform });
+                self.places.add(&placed.sighting, Place { surface: FoundIn::File, path, commit: None, layer: Some(layer), state, platform });
             }
         }
     }
@@ -292,7 +292,7 @@ impl Gathered<'_> {
         let path = kind.unwrap_or_else(|| blob.digest.to_string());
         for placed in scan.seen.sightings {
             let path = String::from_utf8_lossy(&full_path(path.as_bytes(), &placed.inner)).into_owned();
-            let place = Place { surface: FoundIn::Artifact, path: Some(path), layer: None, state: State::Live, platform: None };
+            let place = Place { surface: FoundIn::Artifact, path: Some(path), commit: None, layer: None, state: State::Live, platform: None };
             self.places.add(&placed.sighting, place);
         }
     }

@@ -33,6 +33,8 @@ pub struct Sighting {
 pub struct Place {
     pub surface: FoundIn,
     pub path: Option<String>,
+    /// The commit of a repository's history.
+    pub commit: Option<String>,
     pub layer: Option<LayerPlace>,
     pub state: State,
     /// The platform, when the image is one of several.
@@ -46,7 +48,7 @@ pub struct Places(BTreeMap<Secret, BTreeMap<Spot, Finding>>);
 /// Rule and fingerprint.
 type Secret = (String, Fingerprint);
 /// A place as it is compared over platforms, the one that is shown best first: live, then the oldest layer.
-type Spot = (bool, Option<usize>, FoundIn, Option<String>, u64, Option<String>, State);
+type Spot = (bool, Option<usize>, FoundIn, Option<String>, u64, Option<String>, Option<String>, State);
 
 impl Sighting {
     #[must_use]
@@ -70,10 +72,10 @@ impl Places {
     /// Notes that a secret was seen at a place. The same place on another platform is the same place.
     pub fn add(&mut self, sighting: &Sighting, place: Place) {
         let secret = (sighting.rule.clone(), sighting.fingerprint.clone());
-        let Place { surface, path, layer, state, platform } = place;
+        let Place { surface, path, commit, layer, state, platform } = place;
         let blob = layer.as_ref().map(|layer| layer.digest.to_string());
         let index = layer.as_ref().map(|layer| layer.index);
-        let spot = (state != State::Live, index, surface, path.clone(), sighting.line, blob, state);
+        let spot = (state != State::Live, index, surface, path.clone(), sighting.line, blob, commit.clone(), state);
         let finding = self.0.entry(secret).or_default().entry(spot).or_insert_with(|| Finding {
             rule: sighting.rule.clone(),
             severity: sighting.severity,
@@ -84,6 +86,7 @@ impl Places {
             platforms: Vec::new(),
             surface,
             path,
+            commit,
             line: Some(sighting.line).filter(|line| *line > 0),
             column: Some(sighting.column).filter(|column| *column > 0),
             proven_by: sighting.proven_by.clone(),

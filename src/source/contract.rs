@@ -9,6 +9,7 @@ use crate::oci::location::Location;
 use crate::oci::reference::Reference;
 use crate::registry::access::Access;
 use crate::registry::error::RegistryError;
+use crate::source::git::GitError;
 
 /// A transport that images are read from.
 pub trait Source: Sync {
@@ -40,6 +41,8 @@ pub enum SourceError {
     Registry { location: String, cause: Box<RegistryError> },
     #[error("cannot read {location}: {cause}")]
     Daemon { location: String, cause: Box<EngineError> },
+    #[error("cannot read {location}: {cause}")]
+    Git { location: String, cause: Box<GitError> },
     #[error("no transport reads `{location}`")]
     Unknown { location: String },
 }
@@ -56,6 +59,7 @@ impl SourceError {
             }
             Self::Registry { cause, .. } => cause.hint().map(Into::into),
             Self::Daemon { cause, .. } => cause.hint().map(Into::into),
+            Self::Git { cause, .. } => cause.hint().map(str::to_owned),
             Self::Open { .. } => Some("check the path; folders are read with oci:, files with docker-archive: or oci-archive:".to_owned()),
             Self::Unknown { .. } => None,
         }

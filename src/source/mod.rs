@@ -7,6 +7,7 @@ use crate::source::contract::{Opened, Source, SourceError};
 pub mod contract;
 pub mod docker_archive;
 pub mod docker_daemon;
+pub mod git;
 pub mod oci_archive;
 pub mod oci_layout;
 pub mod registry;

@@ -200,7 +200,8 @@ fn same_rule(page: &mut Page<'_>, report: &RunReport, group: &[&ReportedFinding]
         page.field("where", &format!("{place}; {sample}{}", finding.fingerprint))?;
         // Most of them have come in together.
         let layer = layer(report, reported);
-        let place = if layer.is_empty() { layer } else { format!("layer {layer}; ") };
+        let what = if finding.layer.is_some() { "layer" } else { "step" };
+        let place = if layer.is_empty() { layer } else { format!("{what} {layer}; ") };
         let place = format!("{place}{}", words::state(finding));
         if place != told {
             page.field("", &place)?;
