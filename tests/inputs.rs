@@ -1,4 +1,4 @@
-//! What a scan can be pointed at besides images: Dockerfiles, archives, what git has staged or ever held, an editor's text.
+//! What a scan can be pointed at besides images: Dockerfiles, what git has staged or ever held, an editor's text, and whole layouts.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,7 +10,8 @@ use tempfile::{TempDir, tempdir};
 
 use crate::common::command::{Ran, must, program, run, run_with_input};
 use crate::common::honeycrate::{Honeycrate, list};
-use crate::common::images::github_token;
+use crate::common::images::{Image, blob, github_token};
+use crate::common::registry::{Auth, Registry};
 
 /// A password without a form of its own: only its name tells what it is.
 fn password(seed: u8) -> String {
@@ -320,4 +321,136 @@ fn an_editor_is_answered_line_by_line() {
     assert_eq!((list(&answers[5], "diagnostics").len(), &answers[5]["silenced"]), (0, &json!(1)));
     assert_eq!(list(&answers[6], "diagnostics").len(), 0);
     assert!(!ran.all().contains(&token), "a secret was told");
+}
+
+/// A layer with one file, as a builder packs it.
+fn layer(path: &str, text: &str) -> Vec<u8> {
+    let folder = tempdir().expect("scratch");
+    Image::new().layer("COPY", &[(path, text)]).write(folder.path());
+    let blobs = std::fs::read_dir(folder.path().join("blobs/sha256")).expect("blobs");
+    let is_gzip = |bytes: &Vec<u8>| bytes.starts_with(&[0x1f, 0x8b]);
+    blobs.map(|blob| std::fs::read(blob.expect("a file").path()).expect("readable")).find(is_gzip).expect("a layer")
+}
+
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+const CACHE: &str = "application/vnd.buildkit.cacheconfig.v0";
+
+/// Adds a line to `index.json`.
+fn name(layout: &Path, mut line: Value, tag: &str) {
+    let path = layout.join("index.json");
+    let mut index: Value = serde_json::from_slice(&std::fs::read(&path).expect("an index")).expect("JSON");
+    line["annotations"] = json!({ "org.opencontainers.image.ref.name": tag });
+    index["manifests"].as_array_mut().expect("a list").push(line);
+    std::fs::write(&path, index.to_string()).expect("the folder is writable");
+}
+
+#[test]
+fn a_layout_is_scanned_with_what_no_tag_names() {
+    let (honeycrate, folder) = (Honeycrate::new(), tempdir().expect("scratch"));
+    let layout = folder.path().join("layout");
+    std::fs::create_dir(&layout).expect("the folder is writable");
+    // The second takes the tag of the first.
+    Image::shop().layer("COPY .env .", &[("app/.env", &format!("T={}\n", github_token(70)))]).write(&layout);
+    let tagged = Image::shop().write(&layout);
+    let before = scan(&honeycrate, &[&tagged]);
+    assert_eq!(list(&before, "findings").len(), 0, "what is asked for by its tag is that image");
+    // A blob that nothing names, and an image that lost a layer.
+    blob(&layout, LAYER, &layer("srv/key", &format!("T={}\n", github_token(71))));
+    let half = [
+        blob(&layout, LAYER, &layer("srv/half", &format!("T={}\n", github_token(72)))),
+        json!({ "mediaType": LAYER, "digest": format!("sha256:{}", "0".repeat(64)), "size": 9 }),
+    ];
+    let config = blob(&layout, "application/vnd.oci.image.config.v1+json", b"{}");
+    blob(&layout, MANIFEST, json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": half }).to_string().as_bytes());
+
+    let whole = format!("oci:{}", layout.display());
+    let archive = folder.path().join("layout.tar");
+    must(program("tar", folder.path()).arg("-cf").arg(&archive).arg("-C").arg(&layout).args(["blobs", "index.json", "oci-layout"]));
+    for source in [whole.clone(), format!("oci-archive:{}", archive.display())] {
+        let report = scan(&honeycrate, &[&source]);
+        assert_eq!(report["verdict"]["outcome"], "denied", "{report}");
+        let found = places(&report);
+        let [untagged, half, unnamed] = &found[..] else { panic!("{found:?}") };
+        assert!(untagged.1 == "app/.env" && half.1.starts_with("layer of an untagged manifest sha256:"), "{found:?}");
+        assert!(unnamed.1.starts_with("unnamed blob sha256:") && unnamed.1.ends_with("!/srv/key"), "{found:?}");
+        let of = |path: &str| list(&report, "findings").iter().find(|finding| finding["path"] == path).cloned().expect("found");
+        assert!(of("app/.env")["platforms"][0].as_str().is_some_and(|name| name.contains("of untagged manifest sha256:")), "{report}");
+        assert!(report["coverage"]["anomalies"].to_string().contains("lacks 1 of its blobs"), "{report}");
+    }
+    // Only what is shipped counts where something is shipped.
+    let ran = run(&mut honeycrate.command(&["push", &tagged, &format!("oci:{}", folder.path().join("copy").display())]));
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    let copied = scan(&honeycrate, &[&format!("oci:{}", folder.path().join("copy").display())]);
+    assert_eq!(list(&copied, "findings").len(), 0, "nothing of it travels along");
+    // A file that is no blob was not looked at.
+    std::fs::write(layout.join("blobs/sha256/partial.tmp"), "x").expect("the folder is writable");
+    let report = scan(&honeycrate, &[&whole]);
+    assert!(report["coverage"]["not_scanned"].to_string().contains("partial.tmp"), "{report}");
+}
+
+#[test]
+fn several_images_of_a_layout_are_scanned_each_under_its_name() {
+    let (honeycrate, folder) = (Honeycrate::new(), tempdir().expect("scratch"));
+    let layout = folder.path();
+    Image::shop().layer("COPY .env .", &[("app/.env", &format!("T={}\n", github_token(75)))]).write(layout);
+    let index: Value = serde_json::from_slice(&std::fs::read(layout.join("index.json")).expect("an index")).expect("JSON");
+    let first = index["manifests"][0].clone();
+    Image::shop().write(layout);
+    name(layout, first, "leaky");
+    let report = scan(&honeycrate, &[&format!("oci:{}", layout.display())]);
+    assert_eq!(report["findings"][0]["platforms"], json!(["linux/amd64 of leaky"]), "{report}");
+    let names: Vec<_> = list(&report["source"], "platforms").iter().map(|platform| platform["platform"].clone()).collect();
+    assert_eq!(names, ["linux/amd64 of latest", "linux/amd64 of leaky"]);
+}
+
+#[test]
+fn a_build_cache_is_scanned_layer_by_layer_in_both_its_forms() {
+    let honeycrate = Honeycrate::new();
+    for (seed, is_manifest) in [(80, true), (81, false)] {
+        let folder = tempdir().expect("scratch");
+        let layout = folder.path();
+        Image::shop().write(layout);
+        let config = blob(layout, CACHE, br#"{"layers":[{"blob":"x"}],"records":[]}"#);
+        let held = blob(layout, LAYER, &layer("root/.npmrc", &format!("T={}\n", github_token(seed))));
+        let (kind, document) = if is_manifest {
+            (MANIFEST, json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [held] }))
+        } else {
+            (INDEX, json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [held, config] }))
+        };
+        let line = blob(layout, kind, document.to_string().as_bytes());
+        name(layout, line, "cache");
+        for source in [format!("oci:{}", layout.display()), format!("oci:{}:cache", layout.display())] {
+            let report = scan(&honeycrate, &[&source]);
+            let found = places(&report);
+            assert_eq!(found.len(), 1, "{source} {report}");
+            assert!(found[0].1.starts_with("build cache sha256:") && found[0].1.ends_with("!/root/.npmrc"), "{found:?}");
+        }
+        let ran = run(&mut honeycrate.command(&["push", &format!("oci:{}:cache", layout.display()), "oci:elsewhere"]));
+        assert_eq!(ran.code, 3, "a cache is no image: {}", ran.all());
+    }
+}
+
+#[test]
+fn what_refers_to_an_image_in_a_registry_is_scanned_on_request() {
+    let (honeycrate, registry, folder) = (Honeycrate::new(), Registry::plain(Auth::None), tempdir().expect("scratch"));
+    let image = Image::shop().write(folder.path());
+    let reference = registry.reference("acme/shop:1");
+    let ran = run(&mut honeycrate.command(&["push", &image, &reference]));
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    let index: Value = serde_json::from_slice(&std::fs::read(folder.path().join("index.json")).expect("an index")).expect("JSON");
+    let digest = index["manifests"][0]["digest"].as_str().expect("a digest").replace(':', "-");
+    // cosign's way: the SBOM is an image under a tag that names the digest.
+    let sbom = tempdir().expect("scratch");
+    let sbom_image = Image::new().layer("sbom", &[("sbom.json", &format!("{{\"token\": \"{}\"}}\n", github_token(90)))]).write(sbom.path());
+    let ran = run(&mut honeycrate.command(&["push", &sbom_image, &registry.reference(&format!("acme/shop:{digest}.sbom"))]));
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    let source = format!("docker://{reference}");
+    assert_eq!(list(&scan(&honeycrate, &[&source]), "findings").len(), 0);
+    let report = scan(&honeycrate, &[&source, "--referrers"]);
+    let found = places(&report);
+    assert!(found.len() == 1 && found[0].1.starts_with("SBOM sha256:") && found[0].1.ends_with("!/sbom.json"), "{report}");
+    let ran = run(&mut honeycrate.command(&["scan", &image, "--referrers"]));
+    assert!(ran.code == 2 && ran.err().contains("--referrers"), "{}", ran.all());
 }

@@ -266,6 +266,9 @@ pub struct Scan {
     /// What the commits of a range added or changed in the repository here, also if it was deleted later: A..B, HEAD, --all
     #[arg(long, value_name = "RANGE", conflicts_with = "staged", allow_hyphen_values = true)]
     pub git: Option<String>,
+    /// Of an image in a registry: its signatures, SBOMs and attestations too
+    #[arg(long, requires = "target")]
+    pub referrers: bool,
     /// Answer requests on stdin with diagnostics on stdout, a line of JSON each, until stdin ends: see docs/editors.md
     #[arg(long, conflicts_with_all = ["staged", "git"])]
     pub watch_json: bool,

@@ -53,7 +53,7 @@ async fn findings(found: &Found, unkeyed: bool, global: &Global) -> Result<(RunR
     if unkeyed {
         session.fingerprint_key = None;
     }
-    let arrival = look(&session, target).await;
+    let arrival = look(&session, target, false).await;
     if arrival.error.is_some() {
         return Err(Failure::of_report(&arrival.report, setup.disclosure()));
     }

@@ -33,6 +33,7 @@ use crate::report::formats::json::Json;
 use crate::report::render::{find as find_format, for_file, render};
 use crate::report::run_report::{Outcome, RunReport};
 use crate::report::words::count;
+use crate::source::contract::Reach;
 
 /// Scan, judge, plant, push.
 ///
@@ -43,7 +44,7 @@ pub async fn ship(arguments: &Ship, global: &Global) -> Result<Exit, Failure> {
     let source = source(&arguments.image, &setup.settings.scratch)?;
     if let Some(why) = setup.ci().untrusted {
         anstream::eprintln!("scanning and reporting only, nothing is planted or pushed: {why}");
-        let journey = Journey { source, destinations: Vec::new(), planting: None, dry_run: false, referrers: false };
+        let journey = Journey { source, reach: Reach::Image, destinations: Vec::new(), planting: None, dry_run: false, referrers: false };
         return go(&setup, &journey, &arguments.judging, &arguments.registries).await;
     }
     let mut destinations = arguments.to.iter().map(|to| destination(to)).collect::<Result<Vec<_>, _>>()?;
@@ -57,7 +58,7 @@ pub async fn ship(arguments: &Ship, global: &Global) -> Result<Exit, Failure> {
         ));
     }
     let planting = if arguments.no_plant { None } else { Some(planting(&setup, &destinations)?) };
-    let journey = Journey { source, destinations, planting, dry_run: arguments.planting.dry_run, referrers: false };
+    let journey = Journey { source, reach: Reach::Image, destinations, planting, dry_run: arguments.planting.dry_run, referrers: false };
     go(&setup, &journey, &arguments.judging, &arguments.registries).await
 }
 
@@ -77,8 +78,14 @@ pub async fn scan(arguments: &Scan, global: &Global) -> Result<Exit, Failure> {
     if arguments.watch_json {
         return editor::serve(&session);
     }
+    if arguments.referrers && !matches!(target, Target::Image(Location::Registry(_))) {
+        return Err(Failure::usage(
+            "--referrers asks a registry, and the target is in none",
+            "name the image as docker://REFERENCE, or leave it out",
+        ));
+    }
     let is_image = matches!(target, Target::Image(_));
-    let arrival = look(&session, target).await;
+    let arrival = look(&session, target, arguments.referrers).await;
     if is_image {
         note::leave(&setup, &arrival.report, arguments.judging.comment).await;
     }
@@ -86,10 +93,10 @@ pub async fn scan(arguments: &Scan, global: &Global) -> Result<Exit, Failure> {
 }
 
 /// Scans and judges, and does no more.
-pub async fn look(session: &Session, target: Target) -> Arrival {
+pub async fn look(session: &Session, target: Target, referrers: bool) -> Arrival {
     match target {
         Target::Image(source) => {
-            travel(session, &Journey { source, destinations: Vec::new(), planting: None, dry_run: false, referrers: false }).await
+            travel(session, &Journey { source, reach: Reach::Whole, destinations: Vec::new(), planting: None, dry_run: false, referrers }).await
         }
         Target::Files(path) => inspect_files(session, &path),
         Target::History(history) => inspect_history(session, &history),
@@ -112,7 +119,7 @@ pub async fn plant(arguments: &Plant, global: &Global) -> Result<Exit, Failure> 
     let destinations = arguments.out.iter().map(|out| destination(out)).collect::<Result<Vec<_>, _>>()?;
     let planting = Some(planting(&setup, &destinations)?);
     let source = source(image, &setup.settings.scratch)?;
-    let journey = Journey { source, destinations, planting, dry_run: arguments.planting.dry_run, referrers: false };
+    let journey = Journey { source, reach: Reach::Image, destinations, planting, dry_run: arguments.planting.dry_run, referrers: false };
     go(&setup, &journey, &judging, &arguments.registries).await
 }
 
@@ -133,7 +140,7 @@ pub async fn push(arguments: &Push, global: &Global) -> Result<Exit, Failure> {
             "leave it out, or name the image as docker://REFERENCE",
         ));
     }
-    let journey = Journey { source, destinations, planting: None, dry_run: false, referrers: arguments.referrers };
+    let journey = Journey { source, reach: Reach::Image, destinations, planting: None, dry_run: false, referrers: arguments.referrers };
     go(&setup, &journey, &judging, &arguments.registries).await
 }
 

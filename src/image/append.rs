@@ -59,7 +59,7 @@ impl StoredImage {
                 Root::Index { index, children }
             }
         };
-        Ok(Self { root, blobs: Arc::new(Overlay::new(Arc::clone(&self.blobs), rebuilt.added)), unpacked: self.unpacked })
+        Ok(Self { root, blobs: Arc::new(Overlay::new(Arc::clone(&self.blobs), rebuilt.added)), unpacked: self.unpacked, beside: self.beside.clone() })
     }
 
     /// The manifests and indexes below the root, in the index's order, each after those that lie in it. Empty for a root that is an image.

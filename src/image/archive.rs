@@ -10,7 +10,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::image::archive_index::{ArchiveFile, FileRange, TarIndex};
-use crate::image::blobs::{Blobs, Overlay, read_verified};
+use crate::image::beside::open_whole;
+use crate::image::blobs::{Blobs, Inventory, Overlay, read_verified};
 use crate::image::compression::{Compression, Decoder};
 use crate::image::error::ImageError;
 use crate::image::layout::{blob_path, find_in_index, parse_index};
@@ -32,6 +33,16 @@ pub fn open_oci_archive(file: impl Into<ArchiveFile>, tag: Option<&str>) -> Resu
     let index = parse_index(&blobs.index.read_member(b"index.json", MAX_DOCUMENT)?)?;
     let root = find_in_index(&index, tag, "the archive")?;
     open_present(blobs, &root, false)
+}
+
+/// Opens a whole `oci-archive`: each image in it, and what its blobs hold besides.
+///
+/// # Errors
+/// As [`open_oci_archive`].
+pub fn open_whole_oci_archive(file: impl Into<ArchiveFile>) -> Result<StoredImage, ImageError> {
+    let blobs = ArchiveBlobs { index: TarIndex::open(file)?, names: BTreeMap::new() };
+    let index = parse_index(&blobs.index.read_member(b"index.json", MAX_DOCUMENT)?)?;
+    open_whole(Arc::new(blobs.clone()), index, &|root| open_present(blobs.clone(), root, false))
 }
 
 /// Opens a `docker-archive`: the image with this reference, or the only one.
@@ -148,6 +159,16 @@ impl Blobs for ArchiveBlobs {
 
     fn are_ours(&self) -> bool {
         self.index.is_ours()
+    }
+
+    fn inventory(&self) -> Result<Inventory, ImageError> {
+        let mut found = Inventory::default();
+        for (name, size) in self.index.below("blobs") {
+            let (algorithm, name) = name.split_once('/').unwrap_or(("", &name));
+            found.add(algorithm, name, size);
+        }
+        found.sort();
+        Ok(found)
     }
 
     fn file(&self, descriptor: &Descriptor) -> Result<Option<FileRange>, ImageError> {

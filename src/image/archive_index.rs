@@ -97,6 +97,14 @@ impl TarIndex {
         None
     }
 
+    /// The files below a folder, each by its name there, with its size.
+    pub fn below<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = (String, u64)> + 'a {
+        self.members.keys().filter_map(move |name| {
+            let below = name.strip_prefix(folder.as_bytes())?.strip_prefix(b"/")?;
+            Some((String::from_utf8_lossy(below).into_owned(), self.get(name)?.1))
+        })
+    }
+
     /// Whether nobody else can change the file.
     #[must_use]
     pub fn is_ours(&self) -> bool {

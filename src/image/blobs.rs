@@ -31,12 +31,45 @@ pub trait Blobs: Send + Sync {
         false
     }
 
+    /// Every blob that is there, by its name; nothing where only single blobs can be asked for.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    fn inventory(&self) -> Result<Inventory, ImageError> {
+        Ok(Inventory::default())
+    }
+
     /// The same bytes as a piece of a file, where they lie in one: another process can then read them in place.
     ///
     /// # Errors
     /// As for `open`.
     fn file(&self, _descriptor: &Descriptor) -> Result<Option<FileRange>, ImageError> {
         Ok(None)
+    }
+}
+
+/// All that a store holds.
+#[derive(Debug, Default)]
+pub struct Inventory {
+    /// Descriptors without a type.
+    pub blobs: Vec<Descriptor>,
+    /// Names that are no digest's.
+    pub strangers: Vec<String>,
+}
+
+impl Inventory {
+    /// Notes a file below `blobs/`.
+    pub fn add(&mut self, algorithm: &str, name: &str, size: u64) {
+        match format!("{algorithm}:{name}").parse() {
+            Ok(digest) => self.blobs.push(Descriptor::new("", digest, size)),
+            Err(_) => self.strangers.push(format!("blobs/{algorithm}/{name}")),
+        }
+    }
+
+    /// The same order from run to run.
+    pub fn sort(&mut self) {
+        self.blobs.sort_by(|a, b| a.digest.cmp(&b.digest));
+        self.strangers.sort();
     }
 }
 
@@ -67,6 +100,10 @@ impl Blobs for Overlay {
 
     fn is_checked(&self, descriptor: &Descriptor) -> bool {
         !self.added.contains_key(&descriptor.digest) && self.base.is_checked(descriptor)
+    }
+
+    fn inventory(&self) -> Result<Inventory, ImageError> {
+        self.base.inventory()
     }
 
     fn file(&self, descriptor: &Descriptor) -> Result<Option<FileRange>, ImageError> {

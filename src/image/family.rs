@@ -28,12 +28,12 @@ pub fn in_oci_family(stored: &StoredImage) -> Result<StoredImage, ImageError> {
         Ok(Appended { image, blobs: BTreeMap::new() })
     };
     let changed = stored.images().map(renamed).collect::<Result<_, ImageError>>()?;
-    let StoredImage { root, blobs, unpacked } = stored.with_images(changed)?;
-    let Root::Index { index, children } = root else { return Ok(StoredImage { root, blobs, unpacked }) };
+    let StoredImage { root, blobs, unpacked, beside } = stored.with_images(changed)?;
+    let Root::Index { index, children } = root else { return Ok(StoredImage { root, blobs, unpacked, beside }) };
     let mut added = BTreeMap::new();
     let (index, children) = renamed_index(&index, &children, &mut added)?;
     let blobs: Arc<dyn Blobs> = Arc::new(Overlay::new(blobs, added));
-    Ok(StoredImage { root: Root::Index { index, children }, blobs, unpacked })
+    Ok(StoredImage { root: Root::Index { index, children }, blobs, unpacked, beside })
 }
 
 /// An index in the words of the OCI specification, and every index in it; the images have been renamed before.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags};
 
 use crate::image::archive_index::FileRange;
-use crate::image::blobs::{Blobs, copy_verified};
+use crate::image::blobs::{Blobs, Inventory, copy_verified};
 use crate::image::error::ImageError;
 use crate::image::stored::StoredImage;
 use crate::oci::descriptor::Descriptor;
@@ -43,6 +43,12 @@ impl Layout {
         Ok(Self { directory: directory.to_owned(), index })
     }
 
+    /// What the layout names.
+    #[must_use]
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
     /// The image with this tag; without a tag the only one.
     ///
     /// # Errors
@@ -65,6 +71,26 @@ impl Layout {
 impl Blobs for Layout {
     fn open(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, ImageError> {
         Ok(Box::new(self.blob(descriptor)?))
+    }
+
+    fn inventory(&self) -> Result<Inventory, ImageError> {
+        let mut found = Inventory::default();
+        let top = self.directory.join("blobs");
+        let failed = |cause| ImageError::Read { what: top.display().to_string(), cause };
+        for folder in fs::read_dir(&top).map_err(failed)? {
+            let folder = folder.map_err(failed)?;
+            let algorithm = folder.file_name().to_string_lossy().into_owned();
+            if !folder.file_type().map_err(failed)?.is_dir() {
+                found.strangers.push(format!("blobs/{algorithm}"));
+                continue;
+            }
+            for file in fs::read_dir(folder.path()).map_err(failed)? {
+                let file = file.map_err(failed)?;
+                found.add(&algorithm, &file.file_name().to_string_lossy(), file.metadata().map_err(failed)?.len());
+            }
+        }
+        found.sort();
+        Ok(found)
     }
 
     fn file(&self, descriptor: &Descriptor) -> Result<Option<FileRange>, ImageError> {

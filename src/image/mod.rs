@@ -4,6 +4,7 @@ pub mod append;
 pub mod archive;
 pub mod archive_index;
 pub mod archive_writer;
+pub mod beside;
 pub mod blobs;
 pub mod compress;
 pub mod compression;

@@ -19,6 +19,8 @@ pub struct StoredImage {
     pub blobs: Arc<dyn Blobs>,
     /// Layers come uncompressed because the source keeps them so (a Docker save): they are compressed before they leave.
     pub unpacked: bool,
+    /// What is scanned with it where the whole store is looked at; else empty.
+    pub beside: Beside,
 }
 
 /// The document that a tag or a source names.
@@ -56,6 +58,42 @@ pub struct Image {
     pub config: ImageConfig,
 }
 
+/// What is scanned with an image and is no part of it. It is never planted on nor pushed.
+#[derive(Clone, Default)]
+pub struct Beside {
+    /// What the image itself is called, where several have names.
+    pub name: Option<String>,
+    pub images: Vec<NamedImage>,
+    pub blobs: Vec<LooseBlob>,
+    /// What cannot be looked at, and why.
+    pub not_scanned: Vec<String>,
+    /// What is odd and hides nothing.
+    pub anomalies: Vec<String>,
+}
+
+/// Another image.
+#[derive(Clone)]
+pub struct NamedImage {
+    pub image: Image,
+    /// Its tag, or that it has none.
+    pub name: String,
+}
+
+/// A blob that is scanned as a file of its own: a layer among them is unpacked like any archive.
+#[derive(Debug, Clone)]
+pub struct LooseBlob {
+    pub descriptor: Descriptor,
+    /// What it is, in words that begin a path.
+    pub what: String,
+}
+
+impl LooseBlob {
+    #[must_use]
+    pub fn new(descriptor: &Descriptor, kind: &str) -> Self {
+        Self { descriptor: descriptor.clone(), what: format!("{kind} {}", descriptor.digest) }
+    }
+}
+
 impl StoredImage {
     /// Reads the documents under `root`, checks their digests, and that history, layers and diffIDs go in step.
     ///
@@ -71,7 +109,7 @@ impl StoredImage {
                 Root::Index { index, children }
             }
         };
-        Ok(Self { root, blobs, unpacked })
+        Ok(Self { root, blobs, unpacked, beside: Beside::default() })
     }
 
     /// The images, in the index's order.
@@ -84,6 +122,17 @@ impl StoredImage {
             ChildContent::Image(image) => Some(&**image),
             ChildContent::Artifact(_) | ChildContent::Index { .. } => None,
         }))
+    }
+
+    /// All images that are scanned, and what finds call them where there is more than one: the platform, and which image it is.
+    pub fn named_images(&self) -> impl Iterator<Item = (&Image, Option<String>)> {
+        let is_one_of_several = matches!(self.root, Root::Index { .. }) || !self.beside.images.is_empty();
+        let own = self.images().map(move |image| {
+            let platform = image.config.platform.to_string();
+            let label = self.beside.name.as_ref().map_or_else(|| platform.clone(), |name| format!("{platform} of {name}"));
+            (image, is_one_of_several.then_some(label))
+        });
+        own.chain(self.beside.images.iter().map(|NamedImage { image, name }| (image, Some(format!("{} of {name}", image.config.platform)))))
     }
 
     /// Attestations and other manifests that are no images.
@@ -200,7 +249,7 @@ fn is_image(descriptor: &Descriptor, manifest: &Manifest) -> bool {
 }
 
 impl Image {
-    fn open(blobs: &dyn Blobs, manifest: Manifest) -> Result<Self, ImageError> {
+    pub(crate) fn open(blobs: &dyn Blobs, manifest: Manifest) -> Result<Self, ImageError> {
         if !media_type::is_image_config(&manifest.config.media_type) {
             let kind: String = manifest.config.media_type.chars().take(120).collect();
             return Err(OciError::Unsupported(format!("an artifact with config type {kind}")).into());

@@ -71,13 +71,17 @@ impl Account {
 
     /// The image was opened and read.
     pub fn read(&mut self, session: &Session, location: &Location, image: &StoredImage) {
-        let platforms = image.images().map(|image| SourcePlatform {
-            platform: image.config.platform.to_string(),
+        let platforms = image.named_images().map(|(image, name)| SourcePlatform {
+            platform: name.unwrap_or_else(|| image.config.platform.to_string()),
             digest: Some(image.manifest.digest()),
             layers: Some(image.manifest.layers.len()),
             steps: steps(session, image),
         });
-        self.report.source = Some(Source { reference: location.to_string(), digest: Some(image.digest()), platforms: platforms.collect() });
+        self.report.source = Some(Source {
+            reference: location.to_string(),
+            digest: Some(image.digest()).filter(|_| image.beside.name.is_none()),
+            platforms: platforms.collect(),
+        });
     }
 
     /// Which processes read the layers, and what held them.

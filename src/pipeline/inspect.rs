@@ -21,7 +21,10 @@ use crate::reader::process::{PATIENCE, ProcessScanner, Settings};
 use crate::scan::blob_scan::BlobScanner;
 use crate::scan::image_scan::{ImageScan, ScanObserver, ScanOptions, scan_stored_with};
 use crate::secret::value::Secret;
-use crate::source::{self, contract::Opened};
+use crate::source::{
+    self,
+    contract::{Opened, Reach},
+};
 
 /// An image that was read to its last byte, and what to think of it.
 pub struct Inspected {
@@ -51,10 +54,10 @@ pub fn tree_of(image: &Image, listings: &BTreeMap<Digest, Arc<LayerListing>>) ->
 ///
 /// # Errors
 /// When it is not there, or is no image.
-pub async fn open(session: &Session, location: &Location, account: &mut Account) -> Result<Opened, PipelineError> {
+pub async fn open(session: &Session, location: &Location, reach: Reach, account: &mut Account) -> Result<Opened, PipelineError> {
     account.watch(Stage::Reading);
     session.progress.begin(Stage::Reading, 0);
-    let opened = source::open(location, &session.access).await?;
+    let opened = source::open(location, &session.access, reach).await?;
     session.progress.end();
     Ok(opened)
 }
@@ -84,7 +87,7 @@ fn scan(
     account: &mut Account,
     observer: &dyn ScanObserver,
 ) -> Result<ImageScan, PipelineError> {
-    let bytes = image.images().flat_map(|image| &image.manifest.layers).map(|layer| layer.size).sum();
+    let bytes = image.named_images().flat_map(|(image, _)| &image.manifest.layers).map(|layer| layer.size).sum();
     session.progress.begin(Stage::Scanning, bytes);
     let options = ScanOptions {
         now: clock::now().unix_timestamp(),

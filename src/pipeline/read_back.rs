@@ -1,7 +1,7 @@
 //! Reads the bait out of what arrived, with the scanner, and compares it with the plan.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use crate::bait::own;
 use crate::bait::surfaces::Surface;
@@ -17,6 +17,7 @@ use crate::scan::image_scan::{ScanOptions, scan_stored};
 use crate::secret::key_ring::KeyRing;
 use crate::secret::value::Secret;
 use crate::source;
+use crate::source::contract::Reach;
 
 /// Opens the delivered image anew and finds every placement of the plan in it. Only configs and planted layers are read: the
 /// destination has confirmed the digests of all others.
@@ -30,7 +31,7 @@ pub async fn read_back(session: &Session, location: &Location, delivered: &Deliv
         Location::Registry(reference) => Location::Registry(reference.at(&delivered.digest)),
         other => other.clone(),
     };
-    let arrived = source::open(&at_digest, &session.access).await.map_err(|error| failed(error.to_string()))?.image;
+    let arrived = source::open(&at_digest, &session.access, Reach::Image).await.map_err(|error| failed(error.to_string()))?.image;
     for (expected, added) in planted.image.images().zip(&planted.added_layers) {
         // The config holds all layers' diffIDs, so equal configs are equal images however their layers are packed.
         let digest = &expected.manifest.config.digest;
@@ -69,7 +70,7 @@ fn found_in(session: &Session, ring: &KeyRing, stored: &StoredImage, image: &Ima
             }
             None => false,
         };
-        let part = StoredImage { root: Root::Image(Box::new(part)), blobs: Arc::clone(&stored.blobs), unpacked: stored.unpacked };
+        let part = StoredImage { root: Root::Image(Box::new(part)), ..stored.clone() };
         let options = ScanOptions { now: clock::now().unix_timestamp(), threads: session.threads, limits: Limits::default(), fingerprint_key: None };
         scan_stored(&part, &session.rules, &own, &options, &()).map_err(|error| error.to_string())?;
         let seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use futures_util::StreamExt as _;
 
 use crate::destination::contract::DestinationError;
-use crate::image::stored::{ChildContent, StoredImage};
+use crate::image::blobs::read_verified;
+use crate::image::error::ImageError;
+use crate::image::stored::{ChildContent, LooseBlob, StoredImage};
 use crate::oci::digest::Digest;
+use crate::oci::manifest::{Document, MAX_DOCUMENT};
 use crate::oci::reference::Reference;
 use crate::pipeline::error::PipelineError;
 use crate::pipeline::session::Session;
@@ -43,6 +46,33 @@ pub async fn of_image(session: &Session, origin: &Reference, image: &StoredImage
     }
     all.1.dedup();
     all
+}
+
+/// Adds what refers to `image`, which is at `origin`, to what is scanned with it.
+///
+/// # Errors
+/// When something that the registry lists cannot be read.
+pub async fn scan_with(session: &Session, origin: &Reference, image: &mut StoredImage) -> Result<(), PipelineError> {
+    let registry = session.access.registries.of(&origin.registry);
+    for subject in subjects(image) {
+        let referrers = registry.referrers(&origin.repository, &subject).await;
+        image.beside.not_scanned.extend(referrers.blind.into_iter().map(|why| format!("what refers to {}: {why}", subject.short())));
+        for referrer in referrers.found {
+            let kind = referrer.kind().name();
+            let read = || -> Result<Document, ImageError> {
+                Ok(Document::parse(&read_verified(&*image.blobs, &referrer.descriptor, MAX_DOCUMENT)?, Some(&referrer.descriptor.media_type))?)
+            };
+            let failed = |cause| PipelineError::Image { location: format!("{}@{}", origin.name(), referrer.descriptor.digest), cause };
+            let document = tokio::task::block_in_place(read).map_err(failed)?;
+            image.beside.blobs.push(LooseBlob::new(&referrer.descriptor, kind));
+            let held = match &document {
+                Document::Manifest(manifest) => [&manifest.config].into_iter().chain(&manifest.layers).collect::<Vec<_>>(),
+                Document::Index(_) => Vec::new(),
+            };
+            image.beside.blobs.extend(held.into_iter().map(|blob| LooseBlob::new(blob, kind)));
+        }
+    }
+    Ok(())
 }
 
 /// Copies what refers to `image` from `origin` to `destination`, where the image itself has arrived; tells what it was.

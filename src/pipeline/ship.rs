@@ -30,11 +30,13 @@ use crate::pipeline::session::Session;
 use crate::provider::contract::Provider;
 use crate::report::run_report::{Outcome, RunReport};
 use crate::scan::image_scan::ScanObserver;
-use crate::source::contract::Opened;
+use crate::source::contract::{Opened, Reach};
 
 /// What a command asks for.
 pub struct Journey {
     pub source: Location,
+    /// More than one image where nothing travels on.
+    pub reach: Reach,
     pub destinations: Vec<Location>,
     pub planting: Option<Planting>,
     /// Stop once the plan is made.
@@ -79,7 +81,10 @@ async fn travel(session: &Session, journey: &Journey, account: &mut Account, pla
     if let Some(planting) = &journey.planting {
         planting.provider.ready()?;
     }
-    let opened = open(session, &journey.source, account).await?;
+    let mut opened = open(session, &journey.source, journey.reach, account).await?;
+    if let (Reach::Whole, true, Some(origin)) = (journey.reach, journey.referrers, &opened.origin) {
+        referrers::scan_with(session, origin, &mut opened.image).await?;
+    }
     account.read(session, &journey.source, &opened.image);
     let head_start = (!journey.dry_run && !journey.destinations.is_empty()).then(|| set_out(session, journey, &opened));
     let result = examine_and_go_on(session, journey, opened, head_start.as_ref(), account, plans).await;

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tokio::runtime::Handle;
 
 use crate::image::archive_index::FileRange;
+use crate::image::beside;
 use crate::image::blobs::Blobs;
 use crate::image::error::ImageError;
 use crate::image::stored::StoredImage;
@@ -37,11 +38,31 @@ pub struct RegistryBlobs {
 /// # Errors
 /// When a document cannot be had or does not belong to an image.
 pub async fn open(registry: &Registry, reference: &Reference, scratch: &Path) -> Result<StoredImage, RegistryError> {
+    open_with(registry, reference, scratch, |blobs, root| StoredImage::open(blobs, &root, false)).await
+}
+
+/// The same for what need be no image: a build cache, for example.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_any(registry: &Registry, reference: &Reference, scratch: &Path) -> Result<StoredImage, RegistryError> {
+    open_with(registry, reference, scratch, |blobs, root| {
+        beside::open_any(Arc::clone(&blobs), &root, &|root| StoredImage::open(Arc::clone(&blobs), root, false))
+    })
+    .await
+}
+
+async fn open_with(
+    registry: &Registry,
+    reference: &Reference,
+    scratch: &Path,
+    open: impl FnOnce(Arc<dyn Blobs>, Descriptor) -> Result<StoredImage, ImageError> + Send + 'static,
+) -> Result<StoredImage, RegistryError> {
     let registry = registry.afresh();
     let (document, root) = registry.manifest(reference).await?;
     let blobs = RegistryBlobs::new(&registry, reference, scratch)?;
     blobs.keep(&root.digest, document.bytes())?;
-    let opened = tokio::task::spawn_blocking(move || StoredImage::open(Arc::new(blobs), &root, false)).await;
+    let opened = tokio::task::spawn_blocking(move || open(Arc::new(blobs), root)).await;
     match opened {
         Ok(Ok(image)) => Ok(image),
         Ok(Err(ImageError::Read { what, cause })) => Err(match cause.downcast::<RegistryError>() {

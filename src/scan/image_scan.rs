@@ -9,7 +9,7 @@ use crate::image::error::ImageError;
 use crate::image::file_tree::{Fate, FileTree};
 use crate::image::limits::Limits;
 use crate::image::listing::LayerListing;
-use crate::image::stored::{Image, Root, StoredImage};
+use crate::image::stored::{Image, LooseBlob, StoredImage};
 use crate::oci::descriptor::Descriptor;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::Manifest;
@@ -117,15 +117,22 @@ pub fn scan_stored_with(
         gathered.layer(job.layer, &scan);
         layers.insert(job.layer.digest.clone(), scan);
     }
-    let is_one_of_several = matches!(stored.root, Root::Index { .. });
-    for image in stored.images() {
-        let platform = is_one_of_several.then(|| image.config.platform.to_string());
-        gathered.place_layers(image, platform.as_deref(), &layers);
+    for (image, name) in stored.named_images() {
+        gathered.place_layers(image, name.as_deref(), &layers);
     }
     let mut seen = BTreeSet::new();
     for blob in stored.artifacts().flat_map(blobs_of).filter(|blob| seen.insert(&blob.digest)) {
-        gathered.artifact(blob, scanner.scan_blob(&*stored.blobs, blob)?);
+        gathered.artifact(blob, None, scanner.scan_blob(&*stored.blobs, blob)?);
     }
+    for LooseBlob { descriptor, what } in stored.beside.blobs.iter().filter(|blob| seen.insert(&blob.descriptor.digest)) {
+        if is_foreign_layer(&descriptor.media_type) {
+            gathered.coverage.not_scanned.push(format!("{what}: it is not there, only a pointer to it ({})", descriptor.media_type));
+        } else {
+            gathered.artifact(descriptor, Some(what), scanner.scan_blob(&*stored.blobs, descriptor)?);
+        }
+    }
+    gathered.coverage.not_scanned.extend(stored.beside.not_scanned.iter().cloned());
+    gathered.coverage.anomalies.extend(stored.beside.anomalies.iter().cloned());
     let Gathered { places, own_bait, mut coverage, .. } = gathered;
     coverage.anomalies.sort();
     let listings = layers.into_iter().map(|(digest, layer)| (digest, layer.listing)).collect();
@@ -142,7 +149,7 @@ struct Job<'a> {
 fn jobs<'a>(stored: &'a StoredImage, coverage: &mut Coverage) -> Vec<Job<'a>> {
     let mut seen = BTreeSet::new();
     let mut jobs = Vec::new();
-    for image in stored.images() {
+    for (image, _) in stored.named_images() {
         for (layer, diff_id) in image.manifest.layers.iter().zip(&image.config.diff_ids) {
             if !seen.insert((&layer.digest, diff_id)) {
                 continue;
@@ -217,10 +224,8 @@ impl Gathered<'_> {
     /// Scans all that is text: configs, histories, annotations. Returns how grave each secret in it is.
     fn documents(&mut self, stored: &StoredImage) -> Vec<(Severity, Confidence)> {
         let mut secrets = Vec::new();
-        let is_one_of_several = matches!(stored.root, Root::Index { .. });
-        for image in stored.images() {
-            let platform = is_one_of_several.then(|| image.config.platform.to_string());
-            self.document(scan_config(image, self.rules, self.now), platform.as_deref(), &mut secrets);
+        for (image, name) in stored.named_images() {
+            self.document(scan_config(image, self.rules, self.now), name.as_deref(), &mut secrets);
         }
         let manifests = stored.artifacts().map(|manifest| &manifest.annotations);
         for annotations in manifests.chain(stored.index_annotations()) {
@@ -283,13 +288,13 @@ impl Gathered<'_> {
         }
     }
 
-    /// An attestation or the like, scanned as it is.
-    fn artifact(&mut self, blob: &Descriptor, scan: BlobScan) {
+    /// An attestation or the like, scanned as it is; `what` is what it is called.
+    fn artifact(&mut self, blob: &Descriptor, what: Option<&str>, scan: BlobScan) {
         self.coverage.bytes += scan.bytes;
         self.not_all(&scan.seen, &format!("blob {}", blob.digest.short()));
         self.own_bait.extend(scan.seen.own_bait);
         let kind = blob.annotations.get("in-toto.io/predicate-type").map(|kind| redact_text(kind, self.rules, self.now));
-        let path = kind.unwrap_or_else(|| blob.digest.to_string());
+        let path = what.map(str::to_owned).or(kind).unwrap_or_else(|| blob.digest.to_string());
         for placed in scan.seen.sightings {
             let path = String::from_utf8_lossy(&full_path(path.as_bytes(), &placed.inner)).into_owned();
             let place = Place { surface: FoundIn::Artifact, path: Some(path), commit: None, layer: None, state: State::Live, platform: None };

@@ -20,7 +20,16 @@ pub trait Source: Sync {
     fn describe(&self) -> &'static str;
 
     /// Opens the image at `location`; `None` when the location is another transport's.
-    fn open<'a>(&'a self, location: &'a Location, access: &'a Access) -> Option<BoxFuture<'a, Result<Opened, SourceError>>>;
+    fn open<'a>(&'a self, location: &'a Location, access: &'a Access, reach: Reach) -> Option<BoxFuture<'a, Result<Opened, SourceError>>>;
+}
+
+/// How much of a place is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// One image, all of whose bytes may travel on.
+    Image,
+    /// For a scan alone: with it what lies beside it, and what is no image, such as a build cache.
+    Whole,
 }
 
 /// An image that can be read.

@@ -9,7 +9,7 @@ use crate::image::archive::{is_compressed, open_docker_archive, spool};
 use crate::image::archive_index::ArchiveFile;
 use crate::oci::location::Location;
 use crate::registry::access::Access;
-use crate::source::contract::{Opened, Source, SourceError, unreadable};
+use crate::source::contract::{Opened, Reach, Source, SourceError, unreadable};
 
 pub struct DockerArchive;
 
@@ -22,7 +22,7 @@ impl Source for DockerArchive {
         "the output of docker save, podman save, buildah push or skopeo copy; - reads stdin"
     }
 
-    fn open<'a>(&'a self, location: &'a Location, access: &'a Access) -> Option<BoxFuture<'a, Result<Opened, SourceError>>> {
+    fn open<'a>(&'a self, location: &'a Location, access: &'a Access, _: Reach) -> Option<BoxFuture<'a, Result<Opened, SourceError>>> {
         let Location::DockerArchive { path, reference } = location else { return None };
         Some(Box::pin(async move {
             let file = open_file(location, path, &access.scratch)?;

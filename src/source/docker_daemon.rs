@@ -12,7 +12,7 @@ use crate::image::archive_index::ArchiveFile;
 use crate::net::docker_engine::EngineError;
 use crate::oci::location::Location;
 use crate::registry::access::Access;
-use crate::source::contract::{Opened, Source, SourceError, unreadable};
+use crate::source::contract::{Opened, Reach, Source, SourceError, unreadable};
 
 /// Bytes that are written at once: pieces of 1 MiB cost the kernel four times as much (Linux 6, ext4).
 const WRITE: usize = 256 << 10;
@@ -28,7 +28,7 @@ impl Source for DockerDaemon {
         "an image in the Docker daemon, over its socket (DOCKER_HOST)"
     }
 
-    fn open<'a>(&'a self, location: &'a Location, access: &'a Access) -> Option<BoxFuture<'a, Result<Opened, SourceError>>> {
+    fn open<'a>(&'a self, location: &'a Location, access: &'a Access, _: Reach) -> Option<BoxFuture<'a, Result<Opened, SourceError>>> {
         let Location::DockerDaemon(name) = location else { return None };
         Some(Box::pin(async move {
             let failed = |cause| SourceError::Daemon { location: location.to_string(), cause: Box::new(cause) };

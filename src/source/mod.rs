@@ -2,7 +2,7 @@
 
 use crate::oci::location::Location;
 use crate::registry::access::Access;
-use crate::source::contract::{Opened, Source, SourceError};
+use crate::source::contract::{Opened, Reach, Source, SourceError};
 
 pub mod contract;
 pub mod docker_archive;
@@ -20,9 +20,9 @@ pub const SOURCES: [&dyn Source; 5] =
 ///
 /// # Errors
 /// When nothing is there, or what is there is no readable image.
-pub async fn open(location: &Location, access: &Access) -> Result<Opened, SourceError> {
+pub async fn open(location: &Location, access: &Access, reach: Reach) -> Result<Opened, SourceError> {
     for source in SOURCES {
-        if let Some(opening) = source.open(location, access) {
+        if let Some(opening) = source.open(location, access, reach) {
             return opening.await;
         }
     }
