@@ -15,7 +15,7 @@ const GITLEAKS: &str = "title = 'mine'\n[extend]\nuseDefault = true\n\n[[allowli
     [[rules]]\nid = 'hex'\nregex = '''\\b[0-9a-f]{32}\\b'''\n";
 const KINGFISHER: &str = "rules:\n  - name: Acme Deploy Key\n    id: kingfisher.acme.1\n    pattern: |\n      (?xi)\n      \\b ( acmd_  # its prefix\n      \
     [0-9a-f]{24} ) \\b\n    min_entropy: 2.5\n    confidence: high\n    pattern_requirements: {min_digits: 3, ignore_if_contains: [dead]}\n    \
-    validation: {type: Http}\n    examples:\n      - 'key: acmd_0a1b2c3d4e5f60718293a4b5'\n";
+    validation: {type: Http}\n    examples:\n      - 'at acmd_0a1b2c3d4e5f60718293a4b5'\n";
 
 fn ids(report: &Value) -> Vec<String> {
     list(report, "findings").iter().map(|finding| finding["rule"].as_str().expect("text").to_owned()).collect()

@@ -173,7 +173,7 @@ fn take(taken: &mut Taken, file: &str, rule: Written, lists: &[List]) -> Result<
     }
     let words: Vec<&str> = description.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| word.len() > 2).collect();
     let looks_at_line = conditions.allow.iter().any(|allow| allow.target == Target::Line);
-    let Adopted { pattern, literals, before, after, is_cut } =
+    let Adopted { pattern, literals, before, after, guard, is_cut } =
         adopt(&from_go(&regex)?, SecretGroup::Number(secret_group), &words, &keywords, looks_at_line)?;
     if is_cut {
         taken.leave_out(file, Some(&own), format!("its pattern repeats without end, and is looked for in {} bytes", before + after));
@@ -194,6 +194,7 @@ fn take(taken: &mut Taken, file: &str, rule: Written, lists: &[List]) -> Result<
         pattern,
         before,
         after,
+        guard,
         // A secret with just this entropy is none to gitleaks.
         entropy: if entropy > 0.0 { entropy.next_up() } else { 0.0 },
         checks: Vec::new(),

@@ -132,7 +132,7 @@ fn take(taken: &mut Taken, file: &str, rule: Written) -> Result<(), String> {
     }
     let words: Vec<&str> = name.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| word.len() > 2).collect();
     let pattern = without_comments(&pattern);
-    let Adopted { pattern, literals, before, after, is_cut } = adopt(pattern.trim(), SecretGroup::Named, &words, &[], false)?;
+    let Adopted { pattern, literals, before, after, guard, is_cut } = adopt(pattern.trim(), SecretGroup::Named, &words, &[], false)?;
     if is_cut {
         taken.leave_out(file, Some(&own), format!("its pattern repeats without end, and is looked for in {} bytes", before + after));
     }
@@ -153,6 +153,7 @@ fn take(taken: &mut Taken, file: &str, rule: Written) -> Result<(), String> {
         pattern,
         before,
         after,
+        guard,
         entropy: min_entropy,
         checks: Vec::new(),
         examples: parts(examples),

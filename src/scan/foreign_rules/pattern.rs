@@ -5,6 +5,7 @@ use regex_syntax::ast;
 use regex_syntax::ast::parse::ParserBuilder as AstParserBuilder;
 use regex_syntax::ast::{Ast, GroupKind, Visitor};
 
+use crate::scan::guard::Guard;
 use crate::scan::required::{Required, Text, required};
 use crate::scan::rule::SECRET;
 use crate::scan::rule_text::{MAX_MATCH, MIN_LITERAL};
@@ -25,6 +26,7 @@ pub struct Adopted {
     pub literals: Vec<String>,
     pub before: usize,
     pub after: usize,
+    pub guard: Option<Guard>,
     /// A match may be longer than what is looked at.
     pub is_cut: bool,
 }
@@ -67,7 +69,7 @@ pub fn adopt(pattern: &str, group: SecretGroup, words: &[&str], keywords: &[Stri
     let is_cut = before.is_none_or(|before| before > MAX_BEFORE) || after.is_none_or(|after| after > MAX_MATCH);
     let least = if looks_at_line { LINE } else { 0 };
     let (before, after) = (before.unwrap_or(MAX_BEFORE).min(MAX_BEFORE).max(least), after.unwrap_or(MAX_MATCH).min(MAX_MATCH).max(least));
-    Ok(Adopted { pattern, literals, before, after, is_cut })
+    Ok(Adopted { guard: Guard::of(&hir, &literals), pattern, literals, before, after, is_cut })
 }
 
 /// Go's dialect (RE2) as Rust's: a brace that bounds nothing, brackets and operators in classes, quoted text.
