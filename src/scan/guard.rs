@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(guard("acme_(?:[0-9a-f]{32}|[0-3]{12})?", &["acme_"]), None, "it may be missing");
         assert_eq!(guard("acme_(?:[0-9a-f]{32}|[0-3]{12})", &["acme_"]), Some((17, "0123456789_abcdefm".to_owned())));
         assert_eq!(guard("acme_.(?:[0-9a-f]{32}|[0-3]{12})", &["acme_"]), Some((12, hex)));
-        assert_eq!(guard("authorization: .{20}", &["authorization"]), None, "that it stands there is known");
+        assert_eq!(guard("authorization:.{20}", &["authorization:"]), None, "that it stands there is known");
         assert_eq!(guard("acme[^ ]{20}", &["acme"]), None, "most text is such a row");
     }
 
