@@ -31,6 +31,12 @@ pub struct Limits {
 const FREE_BYTES: u64 = 256 << 20;
 
 impl Limits {
+    /// What so many stored bytes may be unpacked to at most.
+    #[must_use]
+    pub fn expanded(&self, stored: u64) -> u64 {
+        stored.saturating_mul(self.max_expansion).saturating_add(FREE_BYTES)
+    }
+
     /// Whether `unpacked` bytes may have come out of `stored` ones. Time is what a bomb costs us: memory is not.
     ///
     /// # Errors
@@ -69,6 +75,7 @@ mod tests {
         let limits = Limits::default();
         let fits = |unpacked, stored| limits.check_expansion("a test", unpacked, stored).is_ok();
         assert!(fits(FREE_BYTES, 1) && fits(10 << 30, 60 << 20) && fits(u64::MAX, u64::MAX));
+        assert!(limits.expanded(60 << 20) > 10 << 30 && limits.expanded(0) == FREE_BYTES && limits.expanded(u64::MAX) == u64::MAX);
         assert!(!fits(FREE_BYTES + 1, 1) && !fits(10 << 30, 10 << 20));
     }
 }

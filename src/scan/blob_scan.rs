@@ -111,9 +111,17 @@ pub fn is_own_bait(hit: &ContentHit<'_>, is_own: &dyn Fn(&Secret) -> bool) -> bo
     is_own(&hit.secret) || hit.id.as_ref().is_some_and(is_own)
 }
 
+impl<'r> DirectScanner<'r> {
+    /// What lies inside files may unpack to as much as the blob itself may: a file that is large only once it is unpacked is no excuse.
+    fn scanner(&self, blob: &Descriptor) -> NestedScanner<'r> {
+        let most = self.limits.max_layer_bytes.min(self.limits.expanded(blob.size));
+        NestedScanner::new(self.rules, self.now, &Limits { max_layer_bytes: most, ..self.limits.clone() })
+    }
+}
+
 impl BlobScanner for DirectScanner<'_> {
     fn scan_layer(&self, blobs: &dyn Blobs, layer: &Descriptor, diff_id: &Digest, progress: &dyn Fn(u64)) -> Result<LayerScan, ImageError> {
-        let scanner = NestedScanner::new(self.rules, self.now, self.limits);
+        let scanner = self.scanner(layer);
         let mut visitor = Visitor { scanner, is_own: self.is_own, seen: Seen::default(), files: 0, progress };
         let LayerSummary { listing, uncompressed_size, anomalies, .. } = read_layer(blobs, layer, diff_id, self.limits, &mut visitor)?;
         let Visitor { scanner, mut seen, files, .. } = visitor;
@@ -126,7 +134,7 @@ impl BlobScanner for DirectScanner<'_> {
         let reader = HashingReader::new(blobs.open(blob)?.take(blob.size.saturating_add(1)), Hasher::for_digest(&blob.digest));
         let mut reader = BufReader::with_capacity(64 << 10, reader);
         let mut seen = Seen::default();
-        let mut scanner = NestedScanner::new(self.rules, self.now, self.limits);
+        let mut scanner = self.scanner(blob);
         seen.look(&mut scanner, (b"", false), &mut reader, &|| {}, self.is_own).map_err(|cause| ImageError::Read { what: what(), cause })?;
         seen.close(&scanner);
         let (digest, size) = reader.into_inner().finish();

@@ -9,6 +9,8 @@ pub struct Lookahead<'a> {
     source: &'a mut dyn BufRead,
     /// What was gathered: first the bytes that the source has been told are consumed, then some that it still lends.
     held: Vec<u8>,
+    /// Where in it the bytes begin that the reader has not consumed, and how many of them the source was told.
+    start: usize,
     owned: usize,
     /// The source failed after what is held.
     failure: Option<io::Error>,
@@ -17,7 +19,7 @@ pub struct Lookahead<'a> {
 
 impl<'a> Lookahead<'a> {
     pub fn new(source: &'a mut dyn BufRead) -> Self {
-        Self { source, held: Vec::new(), owned: 0, failure: None, position: 0 }
+        Self { source, held: Vec::new(), start: 0, owned: 0, failure: None, position: 0 }
     }
 
     /// Bytes that were consumed.
@@ -35,9 +37,9 @@ impl<'a> Lookahead<'a> {
             return self.source.fill_buf();
         }
         loop {
-            self.held.truncate(self.owned);
+            self.held.truncate(self.start + self.owned);
             if self.owned >= count || (self.failure.is_some() && self.owned > 0) {
-                return Ok(&self.held);
+                return Ok(&self.held[self.start..]);
             }
             if let Some(error) = self.failure.take() {
                 return Err(error);
@@ -51,9 +53,14 @@ impl<'a> Lookahead<'a> {
                 }
             };
             let more = lent.len().min(count - self.owned);
+            // Now and then, so that many short steps do not move what is left each time.
+            if self.start > self.owned {
+                self.held.drain(..self.start);
+                self.start = 0;
+            }
             self.held.extend_from_slice(&lent[..more]);
-            if self.held.len() >= count || more == 0 {
-                return Ok(&self.held);
+            if self.owned + more >= count || more == 0 {
+                return Ok(&self.held[self.start..]);
             }
             self.source.consume(more);
             self.owned += more;
@@ -108,7 +115,7 @@ pub fn truncated() -> io::Error {
 impl BufRead for Lookahead<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.owned > 0 {
-            return Ok(&self.held[..self.owned]);
+            return Ok(&self.held[self.start..self.start + self.owned]);
         }
         match self.failure.take() {
             Some(error) => Err(error),
@@ -119,12 +126,12 @@ impl BufRead for Lookahead<'_> {
     fn consume(&mut self, count: usize) {
         self.position += count as u64;
         if count < self.owned {
-            self.held.drain(..count);
+            self.start += count;
             self.owned -= count;
         } else {
             let rest = count - self.owned;
             self.held.clear();
-            self.owned = 0;
+            (self.start, self.owned) = (0, 0);
             self.source.consume(rest);
         }
     }

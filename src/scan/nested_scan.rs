@@ -191,7 +191,9 @@ impl<'r> Run<'_, 'r> {
         self.spend(&limit)
     }
 
-    fn count_file(&self) -> io::Result<()> {
+    /// One more, whose path rules look at as they do at bytes.
+    fn count_file(&self, way: &[u8]) -> io::Result<()> {
+        self.count_unpacked((self.path.len() + way.len()) as u64, false)?;
         self.files.set(self.files.get() + 1);
         if self.files.get().is_multiple_of(1 << 10) {
             (self.pulse)();
@@ -322,8 +324,9 @@ impl Walk<'_, '_, '_> {
 
 impl Members for Walk<'_, '_, '_> {
     fn unpacked(&mut self, name: &[u8], data: &mut dyn BufRead) -> io::Result<()> {
-        self.run.count_file()?;
-        look(self.below, self.depth, self.run, &self.way_to(name), data)
+        let way = self.way_to(name);
+        self.run.count_file(&way)?;
+        look(self.below, self.depth, self.run, &way, data)
     }
 
     fn stored(&mut self, name: &[u8], data: &mut dyn BufRead) -> io::Result<()> {
@@ -621,6 +624,21 @@ mod tests {
         archive[31..34].fill(0xff);
         let told = told("a.zip", &archive);
         assert!(told.contains(&row("b", NPM)) && told.contains(&row("a", "unscanned-damaged-archive")), "{told:?}");
+    }
+
+    #[test]
+    fn a_directory_in_the_middle_hides_no_member() {
+        let archive = [zip(&[("a", b"text", Way::Stored)]), zip(&[("b", &secret(), Way::Deflated)])].concat();
+        assert_eq!(told("a.zip", &archive), [row("b", NPM)]);
+    }
+
+    #[test]
+    fn members_cost_what_their_paths_are_long() {
+        let limits = Limits { max_layer_bytes: 1 << 20, ..Limits::default() };
+        let members: Vec<(&str, &[u8], Way)> = vec![("a", b"", Way::Stored); 2000];
+        let path = "p".repeat(1000);
+        assert_eq!(told_by(&mut NestedScanner::new(RuleSet::builtin(), 0, &limits), &path, &zip(&members)), [row("", "unscanned-too-large")]);
+        assert_eq!(told_by(&mut NestedScanner::new(RuleSet::builtin(), 0, &limits), "p", &zip(&members)), []);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::io::{self, BufRead as _};
 
 use crate::scan::containers::contract::{Container, Members, Opened, stored_part};
 use crate::scan::gap::{Gap, GapKind};
+use crate::scan::lookahead::Lookahead;
 
 pub struct Cpio;
 
@@ -22,9 +23,7 @@ impl Container for Cpio {
 
     fn walk(&self, file: &mut Opened<'_, '_>, members: &mut dyn Members) -> io::Result<()> {
         loop {
-            while file.bytes.peek(110)?.first() == Some(&0) {
-                file.bytes.consume(1);
-            }
+            pass_zeros(file.bytes)?;
             let start = file.bytes.peek(110)?;
             if start.is_empty() {
                 return Ok(());
@@ -45,6 +44,18 @@ impl Container for Cpio {
                 file.bytes.pass(padding(size))?;
             }
         }
+    }
+}
+
+/// Passes over what archives are padded with.
+fn pass_zeros(bytes: &mut Lookahead<'_>) -> io::Result<()> {
+    loop {
+        let lent = bytes.fill_buf()?;
+        let zeros = lent.iter().position(|byte| *byte != 0).unwrap_or(lent.len());
+        if zeros == 0 {
+            return Ok(());
+        }
+        bytes.consume(zeros);
     }
 }
 

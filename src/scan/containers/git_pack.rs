@@ -16,6 +16,8 @@ pub struct GitPack;
 const KEPT: usize = 8 << 20;
 /// Larger objects are scanned as they pass and are no base.
 const LARGEST: usize = 1 << 20;
+/// What it takes to keep an object, beside its bytes.
+const OVERHEAD: usize = 128;
 
 impl Container for GitPack {
     fn name(&self) -> &'static str {
@@ -136,12 +138,12 @@ impl Bases {
     }
 
     fn keep(&mut self, offset: u64, kind: u8, object: Vec<u8>) {
-        self.bytes += object.len();
+        self.bytes += object.len() + OVERHEAD;
         self.order.push_back(offset);
         self.objects.insert(offset, (kind, object));
         while self.bytes > KEPT {
             let Some(oldest) = self.order.pop_front() else { break };
-            self.bytes -= self.objects.remove(&oldest).map_or(0, |(_, object)| object.len());
+            self.bytes -= self.objects.remove(&oldest).map_or(0, |(_, object)| object.len() + OVERHEAD);
         }
     }
 }
@@ -184,16 +186,22 @@ fn steps(mut delta: &[u8]) -> impl Iterator<Item = Step<'_>> {
 }
 
 /// The object that a difference makes of its base; `None` where that makes no sense or is too large.
-fn apply(base: &[u8], delta: &[u8]) -> Option<Vec<u8>> {
-    let mut object = Vec::new();
+fn apply<'d>(base: &'d [u8], delta: &'d [u8]) -> Option<Vec<u8>> {
+    let piece = |step: Step<'d>| match step {
+        Step::Insert(bytes) => Some(bytes),
+        Step::Copy { offset, length } => base.get(offset..offset.checked_add(length)?),
+    };
+    // A few bytes of difference can ask for many of the base: nothing is copied for what will be too large.
+    let mut length = 0;
     for step in steps(delta) {
-        match step {
-            Step::Insert(bytes) => object.extend_from_slice(bytes),
-            Step::Copy { offset, length } => object.extend_from_slice(base.get(offset..offset.checked_add(length)?)?),
-        }
-        if object.len() > LARGEST {
+        length += piece(step)?.len();
+        if length > LARGEST {
             return None;
         }
+    }
+    let mut object = Vec::with_capacity(length);
+    for step in steps(delta) {
+        object.extend_from_slice(piece(step)?);
     }
     Some(object)
 }

@@ -22,8 +22,10 @@ impl Container for JavaClass {
     fn walk(&self, file: &mut Opened<'_, '_>, members: &mut dyn Members) -> io::Result<()> {
         file.bytes.pass(8)?;
         let count = u16::from_be_bytes(file.bytes.array()?);
-        // At most 65,535 texts of so many bytes; real ones are some hundred kilobytes.
-        let most = usize::try_from(members.memory() / 4).unwrap_or(0);
+        // At most 65,535 texts of so many bytes; real ones are some hundred kilobytes. A text that grows takes up to twice its length.
+        let most = members.memory() / 4;
+        members.hold(2 * most)?;
+        let most = usize::try_from(most).unwrap_or(0);
         let mut texts = Vec::new();
         let mut index = 1;
         while index < count {

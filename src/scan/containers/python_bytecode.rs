@@ -41,29 +41,36 @@ impl Container for PythonBytecode {
 /// All that has the form of a text, a line each.
 fn texts(bytes: &[u8]) -> Vec<u8> {
     let mut found = Vec::new();
-    let mut at = 0;
+    let (mut at, mut end) = (0, 0);
     while at < bytes.len() {
-        match text_at(&bytes[at..]) {
-            Some((before, text)) => {
-                found.extend_from_slice(text);
+        let text = text_at(&bytes[at..]).map(|(before, length)| at + before..at + before + length);
+        // No byte is looked at twice, however many letters claim a text that it would be in.
+        if let Some(text) = text.as_ref().filter(|text| text.start >= end) {
+            end = bytes[text.start..].iter().position(|byte| !is_text(*byte)).map_or(bytes.len(), |length| text.start + length);
+        }
+        match text {
+            Some(text) if text.end <= end => {
+                found.extend_from_slice(&bytes[text.clone()]);
                 found.push(b'\n');
-                at += before + text.len();
+                at = text.end;
             }
-            None => at += 1,
+            _ => at += 1,
         }
     }
     found
 }
 
-/// A text with its letter and length, which are so many bytes, where one begins.
-fn text_at(bytes: &[u8]) -> Option<(usize, &[u8])> {
+fn is_text(byte: u8) -> bool {
+    matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e | 0x80..)
+}
+
+/// How many bytes letter and length take, and the length, where a text seems to begin.
+fn text_at(bytes: &[u8]) -> Option<(usize, usize)> {
     // The highest bit says that others refer to it.
     let (before, length): (usize, usize) = match bytes.first()? & 0x7f {
         b'z' | b'Z' => (2, usize::from(*bytes.get(1)?)),
         b'a' | b'A' | b'u' | b't' | b's' => (5, u32::from_le_bytes(*bytes.get(1..)?.first_chunk()?) as usize),
         _ => return None,
     };
-    let text = bytes.get(before..before.checked_add(length)?)?;
-    let is_text = |byte: &u8| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e | 0x80..);
-    (text.len() >= SHORTEST && text.iter().all(is_text)).then_some((before, text))
+    (length >= SHORTEST && before.checked_add(length)? <= bytes.len()).then_some((before, length))
 }

@@ -3,7 +3,7 @@
 //!
 //! Source: "Database File Format", sqlite.org/fileformat2.html.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io::{self, BufRead as _, Read as _};
 
 use crate::scan::containers::contract::{Container, Members, Opened};
@@ -17,6 +17,8 @@ const WAITING: usize = 8 << 20;
 const PIECE: usize = 1 << 20;
 /// From one piece to the next: they overlap, so that a secret on a border is whole in one of them.
 const OVERLAP: usize = 8 << 10;
+/// What it takes to let a row wait, beside its bytes.
+const OVERHEAD: usize = 256;
 
 impl Container for Sqlite {
     fn name(&self) -> &'static str {
@@ -40,7 +42,7 @@ impl Container for Sqlite {
             return Err(io::Error::other("its pages are of an impossible size"));
         }
         let mut database =
-            Database { usable, encoding: header[59], chains: HashMap::new(), pages: HashMap::new(), order: VecDeque::new(), waiting: 0 };
+            Database { usable, encoding: header[59], chains: BTreeMap::new(), pages: HashMap::new(), order: VecDeque::new(), waiting: 0 };
         let mut page = Vec::with_capacity(size);
         for number in 1_u32.. {
             page.clear();
@@ -49,6 +51,10 @@ impl Container for Sqlite {
                 break;
             }
             database.page(number, &page, members)?;
+        }
+        // Their other pages never came: what there is of them is shown.
+        for chain in std::mem::take(&mut database.chains).into_values() {
+            database.show(&chain, members)?;
         }
         if page.is_empty() && file.bytes.fill_buf()?.is_empty() { Ok(()) } else { Err(io::Error::other("its last page is cut")) }
     }
@@ -60,7 +66,7 @@ struct Database {
     /// 1 is UTF-8, 2 and 3 are UTF-16.
     encoding: u8,
     /// Rows that go on at a page that has not come yet.
-    chains: HashMap<u32, Chain>,
+    chains: BTreeMap<u32, Chain>,
     /// Pages that may be part of a row that has not come yet, and the order in which they came.
     pages: HashMap<u32, Vec<u8>>,
     order: VecDeque<u32>,
@@ -81,7 +87,7 @@ struct Chain {
 impl Database {
     fn page(&mut self, number: u32, page: &[u8], members: &mut dyn Members) -> io::Result<()> {
         if let Some(chain) = self.chains.remove(&number) {
-            self.waiting -= chain.record.len();
+            self.waiting -= chain.record.len() + OVERHEAD;
             return self.follow(chain, page.to_vec(), members);
         }
         // The first page begins with the file's header.
@@ -101,6 +107,10 @@ impl Database {
         self.pages.insert(number, page.to_vec());
         self.order.push_back(number);
         self.waiting += page.len();
+        // Of those that came to a row, the numbers are still there.
+        if self.order.len() > 2 * self.pages.len() + 1000 {
+            self.order.retain(|number| self.pages.contains_key(number));
+        }
         while self.waiting > WAITING {
             let Some(oldest) = self.order.pop_front() else { break };
             self.waiting -= self.pages.remove(&oldest).map_or(0, |page| page.len());
@@ -112,10 +122,14 @@ impl Database {
         let count = short(start + 3).unwrap_or(0);
         let pointers = start + if kind == 0x02 { 12 } else { 8 };
         let mut text = Vec::new();
+        let mut room = page.len();
         for index in 0..count.min(page.len() / 4) {
             let cell = short(pointers + 2 * index).and_then(|at| page.get(at..self.usable));
             // What is no cell was no page of cells: its raw bytes are scanned.
             let Some((row, record, total, next)) = cell.and_then(|cell| self.cell(cell, kind)) else { continue };
+            // Nor where cells overlap: the same bytes over and over would be a bomb.
+            let Some(left) = room.checked_sub(record.len()) else { break };
+            room = left;
             match next {
                 None => self.append_values(record, &mut text),
                 Some(next) => {
@@ -179,10 +193,10 @@ impl Database {
 
     /// Keeps a row until its next page comes, where there is room.
     fn wait(&mut self, next: u32, chain: Chain, members: &mut dyn Members) -> io::Result<()> {
-        if self.waiting + chain.record.len() > WAITING || self.chains.contains_key(&next) {
+        if self.waiting + chain.record.len() + OVERHEAD > WAITING || self.chains.contains_key(&next) {
             return self.show(&chain, members);
         }
-        self.waiting += chain.record.len();
+        self.waiting += chain.record.len() + OVERHEAD;
         self.chains.insert(next, chain);
         Ok(())
     }

@@ -4,11 +4,15 @@ use std::io;
 
 use crate::image::entry::EntryKind;
 use crate::image::error::ImageError;
+use crate::image::limits::Limits;
 use crate::image::tar::TarWalker;
 use crate::image::tar_header::{BLOCK, TarHeader};
 use crate::scan::containers::contract::{Container, Members, Opened};
 
 pub struct Tar;
+
+/// Bytes of headers and padding that are held before an entry: twice the longest extended header.
+const MAX_ASIDE: u64 = 2 << 20;
 
 impl Container for Tar {
     fn name(&self) -> &'static str {
@@ -23,7 +27,8 @@ impl Container for Tar {
     }
 
     fn walk(&self, file: &mut Opened<'_, '_>, members: &mut dyn Members) -> io::Result<()> {
-        let mut walker = TarWalker::new(&mut *file.bytes, "tar", file.limits);
+        let limits = Limits { max_aside: MAX_ASIDE, ..file.limits.clone() };
+        let mut walker = TarWalker::new(&mut *file.bytes, "tar", &limits);
         while let Some(entry) = walker.next_entry().map_err(carried)? {
             // Odd headers and padding stand in the raw bytes, which are scanned too.
             walker.take_aside();

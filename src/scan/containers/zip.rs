@@ -14,8 +14,6 @@ use crate::scan::lookahead::Lookahead;
 pub struct Zip;
 
 const LOCAL: &[u8] = b"PK\x03\x04";
-/// What may come after the members.
-const AFTER: [&[u8]; 3] = [b"PK\x01\x02", b"PK\x05\x06", b"PK\x06\x06"];
 const DESCRIPTOR: &[u8] = b"PK\x07\x08";
 /// Executable zips of Python begin with a line for the kernel.
 const SHEBANG: &[u8] = b"#!";
@@ -32,8 +30,7 @@ impl Container for Zip {
     fn is_start(&self, start: &[u8]) -> bool {
         let line = || memchr::memchr(b'\n', start).map(|end| &start[end + 1..]);
         let archive = if start.starts_with(SHEBANG) { line().unwrap_or_default() } else { start };
-        // The version that is needed; the newest is 6.3.
-        archive.starts_with(LOCAL) && archive.get(4).is_some_and(|version| *version <= 63)
+        is_member(archive)
     }
 
     fn walk(&self, file: &mut Opened<'_, '_>, members: &mut dyn Members) -> io::Result<()> {
@@ -59,19 +56,21 @@ enum Unread {
     Method(u16),
 }
 
+/// A member's mark, and the version that is needed to unpack it; the newest is 6.3.
+fn is_member(start: &[u8]) -> bool {
+    start.strip_prefix(LOCAL).and_then(<[u8]>::first).is_some_and(|version| *version <= 63)
+}
+
 fn walk(file: &mut Opened<'_, '_>, members: &mut dyn Members, unread: &mut BTreeMap<Unread, u64>) -> io::Result<()> {
     loop {
-        let start = file.bytes.peek(4)?;
-        if start.starts_with(LOCAL) {
+        if is_member(file.bytes.peek(5)?) {
             let header = Header::read(file.bytes)?;
             if let Some(why) = member(&header, file, members)? {
                 *unread.entry(why).or_default() += 1;
                 pass_data(&header, file.bytes)?;
             }
-        } else if start.is_empty() || AFTER.iter().any(|mark| start.starts_with(mark)) {
-            return Ok(());
         } else if !find_next(file.bytes)? {
-            // Nothing but the members makes a zip: a file that has some bytes behind them is still read.
+            // Nothing but the members makes a zip: a file that has some bytes behind them is still read, and a directory in between hides none.
             return Ok(());
         }
     }
@@ -190,17 +189,16 @@ fn find_next(bytes: &mut Lookahead<'_>) -> io::Result<bool> {
     loop {
         let seen = bytes.peek(STRIDE)?;
         let is_last = seen.len() < STRIDE;
-        let member = memchr::memmem::find(seen, LOCAL);
-        let after = memchr::memmem::find(seen, AFTER[0]);
-        match (member, after) {
-            (Some(at), after) if after.is_none_or(|after| at < after) => {
+        match memchr::memmem::find(seen, LOCAL) {
+            Some(at) if is_member(&seen[at..]) => {
                 bytes.consume(at);
                 return Ok(true);
             }
-            (_, Some(_)) => return Ok(false),
+            // The version may stand in what comes next.
+            Some(at) if at + LOCAL.len() < seen.len() => bytes.consume(at + LOCAL.len()),
             _ if is_last => return Ok(false),
             _ => {
-                let passed = seen.len() - 3;
+                let passed = seen.len() - LOCAL.len();
                 bytes.consume(passed);
             }
         }
