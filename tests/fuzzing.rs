@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::common::images::{CREATED, Packing, digest};
 use crate::common::numbers::Numbers;
 use crate::common::raw_tar::{Header, end, entry, file, pax, record, with_data};
-use crate::hostile::{damage, parts_of};
+use crate::hostile::{damage, nested_seeds, parts_of};
 
 #[allow(dead_code)]
 #[path = "../fuzz/targets.rs"]
@@ -69,15 +69,7 @@ fn seeds() -> BTreeMap<&'static str, Vec<Vec<u8>>> {
     let texts = |all: &[&str]| all.iter().map(|text| text.as_bytes().to_vec()).collect::<Vec<_>>();
     BTreeMap::from([
         ("tar", vec![tar.clone(), small.clone()]),
-        (
-            "nested",
-            vec![
-                Packing::Gzip.pack(&small),
-                Packing::Zstd.pack(&small),
-                small,
-                b"PK\x03\x04\x14\0\0\0\x08\0\0\0\0\0\0\0\0\0\x03\0\0\0\x01\0\0\0\x01\0\0\0a\x4b\x04\0PK\x01\x02".to_vec(),
-            ],
-        ),
+        ("nested", nested_seeds()),
         ("decompression", vec![Packing::Gzip.pack(&tar), Packing::Zstd.pack(&tar), [Packing::Gzip.pack(b"a"), Packing::Gzip.pack(b"b")].concat()]),
         ("manifest", [blobs.clone(), vec![read("index.json")]].concat()),
         ("config", [blobs, vec![config.to_string().into_bytes()]].concat()),

@@ -11,6 +11,8 @@ pub(crate) enum Expected {
     Passes,
     /// Exit 0, and the report tells an anomaly with these words.
     Noted(&'static str),
+    /// Exit 0, and these words somewhere in the report.
+    Told(&'static str),
     /// Exit 1: a finding, or something that could not be scanned, with these words somewhere in the report.
     Denied(&'static str),
     /// Exit 3, and these words in the message.

@@ -8,12 +8,14 @@ mod containers;
 mod documents;
 mod jail;
 mod mutations;
+mod nested;
 mod packings;
 mod picture;
 
 use std::collections::BTreeSet;
 
 pub(crate) use crate::hostile::mutations::damage;
+pub(crate) use crate::hostile::nested::seeds as nested_seeds;
 
 use crate::common::images::Packing;
 use crate::hostile::case::Case;
@@ -26,9 +28,10 @@ const SOME: usize = 1_000;
 const ALL: u64 = 20_000;
 
 fn by_hand() -> Vec<Case> {
-    let cases: Vec<Case> = [archives::cases(), packings::cases(), documents::cases(), containers::cases()].into_iter().flatten().collect();
+    let cases: Vec<Case> =
+        [archives::cases(), packings::cases(), documents::cases(), containers::cases(), nested::cases()].into_iter().flatten().collect();
     let names: BTreeSet<&str> = cases.iter().map(|case| case.name.as_str()).collect();
-    assert!(names.len() == cases.len() && cases.len() >= 420, "{} names of {} cases", names.len(), cases.len());
+    assert!(names.len() == cases.len() && cases.len() >= 500, "{} names of {} cases", names.len(), cases.len());
     cases
 }
 
