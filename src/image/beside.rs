@@ -99,10 +99,15 @@ fn parts<'a>(manifest: &'a Manifest, kind: &'a str) -> impl Iterator<Item = Loos
     [&manifest.config].into_iter().chain(&manifest.layers).map(move |blob| LooseBlob::new(blob, kind))
 }
 
+/// What a line calls its image, if that is such a name as images have; else the digest.
 fn name_of(line: &Descriptor) -> String {
+    let is_name = |name: &&String| name.len() <= MAX_NAME && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._/:@-".contains(&byte));
     let name = [CONTAINERD_NAME, REF_NAME].into_iter().find_map(|key| line.annotations.get(key));
-    name.cloned().unwrap_or_else(|| line.digest.short())
+    name.filter(is_name).cloned().unwrap_or_else(|| line.digest.short())
 }
+
+/// The longest name that an image is called by, in bytes: a repository and a tag.
+const MAX_NAME: usize = 384;
 
 /// Notes every blob that an opened image leads to.
 fn reach(stored: &StoredImage, reached: &mut BTreeSet<Digest>) {

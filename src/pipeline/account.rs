@@ -99,7 +99,7 @@ impl Account {
     }
 
     /// What was found, and what to think of it.
-    pub fn judged(&mut self, session: &Session, findings: &[Finding], own_bait: usize, coverage: &image_scan::Coverage, verdict: &gate::Verdict) {
+    pub fn judged(&mut self, session: &Session, findings: Vec<Finding>, own_bait: usize, coverage: &image_scan::Coverage, verdict: &gate::Verdict) {
         self.stop();
         self.report.verdict.outcome = if verdict.outcome == gate::Outcome::Denied { Outcome::Denied } else { Outcome::Passed };
         self.report.verdict.reasons.clone_from(&verdict.reasons);
@@ -114,7 +114,7 @@ impl Account {
             anomalies: coverage.anomalies.clone(),
         };
         self.report.findings = findings
-            .iter()
+            .into_iter()
             .enumerate()
             .map(|(index, finding)| {
                 let rule = session.rules.get(&finding.rule);
@@ -128,20 +128,20 @@ impl Account {
                     Some(Silencer::Exception(at)) => session.policy.exceptions.get(at),
                     _ => None,
                 };
-                let step = self.step(finding);
+                let step = self.step(&finding);
                 let made_by = finding.layer.as_ref().and_then(|layer| layer.instruction.as_deref());
                 ReportedFinding {
-                    finding: finding.clone(),
                     title,
                     gains,
                     advice,
-                    why: certainty(finding, rule),
-                    prevention: Some(prevention(finding, made_by.or(step.as_deref()))),
+                    why: certainty(&finding, rule),
+                    prevention: Some(prevention(&finding, made_by.or(step.as_deref()))),
                     step,
                     references: rule.map(|rule| rule.references.clone()).unwrap_or_default(),
-                    blocking: verdict.blocking.contains(&index),
+                    blocking: verdict.blocking.binary_search(&index).is_ok(),
                     exception: excepted.and_then(applied),
-                    silenced: silencer.and_then(|silencer| silenced(&session.policy, finding, silencer)),
+                    silenced: silencer.and_then(|silencer| silenced(&session.policy, &finding, silencer)),
+                    finding,
                 }
             })
             .collect();

@@ -33,9 +33,9 @@ pub fn inspect_files(session: &Session, path: &Path) -> Arrival {
 /// Judges what was scanned, and writes the account of it.
 pub(super) fn conclude(session: &Session, mut account: Account, scanned: Result<FileScan, PipelineError>) -> Arrival {
     let error = match scanned {
-        Ok(scan) => {
+        Ok(mut scan) => {
             let verdict = judge(&scan.findings, !scan.coverage.not_scanned.is_empty(), &session.policy, clock::now().date());
-            account.judged(session, &scan.findings, scan.own_bait, &scan.coverage, &verdict);
+            account.judged(session, std::mem::take(&mut scan.findings), scan.own_bait, &scan.coverage, &verdict);
             account.instructed(|finding| scan.instruction(finding));
             None
         }

@@ -104,9 +104,9 @@ async fn examine_and_go_on(
 ) -> Result<(), PipelineError> {
     let watching = Watching(&*session.progress);
     let observer: &dyn ScanObserver = head_start.map_or(&watching, |head_start| head_start);
-    let inspected = inspect(session, &journey.source, opened, account, observer)?;
-    let scan = &inspected.scan;
-    account.judged(session, &scan.findings, scan.own_bait, &scan.coverage, &inspected.verdict);
+    let mut inspected = inspect(session, &journey.source, opened, account, observer)?;
+    let scan = &mut inspected.scan;
+    account.judged(session, std::mem::take(&mut scan.findings), scan.own_bait, &scan.coverage, &inspected.verdict);
     if account.outcome() == Outcome::Denied {
         if let Some(head_start) = head_start {
             head_start.give_up().await;

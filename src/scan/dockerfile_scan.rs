@@ -62,10 +62,10 @@ pub fn scan_instructions(
                 }
                 let mut sighting = Sighting::of(&hit);
                 found.insert((sighting.rule.clone(), sighting.fingerprint.clone()));
+                (sighting.line, sighting.column) = piece.place(usize::try_from(hit.column).unwrap_or(1).saturating_sub(1));
                 if seen.sightings[first..].iter().any(|placed| is_same(&placed.sighting, &sighting)) {
                     continue;
                 }
-                (sighting.line, sighting.column) = piece.place(usize::try_from(hit.column).unwrap_or(1).saturating_sub(1));
                 seen.sightings.push(PlacedSighting { path: path.as_bytes().to_vec(), stray: false, inner: Vec::new(), sighting });
             }
         }
@@ -80,8 +80,9 @@ pub fn scan_instructions(
     steps
 }
 
+/// The same secret, or another rule's word for what stands at the same place.
 fn is_same(one: &Sighting, other: &Sighting) -> bool {
-    one.rule == other.rule && one.fingerprint == other.fingerprint
+    one.rule == other.rule && one.fingerprint == other.fingerprint || (one.line, one.column) == (other.line, other.column)
 }
 
 /// One instruction.

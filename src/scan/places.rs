@@ -43,7 +43,10 @@ pub struct Place {
 
 /// Collects places.
 #[derive(Debug, Default)]
-pub struct Places(BTreeMap<Secret, BTreeMap<Spot, Finding>>);
+pub struct Places(BTreeMap<Secret, Spots>);
+
+/// Findings of one secret, boxed: most have one place, and a map has room for eleven.
+type Spots = BTreeMap<Spot, Box<Finding>>;
 
 /// Rule and fingerprint.
 type Secret = (String, Fingerprint);
@@ -76,25 +79,27 @@ impl Places {
         let blob = layer.as_ref().map(|layer| layer.digest.to_string());
         let index = layer.as_ref().map(|layer| layer.index);
         let spot = (state != State::Live, index, surface, path.clone(), sighting.line, blob, commit.clone(), state);
-        let finding = self.0.entry(secret).or_default().entry(spot).or_insert_with(|| Finding {
-            rule: sighting.rule.clone(),
-            severity: sighting.severity,
-            confidence: sighting.confidence,
-            fingerprint: sighting.fingerprint.clone(),
-            unkeyed: None,
-            layer,
-            platforms: Vec::new(),
-            surface,
-            path,
-            commit,
-            line: Some(sighting.line).filter(|line| *line > 0),
-            column: Some(sighting.column).filter(|column| *column > 0),
-            proven_by: sighting.proven_by.clone(),
-            state,
-            redacted: sighting.redacted.clone(),
-            marked_by: sighting.marked_by.clone(),
-            also_in: 0,
-            places: Vec::new(),
+        let finding = self.0.entry(secret).or_default().entry(spot).or_insert_with(|| {
+            Box::new(Finding {
+                rule: sighting.rule.clone(),
+                severity: sighting.severity,
+                confidence: sighting.confidence,
+                fingerprint: sighting.fingerprint.clone(),
+                unkeyed: None,
+                layer,
+                platforms: Vec::new(),
+                surface,
+                path,
+                commit,
+                line: Some(sighting.line).filter(|line| *line > 0),
+                column: Some(sighting.column).filter(|column| *column > 0),
+                proven_by: sighting.proven_by.clone(),
+                state,
+                redacted: sighting.redacted.clone(),
+                marked_by: sighting.marked_by.clone(),
+                also_in: 0,
+                places: Vec::new(),
+            })
         });
         finding.platforms.extend(platform.filter(|platform| !finding.platforms.contains(platform)));
     }
@@ -106,15 +111,15 @@ impl Places {
             Some(key) => Finding { fingerprint: key.seal(&finding.fingerprint), unkeyed: Some(finding.fingerprint), ..finding },
             None => finding,
         };
-        let one = |spots: BTreeMap<Spot, Finding>| {
+        let one = |spots: Spots| {
             let is_marked = spots.values().all(|finding| finding.marked_by.is_some());
             let severity = spots.values().map(|finding| finding.severity).max()?;
             let confidence = spots.values().map(|finding| finding.confidence).max()?;
             let also_in = spots.len() as u64 - 1;
             let mut spots = spots.into_values();
-            let first = spots.next()?;
+            let first = *spots.next()?;
             let marked_by = first.marked_by.clone().filter(|_| is_marked);
-            let places = spots.take(MAX_PLACES).map(OtherPlace::from).collect();
+            let places = spots.take(MAX_PLACES).map(|finding| OtherPlace::from(*finding)).collect();
             Some(keyed(Finding { severity, confidence, also_in, places, marked_by, ..first }))
         };
         let mut findings: Vec<Finding> = self.0.into_values().filter_map(one).collect();

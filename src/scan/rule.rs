@@ -16,6 +16,8 @@ use crate::scan::severity::{Confidence, Severity};
 const MAX_COMPILED: usize = 4 << 20;
 /// Threads that a pattern keeps its working memory for; one more makes its own.
 const MAX_THREADS: usize = 8;
+/// Bytes that a pattern may remember of what it has met: hundreds of patterns meet something in a large image.
+const MAX_CACHE: usize = 128 << 10;
 
 /// The group that is the secret. Where one of several is, the others are called `secret2`, `secret3` and so on.
 pub const SECRET: &str = "secret";
@@ -162,7 +164,7 @@ pub fn find_check(name: &str) -> Option<&'static Check> {
 
 fn compile(pattern: &str) -> Option<Compiled> {
     // Without a number for its pool, the engine looks for one in /proc, which a confined process cannot.
-    let config = Regex::config().nfa_size_limit(Some(MAX_COMPILED)).utf8_empty(false).pool_capacity(MAX_THREADS);
+    let config = Regex::config().nfa_size_limit(Some(MAX_COMPILED)).utf8_empty(false).pool_capacity(MAX_THREADS).hybrid_cache_capacity(MAX_CACHE);
     let regex = Regex::builder().configure(config).syntax(syntax::Config::new().unicode(false).utf8(false)).build(pattern).ok()?;
     let group = |name: &str| regex.group_info().to_index(PatternID::ZERO, name);
     let numbered = (2..).map_while(|number| group(&format!("{SECRET}{number}")));
