@@ -98,7 +98,7 @@ java() {
 rust() {
   cd "$1"
   cargo init -q --name app app
-  (cd app && cargo add -q tokio reqwest hyper axum actix-web sqlx diesel rustls openssl ring jsonwebtoken aws-sdk-s3 octocrab serde_json clap russh 2>&1 || true)
+  if cd app; then cargo add -q tokio reqwest hyper axum actix-web sqlx diesel rustls openssl ring jsonwebtoken aws-sdk-s3 octocrab serde_json clap russh 2>&1 || true; cd ..; fi
   CARGO_HOME=$1/.cargo cargo fetch -q --manifest-path app/Cargo.toml || true
   rm -rf "$1"/.cargo/registry/{cache,index}
 }

@@ -113,7 +113,6 @@ impl HeadStart {
     }
 
     /// What has set out.
-    #[must_use]
     pub fn shipment(&self) -> SettingOut {
         self.shipment.clone()
     }

@@ -588,7 +588,7 @@ mod tests {
     #[test]
     fn compiled_texts_are_parted_from_their_lengths() {
         let line = line();
-        let token = line[line.rfind('=').expect("a value") + 1..].as_bytes();
+        let token = &line.as_bytes()[line.rfind('=').expect("a value") + 1..];
         for (kind, wide) in [(0xda_u8, false), (b'z', false), (b'u', true), (b'a' | 0x80, true)] {
             // So long that the length is a letter, and would be a part of the token in the raw bytes.
             let text = [token, b" ", &[b'x'; 40][..]].concat();

@@ -102,6 +102,7 @@ impl Jail {
         let mut command = Command::new("unshare");
         command.args(["--net", "python3", script]).args(limits).stdin(Stdio::piped()).stdout(Stdio::piped());
         // What is shipped instead of what was built for the tests: it is faster, and thousands of scans are long.
+        #[expect(clippy::disallowed_methods, reason = "it is the tests' own switch")]
         let program = std::env::var("HONEYCRATE_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_honeycrate").to_owned());
         Self { helper: command.spawn().expect("unshare and python3 are there"), program }
     }

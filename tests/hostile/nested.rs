@@ -10,6 +10,9 @@ use crate::hostile::case::Expected::{self, Denied, Passes, Told};
 use crate::hostile::parts_of;
 use crate::hostile::picture::Form;
 
+/// Packs bytes.
+type Pack = fn(&[u8]) -> Vec<u8>;
+
 const TOKEN: Expected = Denied("github-personal-token");
 const LARGE: Expected = Denied("unscanned-too-large");
 const UNKNOWN: Expected = Denied("unscanned-unknown-archive");
@@ -144,7 +147,7 @@ fn compressed() -> Vec<Row> {
         ("gzip fifty deep x", LARGE, || wrapped(50, token(), gzip)),
         ("gzip six deep around a secret x", TOKEN, || wrapped(6, token(), gzip)),
         ("every compression one in another x", LARGE, || {
-            let packs: [fn(&[u8]) -> Vec<u8>; 6] = [gzip, zstd, bzip2, lz4, zlib, |bytes| xz(&[(0, bytes)])];
+            let packs: [Pack; 6] = [gzip, zstd, bzip2, lz4, zlib, |bytes| xz(&[(0, bytes)])];
             packs.into_iter().cycle().take(12).fold(token(), |bytes, pack| pack(&bytes))
         }),
         ("a million empty gzip members x.gz", Passes, || gzip(b"").repeat(1_000_000)),
