@@ -61,7 +61,7 @@ impl Default for Limits {
             max_extension: 1 << 20,
             max_sparse_pieces: 65_536,
             zstd_window_log: 27,
-            max_aside: 64 << 20,
+            max_aside: 48 << 20,
         }
     }
 }

@@ -131,7 +131,7 @@ fn indexes() -> Vec<Row> {
         ("an index with ten thousand brackets in an unknown member", Passes, || {
             indexed(|line| format!(r#"{{"schemaVersion":2,"x":{},"manifests":[{line}]}}"#, deep_text(10_000)))
         }),
-        ("an index without lines", Unreadable("holds no image"), || sound().with("index.json", r#"{"schemaVersion":2,"manifests":[]}"#)),
+        ("an index without lines", Passes, || sound().with("index.json", r#"{"schemaVersion":2,"manifests":[]}"#)),
         ("an index whose lines are null", Unreadable("neither `layers` nor `manifests`"), || {
             sound().with("index.json", r#"{"schemaVersion":2,"manifests":null}"#)
         }),
@@ -162,13 +162,13 @@ fn indexes() -> Vec<Row> {
             indexed(|line| json!({ "schemaVersion": 2, "manifests": [line] }).to_string() + &" ".repeat(5 << 20))
         }),
         ("one line 256 times", Passes, || indexed(|line| json!({ "schemaVersion": 2, "manifests": vec![line; 256] }).to_string())),
-        ("an index without names of two images", Unreadable("none was chosen"), || {
+        ("an index without names of two images", Passes, || {
             let mut picture = Picture::default();
             let lines = [parts().put(&mut picture), Parts::of(&[end()], Packing::Gzip).put(&mut picture)];
             picture.index_of(&lines);
             picture
         }),
-        ("an index whose names steer terminals", Unreadable("none was chosen"), || {
+        ("an index whose names steer terminals", Passes, || {
             let mut picture = Picture::default();
             let mut lines = [parts().put(&mut picture), Parts::of(&[end()], Packing::Gzip).put(&mut picture)];
             for line in &mut lines {
@@ -271,7 +271,7 @@ fn manifests() -> Vec<Row> {
             picture.index_of(&[line]);
             picture
         }),
-        ("a manifest that is an artifact", Unreadable("artifact"), || {
+        ("a manifest that is an artifact", Passes, || {
             let mut picture = Picture::default();
             let mut parts = parts();
             parts.manifest["config"] = picture.put("application/vnd.cncf.helm.config.v1+json", b"{}");
