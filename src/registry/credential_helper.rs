@@ -17,7 +17,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(10);
 /// A helper that says more is not listened to.
 const MAX_ANSWER: u64 = 64 << 10;
 
-/// Our own secrets in the environment, which are no business of a helper's.
+/// Our own secrets in the environment, which are no business of any other program's.
 pub const WITHHELD: [&str; 4] = ["HONEYCRATE_KEY", "HONEYCRATE_REGISTRY_PASSWORD", "HONEYCRATE_WEBHOOK_URL", "HONEYCRATE_GITLAB_TOKEN"];
 
 #[derive(Deserialize)]

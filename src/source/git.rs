@@ -12,6 +12,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use crate::registry::credential_helper::WITHHELD;
+
 /// Bytes of what `git` complains that are kept.
 const MAX_COMPLAINT: u64 = 4 << 10;
 
@@ -19,8 +21,8 @@ const MAX_COMPLAINT: u64 = 4 << 10;
 const SETTINGS: [&str; 6] =
     ["core.fsmonitor=false", "core.hooksPath=/dev/null", "core.pager=cat", "protocol.allow=never", "safe.directory=*", "log.showSignature=false"];
 
-/// Variables by which a caller's surroundings would do the same, or carry our own key into another program.
-const REMOVED: [&str; 14] = [
+/// Variables by which a caller's surroundings would do the same.
+const REMOVED: [&str; 10] = [
     "GIT_CONFIG_PARAMETERS",
     "GIT_CONFIG_COUNT",
     "GIT_EXTERNAL_DIFF",
@@ -31,10 +33,6 @@ const REMOVED: [&str; 14] = [
     "GIT_TRACE",
     "GIT_TRACE_SETUP",
     "GIT_LITERAL_PATHSPECS",
-    "HONEYCRATE_KEY",
-    "HONEYCRATE_REGISTRY_PASSWORD",
-    "HONEYCRATE_GITLAB_TOKEN",
-    "HONEYCRATE_WEBHOOK_URL",
 ];
 
 /// Words of a range that are options and not revisions.
@@ -167,7 +165,7 @@ impl Repository {
         if self.folder != Path::new(".") {
             command.current_dir(&self.folder);
         }
-        for name in REMOVED {
+        for name in REMOVED.into_iter().chain(WITHHELD) {
             command.env_remove(name);
         }
         command
