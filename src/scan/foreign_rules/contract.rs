@@ -41,6 +41,15 @@ pub struct LeftOut {
 }
 
 impl Taken {
+    /// A rule of ours that came of one of theirs; `is_cut`: its matches may be longer than what is looked at.
+    pub fn take(&mut self, file: &str, rule: RuleText, is_cut: bool) {
+        if is_cut {
+            let what = format!("its pattern repeats without end, and is looked for in {} bytes", rule.before + rule.after);
+            self.leave_out(file, Some(&rule.id), what);
+        }
+        self.rules.push(rule);
+    }
+
     /// Something that is not taken over.
     pub fn leave_out(&mut self, file: &str, rule: Option<&str>, what: impl Into<String>) {
         self.left_out.push(LeftOut { file: file.to_owned(), rule: rule.map(str::to_owned), what: what.into() });

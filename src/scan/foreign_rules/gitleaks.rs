@@ -8,9 +8,8 @@ use toml::Value;
 use crate::scan::conditions::CompiledConditions;
 use crate::scan::foreign_rules::contract::{ForeignForm, Taken};
 use crate::scan::foreign_rules::id_of;
-use crate::scan::foreign_rules::pattern::{Adopted, SecretGroup, adopt, from_go};
+use crate::scan::foreign_rules::pattern::{SecretGroup, adopt, from_go};
 use crate::scan::rule_text::{Allow, Conditions, RuleText, Target};
-use crate::scan::severity::{Confidence, Severity};
 
 const SCANNER: &str = "gitleaks";
 /// Tables that only such a file has.
@@ -171,37 +170,13 @@ fn take(taken: &mut Taken, file: &str, rule: Written, lists: &[List]) -> Result<
     for name in others.keys().filter(|name| !SILENT.contains(&name.as_str())) {
         taken.leave_out(file, Some(&own), format!("its member `{name}` is not taken over"));
     }
-    let words: Vec<&str> = description.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| word.len() > 2).collect();
     let looks_at_line = conditions.allow.iter().any(|allow| allow.target == Target::Line);
-    let Adopted { pattern, literals, before, after, guard, is_cut } =
-        adopt(&from_go(&regex)?, SecretGroup::Number(secret_group), &words, &keywords, looks_at_line)?;
-    if is_cut {
-        taken.leave_out(file, Some(&own), format!("its pattern repeats without end, and is looked for in {} bytes", before + after));
-    }
-    taken.rules.push(RuleText {
-        name: if description.is_empty() { id } else { description.clone() },
-        id: own,
-        vendor: SCANNER.to_owned(),
-        severity: Severity::Medium,
-        confidence: Confidence::Medium,
-        gain: "Whatever the credential opens.".to_owned(),
-        revoke: "Revoke it where it was issued.".to_owned(),
-        references: Vec::new(),
-        generic: false,
-        self_made: false,
-        paths: Vec::new(),
-        literals,
-        pattern,
-        before,
-        after,
-        guard,
-        // A secret with just this entropy is none to gitleaks.
-        entropy: if entropy > 0.0 { entropy.next_up() } else { 0.0 },
-        checks: Vec::new(),
-        examples: Vec::new(),
-        counter_examples: Vec::new(),
-        conditions,
-    });
+    let adopted = adopt(&from_go(&regex)?, SecretGroup::Number(secret_group), &description, &keywords, looks_at_line)?;
+    let is_cut = adopted.is_cut;
+    let name = if description.is_empty() { id } else { description };
+    // A secret with just this entropy is none to gitleaks.
+    let entropy = if entropy > 0.0 { entropy.next_up() } else { 0.0 };
+    taken.take(file, RuleText { entropy, conditions, ..adopted.into_rule(own, name, SCANNER) }, is_cut);
     Ok(())
 }
 

@@ -7,9 +7,9 @@ use serde_yaml::Value;
 
 use crate::scan::foreign_rules::contract::{ForeignForm, Taken};
 use crate::scan::foreign_rules::id_of;
-use crate::scan::foreign_rules::pattern::{Adopted, SecretGroup, adopt};
+use crate::scan::foreign_rules::pattern::{SecretGroup, adopt};
 use crate::scan::rule_text::{Allow, Conditions, Least, RuleText};
-use crate::scan::severity::{Confidence, Severity};
+use crate::scan::severity::Confidence;
 
 /// Names that such rules begin with, and the scanner that is meant.
 const SCANNERS: [(&str, &str, &str); 3] =
@@ -130,36 +130,21 @@ fn take(taken: &mut Taken, file: &str, rule: Written) -> Result<(), String> {
         };
         taken.leave_out(file, Some(&own), why);
     }
-    let words: Vec<&str> = name.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| word.len() > 2).collect();
-    let pattern = without_comments(&pattern);
-    let Adopted { pattern, literals, before, after, guard, is_cut } = adopt(pattern.trim(), SecretGroup::Named, &words, &[], false)?;
-    if is_cut {
-        taken.leave_out(file, Some(&own), format!("its pattern repeats without end, and is looked for in {} bytes", before + after));
-    }
+    let adopted = adopt(without_comments(&pattern).trim(), SecretGroup::Named, &name, &[], false)?;
+    let is_cut = adopted.is_cut;
     let parts = |examples: Option<Vec<String>>| examples.unwrap_or_default().into_iter().map(|example| vec![example]).collect();
-    taken.rules.push(RuleText {
-        id: own,
-        name,
-        vendor: vendor.to_owned(),
-        severity: Severity::Medium,
-        confidence: confidence.unwrap_or(Confidence::Medium),
-        gain: description.unwrap_or_else(|| "Whatever the credential opens.".to_owned()),
-        revoke: "Revoke it where it was issued.".to_owned(),
+    let like = adopted.into_rule(own, name, vendor);
+    let rule = RuleText {
+        confidence: confidence.unwrap_or(like.confidence),
+        gain: description.unwrap_or(like.gain),
         references,
-        generic: false,
-        self_made: false,
-        paths: Vec::new(),
-        literals,
-        pattern,
-        before,
-        after,
-        guard,
         entropy: min_entropy,
-        checks: Vec::new(),
         examples: parts(examples),
         counter_examples: parts(negative_examples),
         conditions,
-    });
+        ..like
+    };
+    taken.take(file, rule, is_cut);
     Ok(())
 }
 

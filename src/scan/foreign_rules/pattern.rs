@@ -1,4 +1,4 @@
-//! From another scanner's pattern to a rule's: its dialect, its secret's group, the texts to look for, and how far a match reaches.
+//! From another scanner's pattern to a rule: its dialect, its secret's group, the texts to look for, and how far a match reaches.
 
 use regex_syntax::ParserBuilder;
 use regex_syntax::ast;
@@ -8,7 +8,8 @@ use regex_syntax::ast::{Ast, GroupKind, Visitor};
 use crate::scan::guard::Guard;
 use crate::scan::required::{Required, Text, required};
 use crate::scan::rule::SECRET;
-use crate::scan::rule_text::{MAX_MATCH, MIN_LITERAL};
+use crate::scan::rule_text::{Conditions, MAX_MATCH, MIN_LITERAL, RuleText};
+use crate::scan::severity::{Confidence, Severity};
 
 /// The longest pattern that is taken over, in bytes.
 const MAX_PATTERN: usize = 32 << 10;
@@ -34,19 +35,49 @@ pub struct Adopted {
 /// Which group is the secret.
 #[derive(Debug, Clone, Copy)]
 pub enum SecretGroup {
+    /// 0 is the first that takes part.
     Number(u32),
     /// One whose name says so, else the first that takes part.
     Named,
-    /// The first that takes part.
-    First,
 }
 
-/// What a pattern of Rust's dialect comes to. `words` name the credential, as people write it; `keywords` are used where the pattern itself
-/// has no text to look for.
+impl Adopted {
+    /// The rule with this pattern. What another scanner's rule does not tell is said as it is true of any credential.
+    #[must_use]
+    pub fn into_rule(self, id: String, name: String, vendor: &str) -> RuleText {
+        let Self { pattern, literals, before, after, guard, is_cut: _ } = self;
+        RuleText {
+            id,
+            name,
+            vendor: vendor.to_owned(),
+            severity: Severity::Medium,
+            confidence: Confidence::Medium,
+            gain: "Whatever the credential opens.".to_owned(),
+            revoke: "Revoke it where it was issued.".to_owned(),
+            references: Vec::new(),
+            generic: false,
+            self_made: false,
+            paths: Vec::new(),
+            literals,
+            pattern,
+            before,
+            after,
+            guard,
+            entropy: 0.0,
+            checks: Vec::new(),
+            examples: Vec::new(),
+            counter_examples: Vec::new(),
+            conditions: Conditions::default(),
+        }
+    }
+}
+
+/// What a pattern of Rust's dialect comes to. `name` is the credential's, as people write it; `keywords` are used where the pattern itself has
+/// no text to look for.
 ///
 /// # Errors
 /// Why it cannot be taken over, as a phrase.
-pub fn adopt(pattern: &str, group: SecretGroup, words: &[&str], keywords: &[String], looks_at_line: bool) -> Result<Adopted, String> {
+pub fn adopt(pattern: &str, group: SecretGroup, name: &str, keywords: &[String], looks_at_line: bool) -> Result<Adopted, String> {
     if pattern.len() > MAX_PATTERN {
         return Err(format!("its pattern is longer than {MAX_PATTERN} bytes"));
     }
@@ -60,8 +91,9 @@ pub fn adopt(pattern: &str, group: SecretGroup, words: &[&str], keywords: &[Stri
     let Required { texts, before, after } = required(&hir)
         .or_else(|| by_keywords(keywords, hir.properties().maximum_len()))
         .ok_or_else(|| format!("nothing of {MIN_LITERAL} characters is in every match, and every file would be searched in full"))?;
+    let words: Vec<&str> = name.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| word.len() > 2).collect();
     let mut literals: Vec<String> = Vec::new();
-    for text in texts.iter().flat_map(|text| text.spellings(words)) {
+    for text in texts.iter().flat_map(|text| text.spellings(&words)) {
         literals.push(String::from_utf8(text).map_err(|_| "the text that its matches hold is not UTF-8".to_owned())?);
     }
     literals.sort();
@@ -148,7 +180,6 @@ fn with_secret(pattern: &str, ast: &Ast, group: SecretGroup) -> Result<String, S
         SecretGroup::Number(0) => groups.iter().map(|group| group.index).collect(),
         SecretGroup::Number(number) if groups.iter().any(|group| group.index == number) => vec![number],
         SecretGroup::Number(number) => return Err(format!("its secret is group {number}, which its pattern does not have")),
-        SecretGroup::First => groups.iter().map(|group| group.index).collect(),
         SecretGroup::Named => match SECRET_NAMES.iter().find_map(|name| groups.iter().find(|group| group.is_called(name))) {
             Some(named) => vec![named.index],
             None => groups.iter().map(|group| group.index).collect(),
@@ -233,28 +264,28 @@ mod tests {
 
     #[test]
     fn the_secret_is_the_group_that_the_scanner_means() {
-        let adopted = |pattern, group| adopt(pattern, group, &[], &[], false).map(|adopted| adopted.pattern);
+        let adopted = |pattern, group| adopt(pattern, group, "", &[], false).map(|adopted| adopted.pattern);
         assert_eq!(adopted("acme(a)(b)", SecretGroup::Number(2)).as_deref(), Ok("acme(a)(?P<secret>b)"));
-        assert_eq!(adopted("acme(?:(a)|(b))", SecretGroup::First).as_deref(), Ok("acme(?:(?P<secret>a)|(?P<secret2>b))"));
+        assert_eq!(adopted("acme(?:(a)|(b))", SecretGroup::Number(0)).as_deref(), Ok("acme(?:(?P<secret>a)|(?P<secret2>b))"));
         assert_eq!(adopted("acme(?P<id>a)(?<TOKEN>b)", SecretGroup::Named).as_deref(), Ok("acme(?P<group1>a)(?<secret>b)"));
         assert!(adopted("acme(a)", SecretGroup::Number(2)).is_err());
     }
 
     #[test]
     fn patterns_that_would_cost_too_much_are_refused() {
-        let refused = |pattern: &str| adopt(pattern, SecretGroup::First, &[], &[], false).expect_err("too much");
+        let refused = |pattern: &str| adopt(pattern, SecretGroup::Number(0), "", &[], false).expect_err("too much");
         assert!(refused(&"(".repeat(5_000)).contains("cannot be read"));
         assert!(refused(&format!("{}acme{}", "(".repeat(200), ")".repeat(200))).contains("cannot be read"));
         assert!(refused(&"a".repeat(MAX_PATTERN + 1)).contains("longer"));
         assert!(refused(r"[0-9a-f]{32}").contains("every file"));
         assert!(refused(r"acme[\p{Nonsense}]").contains("cannot be read"));
-        let unbounded = adopt("(?s)acme.*b", SecretGroup::First, &[], &[], false).expect("a pattern");
+        let unbounded = adopt("(?s)acme.*b", SecretGroup::Number(0), "", &[], false).expect("a pattern");
         assert_eq!((unbounded.before, unbounded.after, unbounded.is_cut), (0, MAX_MATCH, true));
     }
 
     #[test]
     fn keywords_help_where_the_pattern_has_no_text() {
-        let adopted = adopt(r"[0-9a-f]{32}", SecretGroup::First, &[], &["acme".to_owned()], true).expect("a keyword");
+        let adopted = adopt(r"[0-9a-f]{32}", SecretGroup::Number(0), "", &["acme".to_owned()], true).expect("a keyword");
         assert_eq!((adopted.literals.len(), adopted.before, adopted.after), (3, LINE, LINE));
     }
 }
