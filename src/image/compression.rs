@@ -310,8 +310,7 @@ impl<R: Read> BufRead for Decoder<R> {
 
 impl<R: Read> Read for Decoder<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let mut available = self.fill_buf()?;
-        let count = available.read(out)?;
+        let count = self.fill_buf()?.read(out)?;
         self.consume(count);
         Ok(count)
     }
@@ -350,8 +349,7 @@ impl<R: Read> Read for Input<R> {
         if self.start == self.end {
             return read_some(&mut self.reader, out);
         }
-        let count = out.len().min(self.end - self.start);
-        out[..count].copy_from_slice(&self.buffer[self.start..self.start + count]);
+        let count = (&self.buffer[self.start..self.end]).read(out)?;
         self.consume(count);
         Ok(count)
     }

@@ -186,9 +186,7 @@ impl<R: Read> BufRead for PlainBytes<'_, R> {
 
 impl<R: Read> Read for PlainBytes<'_, R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let count = available.len().min(out.len());
-        out[..count].copy_from_slice(&available[..count]);
+        let count = self.fill_buf()?.read(out)?;
         self.consume(count);
         Ok(count)
     }

@@ -139,9 +139,7 @@ impl BufRead for Lookahead<'_> {
 
 impl Read for Lookahead<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let lent = self.fill_buf()?;
-        let count = lent.len().min(out.len());
-        out[..count].copy_from_slice(&lent[..count]);
+        let count = self.fill_buf()?.read(out)?;
         self.consume(count);
         Ok(count)
     }

@@ -291,9 +291,7 @@ impl BufRead for Tee<'_, '_, '_> {
 
 impl Read for Tee<'_, '_, '_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let lent = self.fill_buf()?;
-        let count = lent.len().min(out.len());
-        out[..count].copy_from_slice(&lent[..count]);
+        let count = self.fill_buf()?.read(out)?;
         self.consume(count);
         Ok(count)
     }
