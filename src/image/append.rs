@@ -10,7 +10,7 @@ use crate::image::stored::{Child, ChildContent, Image, Root, StoredImage};
 use crate::oci::config::ConfigEdit;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::digest::Digest;
-use crate::oci::manifest::Index;
+use crate::oci::manifest::{Index, Manifest};
 use crate::oci::media_type;
 
 /// A changed image, and the blobs that its source does not hold: new layers and the config.
@@ -92,7 +92,7 @@ impl StoredImage {
         let manifests = self.images().map(|image| &image.manifest).chain(self.artifacts());
         let mut seen = std::collections::BTreeSet::new();
         manifests
-            .flat_map(|manifest| std::iter::once(&manifest.config).chain(&manifest.layers))
+            .flat_map(Manifest::blobs)
             .filter(|blob| !media_type::is_foreign_layer(&blob.media_type) && seen.insert(blob.digest.clone()))
             .cloned()
             .collect()

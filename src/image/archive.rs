@@ -11,7 +11,8 @@ use serde::Deserialize;
 
 use crate::image::archive_index::{ArchiveFile, FileRange, TarIndex};
 use crate::image::beside::open_whole;
-use crate::image::blobs::{Blobs, Inventory, Overlay, read_verified};
+use crate::image::blobs::{Blobs, Inventory, Overlay, read_document, read_verified};
+use crate::image::compress::is_plain;
 use crate::image::compression::{Compression, Decoder};
 use crate::image::error::ImageError;
 use crate::image::layout::{blob_path, find_in_index, parse_index};
@@ -179,9 +180,7 @@ impl Blobs for ArchiveBlobs {
 /// Opens what is there of a root. Docker's containerd store saves an index whole and, of its images, those that were pulled:
 /// if one image is there, it is the root; if several are, an index of them is.
 fn open_present(blobs: ArchiveBlobs, root: &Descriptor, may_be_unpacked: bool) -> Result<StoredImage, ImageError> {
-    let document =
-        Document::parse(&read_verified(&blobs, root, MAX_DOCUMENT)?, Some(&root.media_type).filter(|kind| !kind.is_empty()).map(|kind| &**kind))?;
-    let (root, rewritten) = match &document {
+    let (root, rewritten) = match &read_document(&blobs, root)? {
         Document::Manifest(_) if blobs.has_image(root) => (root.clone(), None),
         Document::Manifest(_) => return Err(ImageError::Missing { what: format!("a part of {}", root.digest) }),
         Document::Index(index) => {
@@ -209,13 +208,8 @@ fn open_present(blobs: ArchiveBlobs, root: &Descriptor, may_be_unpacked: bool) -
 
 fn has_plain_layer(stored: &StoredImage) -> Result<bool, ImageError> {
     for layer in stored.images().flat_map(|image| &image.manifest.layers) {
-        if !media_type::is_foreign_layer(&layer.media_type) {
-            let what = format!("layer {}", layer.digest.short());
-            let mut start = Vec::new();
-            stored.blobs.open(layer)?.take(6).read_to_end(&mut start).map_err(|error| ImageError::from_io(&what, error))?;
-            if Compression::sniff(&start) == Ok(Compression::None) {
-                return Ok(true);
-            }
+        if is_plain(&*stored.blobs, layer)? {
+            return Ok(true);
         }
     }
     Ok(false)

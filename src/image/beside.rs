@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::sync::Arc;
 
-use crate::image::blobs::{Blobs, Inventory, read_verified};
+use crate::image::blobs::{Blobs, Inventory, read_document};
 use crate::image::error::ImageError;
 use crate::image::layout::{CONTAINERD_NAME, REF_NAME};
 use crate::image::stored::{Beside, Child, Image, LooseBlob, NamedImage, Root, StoredImage};
@@ -27,8 +27,7 @@ pub fn open_any(
     root: &Descriptor,
     open: &dyn Fn(&Descriptor) -> Result<StoredImage, ImageError>,
 ) -> Result<StoredImage, ImageError> {
-    let declared = Some(root.media_type.as_str()).filter(|kind| !kind.is_empty());
-    let document = Document::parse(&read_verified(&*blobs, root, MAX_DOCUMENT)?, declared)?;
+    let document = read_document(&*blobs, root)?;
     let beside = Beside { blobs: loose(&document, ""), ..Beside::default() };
     if beside.blobs.is_empty() {
         return open(root);
@@ -96,7 +95,7 @@ pub fn loose(document: &Document, whose: &str) -> Vec<LooseBlob> {
 }
 
 fn parts<'a>(manifest: &'a Manifest, kind: &'a str) -> impl Iterator<Item = LooseBlob> + 'a {
-    [&manifest.config].into_iter().chain(&manifest.layers).map(move |blob| LooseBlob::new(blob, kind))
+    manifest.blobs().map(move |blob| LooseBlob::new(blob, kind))
 }
 
 /// What a line calls its image, if that is such a name as images have; else the digest.
@@ -111,7 +110,7 @@ const MAX_NAME: usize = 384;
 
 /// Notes every blob that an opened image leads to.
 fn reach(stored: &StoredImage, reached: &mut BTreeSet<Digest>) {
-    let of = |manifest: &Manifest| -> Vec<Digest> { parts(manifest, "").map(|blob| blob.descriptor.digest).collect() };
+    let of = |manifest: &Manifest| -> Vec<Digest> { manifest.blobs().map(|blob| blob.digest.clone()).collect() };
     reached.insert(stored.digest());
     reached.extend(stored.images().flat_map(|image| of(&image.manifest)));
     reached.extend(stored.artifacts().flat_map(of));
@@ -168,5 +167,5 @@ fn document(blobs: &dyn Blobs, blob: &Descriptor) -> Option<Document> {
     if first != *b"{" {
         return None;
     }
-    Document::parse(&read_verified(blobs, blob, MAX_DOCUMENT).ok()?, None).ok()
+    read_document(blobs, blob).ok()
 }

@@ -8,6 +8,7 @@ use crate::image::archive_index::FileRange;
 use crate::image::error::ImageError;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::digest::{Digest, Hasher, HashingReader};
+use crate::oci::manifest::{Document, MAX_DOCUMENT};
 
 /// A store of blobs that can be opened again and again, from several threads.
 ///
@@ -146,6 +147,15 @@ fn pump(reader: &mut dyn Read, descriptor: &Descriptor, out: &mut dyn Write) -> 
         };
         out.write_all(&buffer[..count]).map_err(|cause| ImageError::Write { what: what(), cause })?;
     }
+}
+
+/// Reads a manifest or an index and checks its size and digest, and that it is what its descriptor calls it.
+///
+/// # Errors
+/// When it is larger than [`MAX_DOCUMENT`], or not what its descriptor says.
+pub fn read_document(blobs: &dyn Blobs, descriptor: &Descriptor) -> Result<Document, ImageError> {
+    let declared = Some(descriptor.media_type.as_str()).filter(|kind| !kind.is_empty());
+    Ok(Document::parse(&read_verified(blobs, descriptor, MAX_DOCUMENT)?, declared)?)
 }
 
 /// Reads a whole small blob (a config, a manifest) and checks its size and digest.

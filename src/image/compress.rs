@@ -54,7 +54,7 @@ impl Packer {
         if let Some(packed) = self.packed().get(&layer.digest) {
             return Ok(Some(packed.descriptor.clone()));
         }
-        if media_type::is_foreign_layer(&layer.media_type) || !is_plain(&*self.base, layer)? {
+        if !is_plain(&*self.base, layer)? {
             return Ok(None);
         }
         let is_checked = was_read && self.base.are_ours();
@@ -77,7 +77,7 @@ impl Packer {
     pub fn left(&self, image: &StoredImage) -> Result<Vec<Descriptor>, ImageError> {
         let mut left: BTreeMap<&Digest, &Descriptor> = BTreeMap::new();
         for layer in image.images().flat_map(|image| &image.manifest.layers) {
-            if !media_type::is_foreign_layer(&layer.media_type) && !self.packed().contains_key(&layer.digest) && is_plain(&*self.base, layer)? {
+            if !self.packed().contains_key(&layer.digest) && is_plain(&*self.base, layer)? {
                 left.insert(&layer.digest, layer);
             }
         }
@@ -198,7 +198,14 @@ impl Blobs for Packer {
     }
 }
 
-fn is_plain(blobs: &dyn Blobs, layer: &Descriptor) -> Result<bool, ImageError> {
+/// Whether a layer is in the store and not compressed.
+///
+/// # Errors
+/// When it cannot be read.
+pub(in crate::image) fn is_plain(blobs: &dyn Blobs, layer: &Descriptor) -> Result<bool, ImageError> {
+    if media_type::is_foreign_layer(&layer.media_type) {
+        return Ok(false);
+    }
     let mut start = Vec::new();
     let read = blobs.open(layer)?.take(6).read_to_end(&mut start);
     read.map_err(|error| ImageError::from_io(&format!("layer {}", layer.digest.short()), error))?;

@@ -56,9 +56,7 @@ impl Layout {
     pub fn find(&self, tag: Option<&str>) -> Result<Descriptor, ImageError> {
         find_in_index(&self.index, tag, &self.directory.display().to_string())
     }
-}
 
-impl Layout {
     fn blob(&self, descriptor: &Descriptor) -> Result<File, ImageError> {
         match open_file(&self.directory.join(blob_path(&descriptor.digest))) {
             Ok(file) => Ok(file),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::image::blobs::{Blobs, read_verified};
+use crate::image::blobs::{Blobs, read_document, read_verified};
 use crate::image::error::ImageError;
 use crate::oci::config::ImageConfig;
 use crate::oci::descriptor::Descriptor;
@@ -100,9 +100,7 @@ impl StoredImage {
     /// # Errors
     /// When a document is missing, damaged or ambiguous, or indexes are nested too deep or too wide.
     pub fn open(blobs: Arc<dyn Blobs>, root: &Descriptor, unpacked: bool) -> Result<Self, ImageError> {
-        let bytes = read_verified(&*blobs, root, MAX_DOCUMENT)?;
-        let declared = Some(root.media_type.as_str()).filter(|kind| !kind.is_empty());
-        let root = match Document::parse(&bytes, declared)? {
+        let root = match read_document(&*blobs, root)? {
             Document::Manifest(manifest) => Root::Image(Box::new(Image::open(&*blobs, manifest)?)),
             Document::Index(index) => {
                 let children = Children { blobs: &*blobs, left: MAX_CHILDREN }.open(&index, 1)?;
@@ -228,9 +226,7 @@ impl Children<'_> {
     }
 
     fn child(&mut self, descriptor: &Descriptor, depth: usize) -> Result<Child, ImageError> {
-        let bytes = read_verified(self.blobs, descriptor, MAX_DOCUMENT)?;
-        let declared = Some(descriptor.media_type.as_str()).filter(|kind| !kind.is_empty());
-        let content = match Document::parse(&bytes, declared)? {
+        let content = match read_document(self.blobs, descriptor)? {
             Document::Index(index) => {
                 let children = self.open(&index, depth + 1)?;
                 ChildContent::Index { index, children }

@@ -144,6 +144,11 @@ impl Manifest {
         Digest::of(&self.bytes)
     }
 
+    /// All that it leads to: its config, then its layers.
+    pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
+        std::iter::once(&self.config).chain(&self.layers)
+    }
+
     /// The same manifest in the words of the OCI specification: only media types change, config and layers are the same blobs.
     ///
     /// # Errors

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use futures_util::StreamExt as _;
 
 use crate::destination::contract::DestinationError;
-use crate::image::blobs::read_verified;
-use crate::image::error::ImageError;
+use crate::image::blobs::read_document;
 use crate::image::stored::{ChildContent, LooseBlob, StoredImage};
 use crate::oci::digest::Digest;
-use crate::oci::manifest::{Document, MAX_DOCUMENT};
+use crate::oci::manifest::Document;
 use crate::oci::reference::Reference;
 use crate::pipeline::error::PipelineError;
 use crate::pipeline::session::Session;
@@ -59,17 +58,12 @@ pub async fn scan_with(session: &Session, origin: &Reference, image: &mut Stored
         image.beside.not_scanned.extend(referrers.blind.into_iter().map(|why| format!("what refers to {}: {why}", subject.short())));
         for referrer in referrers.found {
             let kind = referrer.kind().name();
-            let read = || -> Result<Document, ImageError> {
-                Ok(Document::parse(&read_verified(&*image.blobs, &referrer.descriptor, MAX_DOCUMENT)?, Some(&referrer.descriptor.media_type))?)
-            };
             let failed = |cause| PipelineError::Image { location: format!("{}@{}", origin.name(), referrer.descriptor.digest), cause };
-            let document = tokio::task::block_in_place(read).map_err(failed)?;
+            let document = tokio::task::block_in_place(|| read_document(&*image.blobs, &referrer.descriptor)).map_err(failed)?;
             image.beside.blobs.push(LooseBlob::new(&referrer.descriptor, kind));
-            let held = match &document {
-                Document::Manifest(manifest) => [&manifest.config].into_iter().chain(&manifest.layers).collect::<Vec<_>>(),
-                Document::Index(_) => Vec::new(),
-            };
-            image.beside.blobs.extend(held.into_iter().map(|blob| LooseBlob::new(blob, kind)));
+            if let Document::Manifest(manifest) = &document {
+                image.beside.blobs.extend(manifest.blobs().map(|blob| LooseBlob::new(blob, kind)));
+            }
         }
     }
     Ok(())

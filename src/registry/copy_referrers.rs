@@ -74,8 +74,7 @@ async fn copy(from: Repository<'_>, to: Repository<'_>, referrer: &Referrer, blo
         return Err(RegistryError::Answer { registry: from.registry.host().to_owned(), what, why });
     };
     let scope = Scope::push(&to.reference.repository);
-    let all = std::iter::once(&manifest.config).chain(&manifest.layers);
-    let work = all.map(|blob| carry(to.registry, blob, blobs, &scope));
+    let work = manifest.blobs().map(|blob| carry(to.registry, blob, blobs, &scope));
     futures_util::stream::iter(work).buffer_unordered(PARALLEL).try_collect::<()>().await?;
     let repository = &to.reference.repository;
     match &referrer.found {

@@ -121,7 +121,7 @@ pub fn scan_stored_with(
         gathered.place_layers(image, name.as_deref(), &layers);
     }
     let mut seen = BTreeSet::new();
-    for blob in stored.artifacts().flat_map(blobs_of).filter(|blob| seen.insert(&blob.digest)) {
+    for blob in stored.artifacts().flat_map(Manifest::blobs).filter(|blob| seen.insert(&blob.digest)) {
         gathered.artifact(blob, None, scanner.scan_blob(&*stored.blobs, blob)?);
     }
     for LooseBlob { descriptor, what } in stored.beside.blobs.iter().filter(|blob| seen.insert(&blob.descriptor.digest)) {
@@ -301,10 +301,6 @@ impl Gathered<'_> {
             self.places.add(&placed.sighting, place);
         }
     }
-}
-
-fn blobs_of(manifest: &Manifest) -> impl Iterator<Item = &Descriptor> {
-    [&manifest.config].into_iter().chain(&manifest.layers)
 }
 
 #[cfg(test)]
