@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::pipeline::account::Account;
-use crate::pipeline::files::{conclude, options};
-use crate::pipeline::inspect::is_own;
+use crate::pipeline::files::conclude;
+use crate::pipeline::inspect::{is_own, options};
 use crate::pipeline::session::Session;
 use crate::report::diagnostics::{Diagnostic, diagnostics};
 use crate::scan::file_scan::scan_reader;

@@ -3,17 +3,15 @@
 use std::io;
 use std::path::Path;
 
-use crate::image::limits::Limits;
 use crate::pipeline::account::Account;
 use crate::pipeline::clock;
 use crate::pipeline::error::PipelineError;
-use crate::pipeline::inspect::is_own;
+use crate::pipeline::inspect::{is_own, options};
 use crate::pipeline::progress::Stage;
 use crate::pipeline::session::Session;
 use crate::pipeline::ship::Arrival;
 use crate::policy::gate::judge;
 use crate::scan::file_scan::{scan_path, scan_reader};
-use crate::scan::image_scan::ScanOptions;
 use crate::scan::stream_scan::FileScan;
 use crate::source::contract::SourceError;
 
@@ -42,16 +40,6 @@ pub(super) fn conclude(session: &Session, mut account: Account, scanned: Result<
         Err(error) => Some(error),
     };
     Arrival { report: account.close(error.as_ref()), plans: Vec::new(), error }
-}
-
-/// How to scan files.
-pub(super) fn options(session: &Session) -> ScanOptions {
-    ScanOptions {
-        now: clock::now().unix_timestamp(),
-        threads: session.threads,
-        limits: Limits::default(),
-        fingerprint_key: session.fingerprint_key.clone(),
-    }
 }
 
 fn scan(session: &Session, path: &Path) -> io::Result<FileScan> {

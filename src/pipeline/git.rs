@@ -2,22 +2,17 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use crate::pipeline::account::Account;
 use crate::pipeline::error::PipelineError;
-use crate::pipeline::files::{conclude, options};
-use crate::pipeline::inspect::is_own;
+use crate::pipeline::files::conclude;
+use crate::pipeline::inspect::{is_own, options};
 use crate::pipeline::progress::Stage;
 use crate::pipeline::session::Session;
 use crate::pipeline::ship::Arrival;
-use crate::scan::stream_scan::{FileScan, StreamScanner, Streams, gather};
+use crate::scan::stream_scan::{FileScan, StreamScanner, Streams, gather, share_out};
 use crate::source::contract::SourceError;
 use crate::source::git::{Contents, GitError, Repository};
-
-/// Objects that a thread takes at a time.
-const BATCH: usize = 64;
 
 /// What to look at in a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,29 +48,19 @@ fn scan(session: &Session, history: &History) -> Result<FileScan, GitError> {
     };
     let options = options(session);
     let own = is_own(session);
-    let next = AtomicUsize::new(0);
-    let work = || -> Result<Streams, GitError> {
+    let parts = share_out(&objects, options.threads, &|objects| -> Result<Streams, GitError> {
         let mut reader = repository.objects()?;
         let mut scanner = StreamScanner::new(&session.rules, &own, &options);
-        loop {
-            let first = next.fetch_add(BATCH, Ordering::Relaxed);
-            let Some(batch) = objects.get(first..objects.len().min(first + BATCH)).filter(|batch| !batch.is_empty()) else {
-                return Ok(scanner.finish());
-            };
-            for object in batch {
-                let mut look = |data: &mut dyn io::BufRead| scanner.scan(&object.path, object.commit.as_ref(), data);
-                if !reader.read(object, &mut look).map_err(GitError::Run)? {
-                    scanner.not_scanned(format!("{}: the repository lacks the object {}, as a partial clone does", object.path, object.id));
-                }
+        for object in objects {
+            let mut look = |data: &mut dyn io::BufRead| scanner.scan(&object.path, object.commit.as_ref(), data);
+            if !reader.read(object, &mut look).map_err(GitError::Run)? {
+                scanner.not_scanned(format!("{}: the repository lacks the object {}, as a partial clone does", object.path, object.id));
             }
         }
-    };
-    let threads = options.threads.clamp(1, objects.len().div_ceil(BATCH).max(1));
-    let parts: Result<Vec<Streams>, GitError> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        Ok(scanner.finish())
     });
-    let mut scan = gather(parts?, Vec::new(), &session.rules, &options);
+    let parts = parts.into_iter().collect::<Result<_, _>>()?;
+    let mut scan = gather(parts, Vec::new(), &session.rules, &options);
     scan.coverage.anomalies = without;
     Ok(scan)
 }

@@ -89,12 +89,7 @@ fn scan(
 ) -> Result<ImageScan, PipelineError> {
     let bytes = image.named_images().flat_map(|(image, _)| &image.manifest.layers).map(|layer| layer.size).sum();
     session.progress.begin(Stage::Scanning, bytes);
-    let options = ScanOptions {
-        now: clock::now().unix_timestamp(),
-        threads: session.threads,
-        limits: Limits::default(),
-        fingerprint_key: session.fingerprint_key.clone(),
-    };
+    let options = options(session);
     let own = is_own(session);
     let readers = readers(session, &own, &options);
     let cached = session.cache.as_deref().map(|cache| CachedScanner::new(&readers, cache, session.rules.hash(), &options.limits, options.now));
@@ -122,6 +117,16 @@ fn readers<'a>(session: &'a Session, is_own: &'a (dyn Fn(&Secret) -> bool + Sync
         count: options.threads,
         patience: PATIENCE,
     })
+}
+
+/// How to scan, now.
+pub(super) fn options(session: &Session) -> ScanOptions {
+    ScanOptions {
+        now: clock::now().unix_timestamp(),
+        threads: session.threads,
+        limits: Limits::default(),
+        fingerprint_key: session.fingerprint_key.clone(),
+    }
 }
 
 /// Tells the owner's own bait by its value.

@@ -6,14 +6,13 @@ use std::sync::{Mutex, PoisonError};
 use crate::bait::own;
 use crate::bait::surfaces::Surface;
 use crate::destination::contract::Delivered;
-use crate::image::limits::Limits;
 use crate::image::stored::{Image, Root, StoredImage};
 use crate::oci::location::Location;
-use crate::pipeline::clock;
 use crate::pipeline::error::PipelineError;
+use crate::pipeline::inspect::options;
 use crate::pipeline::plant::Planted;
 use crate::pipeline::session::Session;
-use crate::scan::image_scan::{ScanOptions, scan_stored};
+use crate::scan::image_scan::scan_stored;
 use crate::secret::key_ring::KeyRing;
 use crate::secret::value::Secret;
 use crate::source;
@@ -71,8 +70,7 @@ fn found_in(session: &Session, ring: &KeyRing, stored: &StoredImage, image: &Ima
             None => false,
         };
         let part = StoredImage { root: Root::Image(Box::new(part)), ..stored.clone() };
-        let options = ScanOptions { now: clock::now().unix_timestamp(), threads: session.threads, limits: Limits::default(), fingerprint_key: None };
-        scan_stored(&part, &session.rules, &own, &options, &()).map_err(|error| error.to_string())?;
+        scan_stored(&part, &session.rules, &own, &options(session), &()).map_err(|error| error.to_string())?;
         let seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
         found.extend(seen.into_iter().filter(|(surface, _)| surfaces.contains(surface)));
     }

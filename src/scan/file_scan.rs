@@ -3,16 +3,11 @@
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use crate::scan::image_scan::ScanOptions;
 use crate::scan::rule_set::RuleSet;
-use crate::scan::stream_scan::{FileScan, StreamScanner, Streams, gather};
+use crate::scan::stream_scan::{FileScan, StreamScanner, gather, share_out};
 use crate::secret::value::Secret;
-
-/// Files that a thread takes at a time.
-const BATCH: usize = 64;
 
 /// Scans a file, or a directory with all below it. Symbolic links are not followed. The objects of
 /// a repository are read as well: whoever gets the folder gets its history.
@@ -27,27 +22,16 @@ pub fn scan_path(target: &Path, rules: &RuleSet, is_own: &(dyn Fn(&Secret) -> bo
     } else {
         files.push(target.to_owned());
     }
-    let next = AtomicUsize::new(0);
-    let work = || {
+    let parts = share_out(&files, options.threads, &|files| {
         let mut scanner = StreamScanner::new(rules, is_own, options);
-        loop {
-            let first = next.fetch_add(BATCH, Ordering::Relaxed);
-            let Some(batch) = files.get(first..files.len().min(first + BATCH)).filter(|batch| !batch.is_empty()) else {
-                return scanner.finish();
-            };
-            for path in batch {
-                let shown = shown_name(target, path);
-                let read = File::open(path).and_then(|file| scanner.scan(&shown, None, &mut BufReader::with_capacity(64 << 10, file)));
-                if let Err(error) = read {
-                    scanner.not_scanned(format!("{shown}: {error}"));
-                }
+        for path in files {
+            let shown = shown_name(target, path);
+            let read = File::open(path).and_then(|file| scanner.scan(&shown, None, &mut BufReader::with_capacity(64 << 10, file)));
+            if let Err(error) = read {
+                scanner.not_scanned(format!("{shown}: {error}"));
             }
         }
-    };
-    let threads = options.threads.clamp(1, files.len().div_ceil(BATCH).max(1));
-    let parts: Vec<Streams> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        scanner.finish()
     });
     Ok(gather(parts, not_scanned, rules, options))
 }

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, Read as _};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use crate::scan::blob_scan::Seen;
 use crate::scan::dockerfile_scan::{MAX_DOCKERFILE, Step, is_dockerfile, scan_instructions};
@@ -13,6 +15,9 @@ use crate::scan::places::{Place, Places};
 use crate::scan::redact::redact_text;
 use crate::scan::rule_set::RuleSet;
 use crate::secret::value::Secret;
+
+/// Items that a thread takes at a time.
+const BATCH: usize = 64;
 
 /// What files or streams come to.
 #[derive(Debug, Default)]
@@ -110,6 +115,20 @@ impl<'a> StreamScanner<'a> {
         }
         Ok(length)
     }
+}
+
+/// Deals items out to so many threads, or fewer where that is enough. `work` is what a thread does with those that come to it.
+pub fn share_out<'i, T: Sync, R: Send>(items: &'i [T], threads: usize, work: &(dyn Fn(&mut dyn Iterator<Item = &'i T>) -> R + Sync)) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let batch = || {
+        let first = next.fetch_add(BATCH, Ordering::Relaxed);
+        items.get(first..items.len().min(first + BATCH))
+    };
+    let threads = threads.clamp(1, items.len().div_ceil(BATCH).max(1));
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| work(&mut std::iter::from_fn(batch).flatten()))).collect();
+        workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    })
 }
 
 /// Makes one result of what all scanners have seen.
