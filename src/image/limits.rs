@@ -28,7 +28,7 @@ pub struct Limits {
 }
 
 /// A few files of zeros are no bomb: so much may be unpacked from whatever little is stored.
-const FREE_BYTES: u64 = 256 << 20;
+pub const FREE_BYTES: u64 = 256 << 20;
 
 impl Limits {
     /// What so many stored bytes may be unpacked to at most.

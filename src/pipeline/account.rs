@@ -19,14 +19,13 @@ use crate::policy::gate::{self, Policy, Silencer};
 use crate::reader::process::Standing;
 use crate::report::advice::{certainty, prevention};
 use crate::report::run_report::{
-    self as report, AppliedException, BuildStep, Coverage, LeftBehind, NotScanned, Notice, Outcome, PushedImage, ReportedException, ReportedFinding,
+    AppliedException, BuildStep, Coverage, LeftBehind, NotScanned, Notice, Outcome, PushedImage, ReportedException, ReportedFinding,
     ReportedPlacement, RunError, RunReport, Silenced, SilencedBy, Source, SourcePlatform, StepLayer, Timings, Tool,
 };
 use crate::report::words::{count, lower_first};
 use crate::scan::finding::{Finding, FoundIn};
 use crate::scan::gap::GapKind;
 use crate::scan::image_scan;
-use crate::scan::nested_scan::Inside;
 use crate::scan::redact::redact_text;
 use crate::secret::fingerprint::FingerprintKind;
 
@@ -108,7 +107,7 @@ impl Account {
             cached_layers: Some(coverage.cached_layers).filter(|layers| *layers > 0),
             files: Some(coverage.files),
             bytes: Some(coverage.bytes),
-            inside: Some(coverage.inside).filter(|inside| inside.files > 0).map(|Inside { files, bytes }| report::Inside { files, bytes }),
+            inside: Some(coverage.inside).filter(|inside| inside.files > 0),
             readers_held_by: std::mem::take(&mut self.report.coverage.readers_held_by),
             not_scanned: coverage.not_scanned.iter().map(|text| NotScanned::parse(text)).collect(),
             anomalies: coverage.anomalies.clone(),

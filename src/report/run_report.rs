@@ -10,6 +10,7 @@ use crate::report::advice::Prevention;
 use crate::report::error::ReportError;
 use crate::report::schema::{MAX_BYTES, SCHEMA};
 use crate::scan::finding::Finding;
+use crate::scan::nested_scan::Inside;
 use crate::secret::fingerprint::{Fingerprint, FingerprintKind};
 
 /// One run. Members stand in the document in this order.
@@ -160,14 +161,6 @@ pub struct Coverage {
     /// What is odd about the image's bytes, as phrases.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub anomalies: Vec<String>,
-}
-
-/// Files in files.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Inside {
-    pub files: u64,
-    /// Unpacked.
-    pub bytes: u64,
 }
 
 /// A blind spot.

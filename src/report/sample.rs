@@ -6,10 +6,11 @@ use crate::bait::surfaces::Surface;
 use crate::oci::digest::Digest;
 use crate::report::advice::{Change, Prevention, prevention};
 use crate::report::run_report::{
-    AppliedException, BuildStep, Coverage, Inside, NotScanned, Notice, Outcome, ReportedFinding, ReportedPlacement, RunError, RunReport, Silenced,
+    AppliedException, BuildStep, Coverage, NotScanned, Notice, Outcome, ReportedFinding, ReportedPlacement, RunError, RunReport, Silenced,
     SilencedBy, Source, SourcePlatform, StepLayer, Timings, Tool, Verdict,
 };
 use crate::scan::finding::{Confidence, Finding, FoundIn, LayerPlace, Severity, State};
+use crate::scan::nested_scan::Inside;
 
 /// A denied run with one finding of each kind of place, and a placement that must not be published.
 pub(crate) fn sample() -> RunReport {

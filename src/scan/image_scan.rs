@@ -260,8 +260,7 @@ impl Gathered<'_> {
 
     /// Counts what was looked at inside files, and says where not all can be told one by one.
     fn not_all(&mut self, seen: &Seen, what: &str) {
-        self.coverage.inside.files += seen.inside.files;
-        self.coverage.inside.bytes += seen.inside.bytes;
+        self.coverage.inside += seen.inside;
         self.coverage.not_scanned.extend(seen.not_all().map(|why| format!("{what}: {why}")));
     }
 

@@ -4,12 +4,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, BufRead, Read};
+use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
 use crate::image::entry;
 use crate::image::inflate::Inflate;
-use crate::image::limits::Limits;
+use crate::image::limits::{FREE_BYTES, Limits};
 use crate::scan::containers::contract::{Container, Members, Opened, START};
 use crate::scan::containers::recognise;
 use crate::scan::content::{ContentHit, ContentScanner, Stream};
@@ -22,8 +23,6 @@ use crate::scan::rule_set::RuleSet;
 const DEPTH: usize = 6;
 /// Bytes that the decoders of one file may hold together: a window of xz and one of zstd.
 const MEMORY: u64 = 25 << 20;
-/// Bytes that may be unpacked beyond the allowed ratio, over all files: as of layers, a few files of zeros are no bomb.
-const SPARE: u64 = 256 << 20;
 /// The longest way inside a file that is kept.
 pub const MAX_WAY: usize = 4 << 10;
 /// Gaps inside one file that are told one by one; the rest are one gap more.
@@ -50,6 +49,13 @@ pub struct Inside {
     pub bytes: u64,
 }
 
+impl AddAssign for Inside {
+    fn add_assign(&mut self, more: Self) {
+        self.files += more.files;
+        self.bytes += more.bytes;
+    }
+}
+
 /// What rules and people take for the path of something inside a file.
 #[must_use]
 pub fn full_path(path: &[u8], way: &[u8]) -> Vec<u8> {
@@ -60,6 +66,7 @@ pub fn full_path(path: &[u8], way: &[u8]) -> Vec<u8> {
 pub struct NestedScanner<'r> {
     levels: Vec<Level<'r>>,
     limits: Limits,
+    /// Bytes that may be unpacked beyond the allowed ratio, over all files.
     spare: u64,
     inside: Inside,
     gaps: u64,
@@ -100,7 +107,7 @@ impl<'r> NestedScanner<'r> {
     #[must_use]
     pub fn new(rules: &'r RuleSet, now: i64, limits: &Limits) -> Self {
         let level = |_| Level { scanner: ContentScanner::new(rules, now), inflate: Inflate::default() };
-        Self { levels: (0..=DEPTH).map(level).collect(), limits: limits.clone(), spare: SPARE, inside: Inside::default(), gaps: 0 }
+        Self { levels: (0..=DEPTH).map(level).collect(), limits: limits.clone(), spare: FREE_BYTES, inside: Inside::default(), gaps: 0 }
     }
 
     /// Gaps that were not told: there were too many.
@@ -143,8 +150,7 @@ impl<'r> NestedScanner<'r> {
         }
         let gaps = run.gaps.get().min(MAX_GAPS_OF_FILE + 1);
         let excess = run.excess();
-        self.inside.files += run.files.get();
-        self.inside.bytes += run.scanned.get();
+        self.inside += Inside { files: run.files.get(), bytes: run.scanned.get() };
         let length = run.stored.get();
         self.spare = self.spare.saturating_sub(excess);
         self.gaps += gaps;

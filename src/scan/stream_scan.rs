@@ -142,8 +142,7 @@ pub fn gather(parts: Vec<Streams>, not_scanned: Vec<String>, rules: &RuleSet, op
         coverage.files += part.files;
         coverage.bytes += part.bytes;
         coverage.not_scanned.extend(part.not_scanned);
-        coverage.inside.files += part.seen.inside.files;
-        coverage.inside.bytes += part.seen.inside.bytes;
+        coverage.inside += part.seen.inside;
         own.extend(part.seen.own_bait);
         recipes.extend(part.recipes);
         for (placed, commit) in part.seen.sightings.into_iter().zip(part.commits) {
