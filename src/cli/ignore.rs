@@ -3,8 +3,6 @@
 use std::io::ErrorKind;
 
 use serde::Serialize;
-use time::Date;
-use time::macros::format_description;
 
 use crate::cli::args::{Global, Ignore};
 use crate::cli::diagnose::Failure;
@@ -14,7 +12,7 @@ use crate::cli::whole_file;
 use crate::config::reader::parse_exceptions;
 use crate::config::resolve::EXCEPTIONS_FILE;
 use crate::pipeline::clock;
-use crate::policy::exception::{Exception, MAX_DAYS};
+use crate::policy::exception::{Exception, MAX_DAYS, parse_day};
 use crate::secret::fingerprint::Fingerprint;
 
 const HEADING: &str = "# Findings that may pass for a while: see `honeycrate ignore --help`.\n";
@@ -73,8 +71,8 @@ pub fn ignore(arguments: &Ignore, global: &Global) -> Result<Exit, Failure> {
 fn exception(arguments: &Ignore, user: Option<String>) -> Result<Exception, Failure> {
     let fingerprint = arguments.fingerprint.as_deref().map(str::parse::<Fingerprint>).transpose();
     let fingerprint = fingerprint.map_err(|why| Failure::usage(why, "take it from a report: it is the `id` of a finding"))?;
-    let until = Date::parse(&arguments.until, format_description!("[year]-[month]-[day]"))
-        .map_err(|_| Failure::usage(format!("--until: `{}` is not a date", arguments.until), "write year-month-day, such as 2027-01-31"))?;
+    let until = parse_day(&arguments.until)
+        .ok_or_else(|| Failure::usage(format!("--until: `{}` is not a date", arguments.until), "write year-month-day, such as 2027-01-31"))?;
     let owner = arguments.owner.clone().or(user);
     if owner.is_none() {
         return Err(Failure::usage("nobody answers for the exception: USER is not set", "add --owner NAME"));

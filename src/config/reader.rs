@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use serde_yaml::Value;
 use time::Date;
-use time::macros::format_description;
 
 use crate::bait::surfaces::Surface;
 use crate::config::error::Problem;
@@ -13,7 +12,7 @@ use crate::config::file::{AlertEntry, ConfigFile, Environment, RegistryEntry, Vo
 use crate::config::positions::{Node, Position};
 use crate::config::walk::{Cursor, Walk};
 use crate::oci::reference::Reference;
-use crate::policy::exception::Exception;
+use crate::policy::exception::{Exception, parse_day};
 use crate::secret::value::Secret;
 
 /// The largest configuration that is read.
@@ -243,12 +242,12 @@ impl Reader<'_> {
 
     fn date(&mut self, cursor: Cursor<'_>) -> Option<Date> {
         let text = self.walk.text(cursor, "`expires`")?;
-        let date = Date::parse(text, format_description!("[year]-[month]-[day]"));
-        if date.is_err() {
+        let day = parse_day(text);
+        if day.is_none() {
             let suggestion = Some("write year-month-day, such as 2027-01-31".to_owned());
             self.walk.problem(cursor.at(), "`expires` is not a date".to_owned(), suggestion);
         }
-        date.ok()
+        day
     }
 
     fn registry(&mut self, cursor: Cursor<'_>) -> Option<RegistryEntry> {

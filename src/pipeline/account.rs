@@ -171,7 +171,7 @@ impl Account {
                 let owner = exception.owner.as_ref().map(|owner| format!(" of {owner}")).unwrap_or_default();
                 self.notice(format!("the exception \"{}\"{owner} has expired and no longer counts", exception.reason), false);
             }
-            let in_force = !exception.has_expired(today) && exception.problems(today).is_empty();
+            let in_force = exception.is_in_force(today);
             if exception.is_taken_over && findings == 0 {
                 continue;
             }

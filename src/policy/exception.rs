@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use time::macros::format_description;
 use time::{Date, Duration};
 
 use crate::policy::glob;
@@ -43,6 +44,12 @@ pub enum ExceptionProblem {
     TooLong { expires: Date },
 }
 
+/// The last day of an exception, as people write it: `2027-01-31`.
+#[must_use]
+pub fn parse_day(text: &str) -> Option<Date> {
+    Date::parse(text, format_description!("[year]-[month]-[day]")).ok()
+}
+
 impl ExceptionProblem {
     #[must_use]
     pub fn hint(&self) -> &'static str {
@@ -78,6 +85,12 @@ impl Exception {
             Some(_) => {}
         }
         problems
+    }
+
+    /// Whether it counts on a day.
+    #[must_use]
+    pub fn is_in_force(&self, today: Date) -> bool {
+        !self.has_expired(today) && self.problems(today).is_empty()
     }
 
     #[must_use]

@@ -96,8 +96,7 @@ pub fn judge(findings: &[Finding], coverage_incomplete: bool, policy: &Policy, t
         gone: 0,
         reasons: Vec::new(),
     };
-    let in_force: Vec<(usize, &Exception)> =
-        policy.exceptions.iter().enumerate().filter(|(_, one)| !one.has_expired(today) && one.problems(today).is_empty()).collect();
+    let in_force: Vec<(usize, &Exception)> = policy.exceptions.iter().enumerate().filter(|(_, exception)| exception.is_in_force(today)).collect();
     let mut known = BTreeSet::new();
     for (number, finding) in findings.iter().enumerate() {
         let accepting: Vec<usize> = in_force.iter().filter(|(_, exception)| exception.accepts(finding)).map(|(at, _)| *at).collect();

@@ -44,6 +44,12 @@ impl Taken {
 /// A literal path as a pattern that matches it alone; `None` where a pattern cannot say it.
 #[must_use]
 pub fn pattern_of(path: &str) -> Option<String> {
-    let path = path.trim_start_matches("./").trim_start_matches('/');
-    (!path.is_empty() && !path.contains(['*', '?'])).then(|| format!("/{path}"))
+    let path = from_root(path);
+    (path.len() > 1 && !path.contains(['*', '?'])).then_some(path)
+}
+
+/// A path or pattern as one that begins at the root: without a slash a pattern of ours would match in every folder.
+#[must_use]
+pub fn from_root(path: &str) -> String {
+    format!("/{}", path.trim_start_matches("./").trim_start_matches('/'))
 }

@@ -1,9 +1,6 @@
 //! `.trivyignore`: an id a line, with an end date if it has one (`exp:2027-01-31`). Source: Trivy's documentation, "Filtering".
 
-use time::Date;
-use time::macros::format_description;
-
-use crate::policy::exception::Exception;
+use crate::policy::exception::{Exception, parse_day};
 use crate::policy::foreign::contract::{ForeignFile, Taken};
 use crate::policy::foreign::rule_names::{Peer, ours};
 
@@ -31,14 +28,7 @@ impl ForeignFile for TrivyIgnore {
             let mut words = entry.split_whitespace();
             let Some(id) = words.next() else { continue };
             let end = words.find_map(|word| word.strip_prefix("exp:"));
-            let expires = end.map(date);
-            let rules = ours(Peer::Trivy, id);
-            if rules.is_empty() {
-                taken.leave_out(&source, entry, "no rule here corresponds to it");
-            } else if expires == Some(None) {
-                taken.leave_out(&source, entry, "its end is no date");
-            } else {
-                let like = Exception { expires: expires.flatten(), reason: "listed there".to_owned(), source, ..Exception::default() };
+            if let Some((rules, like)) = counterpart(&mut taken, &source, entry, (id, end)) {
                 taken.take(&rules, &like);
             }
         }
@@ -46,9 +36,21 @@ impl ForeignFile for TrivyIgnore {
     }
 }
 
-/// `2027-01-31`.
-pub(crate) fn date(text: &str) -> Option<Date> {
-    Date::parse(text, format_description!("[year]-[month]-[day]")).ok()
+/// The rules that an entry's id stands for, and an exception like those to be made for each. Without a rule or with an end that is no date,
+/// the entry is left out.
+pub(crate) fn counterpart(taken: &mut Taken, source: &str, entry: &str, (id, end): (&str, Option<&str>)) -> Option<(Vec<String>, Exception)> {
+    let rules = ours(Peer::Trivy, id);
+    if rules.is_empty() {
+        taken.leave_out(source, entry, "no rule here corresponds to it");
+        return None;
+    }
+    let expires = end.map(|end| parse_day(end.trim()));
+    if expires == Some(None) {
+        taken.leave_out(source, entry, "its end is no date");
+        return None;
+    }
+    let like = Exception { expires: expires.flatten(), reason: "listed there".to_owned(), source: source.to_owned(), ..Exception::default() };
+    Some((rules, like))
 }
 
 #[cfg(test)]

@@ -4,9 +4,8 @@ use serde::Deserialize;
 use serde_yaml::Value;
 
 use crate::policy::exception::Exception;
-use crate::policy::foreign::contract::{ForeignFile, Taken};
-use crate::policy::foreign::rule_names::{Peer, ours};
-use crate::policy::foreign::trivy_ignore::date;
+use crate::policy::foreign::contract::{ForeignFile, Taken, from_root};
+use crate::policy::foreign::trivy_ignore::counterpart;
 
 #[derive(Debug)]
 pub struct TrivyIgnoreYaml;
@@ -60,16 +59,10 @@ impl ForeignFile for TrivyIgnoreYaml {
 }
 
 fn take(taken: &mut Taken, source: &str, Entry { id, paths, expired_at, statement }: &Entry) {
-    let rules = ours(Peer::Trivy, id);
-    if rules.is_empty() {
-        return taken.leave_out(source, id, "no rule here corresponds to it");
+    let Some((rules, mut like)) = counterpart(taken, source, id, (id, expired_at.as_deref())) else { return };
+    if let Some(statement) = statement {
+        like.reason.clone_from(statement);
     }
-    let expires = expired_at.as_deref().map(|text| date(text.trim()));
-    if expires == Some(None) {
-        return taken.leave_out(source, id, "its end is no date");
-    }
-    let reason = statement.clone().unwrap_or_else(|| "listed there".to_owned());
-    let like = Exception { expires: expires.flatten(), reason, source: source.to_owned(), ..Exception::default() };
     if paths.is_empty() {
         return taken.take(&rules, &like);
     }
@@ -78,9 +71,7 @@ fn take(taken: &mut Taken, source: &str, Entry { id, paths, expired_at, statemen
             taken.leave_out(source, path, "patterns here have *, ** and ? only");
             continue;
         }
-        // Without a slash a pattern of ours would match in every folder.
-        let path = format!("/{}", path.trim_start_matches("./").trim_start_matches('/'));
-        taken.take(&rules, &Exception { path: Some(path), ..like.clone() });
+        taken.take(&rules, &Exception { path: Some(from_root(path)), ..like.clone() });
     }
 }
 
