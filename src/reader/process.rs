@@ -28,11 +28,11 @@ use crate::reader::probe::Attempt;
 use crate::reader::protocol::{MAX_REPLY, MAX_SCAN, Reply, Request, Start, cut, receive, receive_bytes, send};
 use crate::reader::worker::ARGUMENT;
 use crate::scan::blob_scan::{BlobScan, BlobScanner, DirectScanner, LayerScan, MAX_SIGHTINGS, PlacedSighting, Seen};
-use crate::scan::checks::CHECKS;
 use crate::scan::gap::GapKind;
 use crate::scan::layer_record::read_layer_scan;
 use crate::scan::marker::is_marker;
 use crate::scan::nested_scan::MAX_WAY;
+use crate::scan::rule::find_check;
 use crate::scan::rule_set::RuleSet;
 use crate::secret::fingerprint::Fingerprint;
 use crate::secret::value::Secret;
@@ -203,7 +203,7 @@ impl<'a> ProcessScanner<'a> {
             (self.settings.rules.get(&sighting.rule).is_some() || GapKind::with_id(&sighting.rule).is_some())
                 && is_fingerprint(&sighting.fingerprint)
                 && sighting.redacted.len() <= MAX_SAMPLE
-                && sighting.proven_by.as_ref().is_none_or(|proof| CHECKS.iter().any(|check| check.name == proof))
+                && sighting.proven_by.as_ref().is_none_or(|proof| find_check(proof).is_some())
                 && sighting.marked_by.as_ref().is_none_or(|marker| is_marker(marker))
                 && place.path.len() as u64 <= self.settings.limits.max_name
                 && place.inner.len() <= MAX_WAY

@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::scan::checks::CHECKS;
 use crate::scan::finding::{Confidence, Finding, FoundIn, State};
-use crate::scan::rule::Rule;
+use crate::scan::rule::{Rule, find_check};
 
 /// The longest command that is repeated in a line to be written, in characters.
 const MAX_COMMAND: usize = 300;
@@ -30,7 +29,7 @@ pub struct Change {
 #[must_use]
 pub fn certainty(finding: &Finding, rule: Option<&Rule>) -> String {
     if let Some(name) = &finding.proven_by {
-        let what = CHECKS.iter().find(|check| check.name == name).map_or("", |check| check.what);
+        let what = find_check(name).map_or("", |check| check.what);
         return format!("an offline check proves it ({name}): {what}").trim_end_matches([':', ' ']).to_owned();
     }
     match (rule, finding.confidence) {

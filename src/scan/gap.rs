@@ -106,12 +106,10 @@ impl Gap {
     /// The gap that an error is when `format` was being unpacked.
     #[must_use]
     pub fn of_error(format: &str, error: io::Error) -> Self {
-        let too_large = error.kind() == io::ErrorKind::OutOfMemory;
-        let unknown = error.kind() == io::ErrorKind::Unsupported;
-        let kind = match too_large {
-            true => GapKind::TooLarge,
-            false if unknown => GapKind::Unknown,
-            false => GapKind::Damaged,
+        let kind = match error.kind() {
+            io::ErrorKind::OutOfMemory => GapKind::TooLarge,
+            io::ErrorKind::Unsupported => GapKind::Unknown,
+            _ => GapKind::Damaged,
         };
         match error.downcast::<Self>() {
             Ok(gap) => gap,
