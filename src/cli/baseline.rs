@@ -6,7 +6,7 @@ use crate::cli::args::{Baseline as Command, Found, Global, Judging};
 use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::setup::read_baseline;
-use crate::cli::ship::{look, setup, table};
+use crate::cli::ship::{look, setup};
 use crate::cli::show::read_report;
 use crate::cli::target::target;
 use crate::cli::whole_file;
@@ -14,7 +14,7 @@ use crate::policy::baseline::Baseline;
 use crate::policy::gate::{FailOn, Policy};
 use crate::report::escape::line;
 use crate::report::run_report::{ReportedFinding, RunReport, SilencedBy};
-use crate::report::words::{count, place};
+use crate::report::words::{count, place, table};
 use crate::secret::fingerprint::FingerprintKind;
 
 /// Runs one of the baseline commands.

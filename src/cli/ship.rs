@@ -32,7 +32,7 @@ use crate::report::formats::contract::{Format, Style};
 use crate::report::formats::json::Json;
 use crate::report::render::{find as find_format, for_file, render};
 use crate::report::run_report::{Outcome, RunReport};
-use crate::report::words::count;
+use crate::report::words::{count, table};
 use crate::source::contract::Reach;
 
 /// Scan, judge, plant, push.
@@ -373,15 +373,4 @@ fn plan_text(plan: &ImagePlan) -> String {
         text += &format!("\n  nothing on the {} surface: {}", skipped.surface, line(&skipped.why));
     }
     text
-}
-
-/// Rows under one another, each column as wide as its widest cell.
-pub fn table<const COLUMNS: usize>(rows: impl Iterator<Item = [String; COLUMNS]>) -> String {
-    let rows: Vec<[String; COLUMNS]> = rows.collect();
-    let widths: [usize; COLUMNS] = std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
-    let line = |row: &[String; COLUMNS]| {
-        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        format!("\n  {}", cells.join("  ").trim_end())
-    };
-    rows.iter().map(line).collect()
 }

@@ -2,8 +2,6 @@
 //!
 //! Source: Language Server Protocol 3.17, "Diagnostic", "Position".
 
-use std::ops::Range;
-
 use serde::Serialize;
 
 use crate::report::run_report::{ReportedFinding, RunReport};
@@ -79,9 +77,8 @@ fn range(lines: &[&[u8]], line: Option<u64>, column: Option<u64>) -> TextRange {
     let start = column.map_or(0, |column| usize::try_from(column - 1).unwrap_or(usize::MAX)).min(text.len());
     let is_end = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'`' | b'<' | b'>' | b',' | b';' | b')' | b'}' | b']');
     let length = text[start..].iter().position(is_end).filter(|length| *length > 0).unwrap_or(text.len() - start);
-    let place =
-        |Range { end, .. }: Range<usize>| Position { line: number, character: String::from_utf8_lossy(&text[..end]).encode_utf16().count() as u64 };
-    TextRange { start: place(0..start), end: place(0..start + length) }
+    let place = |end: usize| Position { line: number, character: String::from_utf8_lossy(&text[..end]).encode_utf16().count() as u64 };
+    TextRange { start: place(start), end: place(start + length) }
 }
 
 #[cfg(test)]

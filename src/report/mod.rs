@@ -6,6 +6,7 @@ pub mod disclosure;
 pub mod error;
 pub mod escape;
 pub mod formats;
+pub mod order;
 pub mod render;
 pub mod run_report;
 pub mod schema;

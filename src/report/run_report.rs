@@ -6,7 +6,7 @@ use crate::bait::placement::Placement;
 use crate::bait::surfaces::Surface;
 use crate::ledger::record::Context;
 use crate::oci::digest::Digest;
-use crate::report::advice::Prevention;
+use crate::report::advice::{Change, Prevention};
 use crate::report::error::ReportError;
 use crate::report::schema::{MAX_BYTES, SCHEMA};
 use crate::scan::finding::Finding;
@@ -338,6 +338,12 @@ impl ReportedFinding {
         let named = self.silenced.as_ref().map(|silenced| silenced.by);
         // Older reports knew exceptions alone.
         named.or(self.exception.as_ref().map(|_| SilencedBy::Exception))
+    }
+
+    /// The line that keeps it out of the next image, where there is one.
+    #[must_use]
+    pub fn change(&self) -> Option<&Change> {
+        self.prevention.as_ref()?.change.as_ref()
     }
 }
 

@@ -6,7 +6,7 @@ use time::{Duration, OffsetDateTime, UtcOffset};
 use crate::oci::digest::Digest;
 use crate::oci::reference::Reference;
 use crate::report::run_report::{LeftBehind, Outcome, PushedImage, ReportedFinding, RunReport, SilencedBy, Timings};
-use crate::scan::finding::{Confidence, Finding, FoundIn, Severity, State};
+use crate::scan::finding::{Finding, FoundIn, State};
 
 /// Where the program comes from, if its package says so.
 #[must_use]
@@ -28,6 +28,12 @@ pub fn outcome(report: &RunReport) -> &'static str {
         Outcome::Denied => "denied",
         Outcome::Error => "no verdict",
     }
+}
+
+/// The image and the environment that this is a copy for: what sets its reports apart from others'.
+#[must_use]
+pub fn copy(report: &RunReport) -> (&str, &str) {
+    (report.service.as_deref().unwrap_or_else(|| subject(report)), report.environment.as_deref().unwrap_or("default"))
 }
 
 /// What is judged, as the verdict names it.
@@ -99,51 +105,16 @@ pub fn silenced_counts(report: &RunReport) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-/// What a finding asks for first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Urgency {
-    /// A credential of weight beyond doubt. That a later layer deletes it changes nothing.
-    Revoke,
-    Check,
-    Look,
-    /// Somebody has decided.
-    Accepted,
-}
-
-impl Urgency {
-    #[must_use]
-    pub fn of(reported: &ReportedFinding) -> Self {
-        let finding = &reported.finding;
-        match (finding.severity, finding.confidence) {
-            _ if reported.silencer().is_some() => Self::Accepted,
-            (Severity::High | Severity::Critical, Confidence::High) => Self::Revoke,
-            (Severity::Medium | Severity::High | Severity::Critical, Confidence::Medium | Confidence::High) => Self::Check,
-            _ => Self::Look,
-        }
-    }
-
-    /// A heading.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Revoke => "Revoke now",
-            Self::Check => "Check, then revoke",
-            Self::Look => "Look at",
-            Self::Accepted => "Accepted",
-        }
-    }
-}
-
-/// What to do first, with the indexes of its findings: those that block, the gravest and the live ones first.
+/// Rows under one another, each in a line of its own and each column as wide as its widest cell.
 #[must_use]
-pub fn by_urgency(report: &RunReport) -> Vec<(Urgency, Vec<usize>)> {
-    let mut order: Vec<(Urgency, usize)> = report.findings.iter().enumerate().map(|(at, reported)| (Urgency::of(reported), at)).collect();
-    order.sort_by_key(|(urgency, at)| {
-        let ReportedFinding { finding, blocking, .. } = &report.findings[*at];
-        (*urgency, !blocking, std::cmp::Reverse((finding.severity, finding.confidence)), finding.state, *at)
-    });
-    let groups = order.chunk_by(|one, next| one.0 == next.0);
-    groups.filter_map(|group| Some((group.first()?.0, group.iter().map(|(_, at)| *at).collect()))).collect()
+pub fn table<const COLUMNS: usize>(rows: impl Iterator<Item = [String; COLUMNS]>) -> String {
+    let rows: Vec<[String; COLUMNS]> = rows.collect();
+    let widths: [usize; COLUMNS] = std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
+    let line = |row: &[String; COLUMNS]| {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        format!("\n  {}", cells.join("  ").trim_end())
+    };
+    rows.iter().map(line).collect()
 }
 
 /// `, and 99 more places`.
@@ -183,6 +154,13 @@ pub fn accepted(reported: &ReportedFinding) -> Option<String> {
     silenced(reported).map(|(word, why)| if word == "excepted" { why } else { format!("{word}: {why}") })
 }
 
+/// What was looked at, and whether that is all.
+#[must_use]
+pub fn scanned(report: &RunReport) -> String {
+    let coverage = coverage(report).map(|coverage| format!("{coverage}; ")).unwrap_or_default();
+    format!("{coverage}{}", completeness(report))
+}
+
 /// Whether all of it was looked at.
 #[must_use]
 pub fn completeness(report: &RunReport) -> String {
@@ -220,8 +198,7 @@ pub fn identity(finding: &Finding) -> String {
 pub fn facts(report: &RunReport, reported: &ReportedFinding) -> Vec<(&'static str, String)> {
     let finding = &reported.finding;
     let layer = finding.layer.as_ref().map(|place| format!("{} ({})", layer(report, finding).unwrap_or_default(), place.digest));
-    let prevention = reported.prevention.as_ref();
-    let change = prevention.and_then(|prevention| prevention.change.as_ref());
+    let (prevention, change) = (reported.prevention.as_ref(), reported.change());
     let known = |file: &str| if file == ".dockerignore" { ".dockerignore" } else { "Dockerfile" };
     let facts = [
         ("Rule", Some(format!("{} ({})", finding.rule, reported.title))),
@@ -256,23 +233,29 @@ pub fn utc(time: &str, later: u64) -> Option<String> {
 /// `app/.env`, or what stands for it where the place is no file.
 #[must_use]
 pub fn place_in_image(finding: &Finding) -> String {
-    let whole = Finding { line: None, column: None, commit: None, ..finding.clone() };
-    place(&whole).trim_start_matches('/').to_owned()
+    whole(finding).trim_start_matches('/').to_owned()
 }
 
 /// `/app/.env:3:7`, or `variable API_TOKEN`.
 #[must_use]
 pub fn place(finding: &Finding) -> String {
-    let name = finding.path.as_deref().unwrap_or_default();
+    let whole = whole(finding);
+    if !matches!(finding.surface, FoundIn::File | FoundIn::Artifact) {
+        return whole;
+    }
     let column = finding.column.map(|column| format!(":{column}")).unwrap_or_default();
     let line = finding.line.map(|line| format!(":{line}{column}")).unwrap_or_default();
-    let place = match finding.surface {
+    let commit = finding.commit.as_deref().map(|commit| format!(" (commit {})", commit.get(..12).unwrap_or(commit))).unwrap_or_default();
+    format!("{whole}{line}{commit}")
+}
+
+/// The file or what stands for one, and no place in it.
+fn whole(finding: &Finding) -> String {
+    let name = finding.path.as_deref().unwrap_or_default();
+    let kind = match finding.surface {
         // In a layer, paths are absolute and stored without their first slash.
-        FoundIn::File if finding.layer.is_some() && !name.starts_with('/') => return format!("/{name}{line}"),
-        FoundIn::File | FoundIn::Artifact => {
-            let commit = finding.commit.as_deref().map(|commit| format!(" (commit {})", commit.get(..12).unwrap_or(commit))).unwrap_or_default();
-            return format!("{name}{line}{commit}");
-        }
+        FoundIn::File if finding.layer.is_some() && !name.starts_with('/') => return format!("/{name}"),
+        FoundIn::File | FoundIn::Artifact => return name.to_owned(),
         FoundIn::Env => "variable",
         FoundIn::Label => "label",
         FoundIn::Annotation => "annotation",
@@ -282,7 +265,7 @@ pub fn place(finding: &Finding) -> String {
         FoundIn::Command => "command",
         FoundIn::Healthcheck => "health check",
     };
-    format!("{place} {name}").trim_end().to_owned()
+    format!("{kind} {name}").trim_end().to_owned()
 }
 
 /// `layer 3 of 5`, counted from one as people do.
@@ -290,14 +273,6 @@ pub fn place(finding: &Finding) -> String {
 pub fn layer(report: &RunReport, finding: &Finding) -> Option<String> {
     let number = finding.layer.as_ref()?.index + 1;
     Some(report.layers_of(finding).map_or_else(|| format!("layer {number}"), |all| format!("layer {number} of {all}")))
-}
-
-/// Severities that have findings, worst first, with the indexes of those.
-#[must_use]
-pub fn by_severity(report: &RunReport) -> Vec<(Severity, Vec<usize>)> {
-    let of = |severity| report.findings.iter().enumerate().filter(move |(_, found)| found.finding.severity == severity).map(|(at, _)| at).collect();
-    let all = Severity::ALL.iter().rev().map(|(_, severity)| (*severity, of(*severity)));
-    all.filter(|(_, found): &(_, Vec<usize>)| !found.is_empty()).collect()
 }
 
 /// A rule's sentence as it goes on after "a thief", without its full stop.
@@ -366,22 +341,6 @@ pub fn left_behind(one: &LeftBehind) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_beyond_doubt_comes_first_and_what_is_accepted_last() {
-        let mut report = crate::report::sample::sample();
-        let mut with = |severity, confidence, state, blocking| {
-            let mut one = report.findings[0].clone();
-            (one.finding.severity, one.finding.confidence, one.finding.state, one.blocking) = (severity, confidence, state, blocking);
-            report.findings.push(one);
-        };
-        with(Severity::Low, Confidence::High, State::Live, false);
-        with(Severity::Critical, Confidence::Low, State::Live, false);
-        with(Severity::High, Confidence::Medium, State::Live, true);
-        with(Severity::Critical, Confidence::High, State::Live, true);
-        let order = [(Urgency::Revoke, vec![5, 0]), (Urgency::Check, vec![4]), (Urgency::Look, vec![3, 2]), (Urgency::Accepted, vec![1])];
-        assert_eq!(by_urgency(&report), order);
-    }
 
     #[test]
     fn one_place_has_one_identity() {

@@ -51,8 +51,7 @@ fn issue(report: &RunReport, reported: &ReportedFinding) -> Value {
     let (path, place) = words::repository_place(report, finding);
     let layer = words::layer(report, finding).map(|layer| format!(", {layer}")).unwrap_or_default();
     let text = format!("{} at {}{}{layer}: {}.", reported.title, words::place(finding), words::also_in(finding), words::state(finding));
-    let change = reported.prevention.as_ref().and_then(|prevention| prevention.change.as_ref());
-    let change = change.map(|change| format!(" {}: {}", change.file, change.line)).unwrap_or_default();
+    let change = reported.change().map(|change| format!(" {}: {}", change.file, change.line)).unwrap_or_default();
     json!({
         "description": escape::prose(&format!("{text} {}{change}", reported.advice)),
         "check_name": escape::line(&finding.rule),

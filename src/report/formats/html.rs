@@ -1,7 +1,6 @@
 //! One HTML file without scripts or anything from elsewhere: what to do first, and the image as a stack of layers with where secrets lie.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use base64::Engine as _;
@@ -10,8 +9,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::report::escape::{line, web_address, xml};
 use crate::report::formats::contract::{Format, Style};
+use crate::report::order::{Urgency, by_urgency};
 use crate::report::run_report::{BuildStep, Outcome, ReportedFinding, RunReport, SourcePlatform};
-use crate::report::words::{self, Urgency};
+use crate::report::words;
 use crate::scan::finding::{FoundIn, State};
 
 /// The page's only style, which its own policy names by hash: nothing that got into the page from an image could bring another.
@@ -49,8 +49,7 @@ impl Format for Html {
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"referrer\" content=\"no-referrer\">\n\
              <meta name=\"generator\" content=\"honeycrate\">\n<title>honeycrate {title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
         )?;
-        let mut page = Page { text: String::new(), report, order: Vec::new() };
-        page.order = words::by_urgency(report);
+        let mut page = Page { text: String::new(), report, order: by_urgency(report) };
         page.head();
         page.text.push_str("<main>\n");
         page.findings();
@@ -119,8 +118,7 @@ impl Page<'_> {
         self.fact("Job", &job.unwrap_or_default());
         self.fact("Started", &xml(&report.started));
         self.fact("Denied from", &xml(&report.verdict.fail_on));
-        let scanned = words::coverage(report).map(|coverage| format!("{coverage}; ")).unwrap_or_default();
-        self.fact("Scanned", &xml(&format!("{scanned}{}", words::completeness(report))));
+        self.fact("Scanned", &xml(&words::scanned(report)));
         self.add("</dl>\n</header>");
     }
 
@@ -292,8 +290,7 @@ impl Page<'_> {
     fn coverage(&mut self) {
         let report = self.report;
         self.add("<section aria-labelledby=\"coverage\">\n<h2 id=\"coverage\">What was looked at</h2>");
-        let scanned = words::coverage(report).map(|coverage| format!("{coverage}; ")).unwrap_or_default();
-        self.add(&format!("<p>{}.</p>", xml(&format!("{scanned}{}", words::completeness(report)))));
+        self.add(&format!("<p>{}.</p>", xml(&words::scanned(report))));
         if !report.coverage.not_scanned.is_empty() {
             self.add("<table><caption>Not scanned</caption><thead><tr><th scope=\"col\">What</th><th scope=\"col\">Why</th></tr></thead><tbody>");
             for blind in &report.coverage.not_scanned {
@@ -349,9 +346,7 @@ impl Page<'_> {
 }
 
 fn code(text: &str) -> String {
-    let mut safe = String::new();
-    _ = write!(safe, "<code>{}</code>", xml(&line(text)));
-    safe
+    format!("<code>{}</code>", xml(&line(text)))
 }
 
 /// A sentence in which backticks set words apart.

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use crate::report::escape::{markdown, markdown_code, web_address};
 use crate::report::formats::contract::{Format, Style};
+use crate::report::order::by_severity;
 use crate::report::run_report::{Outcome, ReportedFinding, RunReport};
 use crate::report::words;
 
@@ -37,8 +38,7 @@ impl Format for Markdown {
 /// The hidden line by which we find our comment again: one for each image and environment.
 #[must_use]
 pub fn marker(report: &RunReport) -> String {
-    let image = report.service.as_deref().unwrap_or_else(|| words::subject(report));
-    let environment = report.environment.as_deref().unwrap_or("default");
+    let (image, environment) = words::copy(report);
     format!("<!-- honeycrate:{}:{} -->", marker_part(image), marker_part(environment))
 }
 
@@ -89,7 +89,7 @@ fn findings(page: &mut Page, report: &RunReport) {
         return;
     }
     page.add("\n| | Severity | What | Where | State | Fingerprint |\n|---|---|---|---|---|---|\n");
-    let order: Vec<usize> = words::by_severity(report).into_iter().flat_map(|(_, found)| found).collect();
+    let order: Vec<usize> = by_severity(report);
     for at in &order {
         page.add(&row(report, &report.findings[*at]));
     }
@@ -102,7 +102,7 @@ fn findings(page: &mut Page, report: &RunReport) {
         page.add(&format!("- {}: a thief {}. {}\n", markdown(&reported.title), markdown(&reported.gains), markdown(&reported.advice)));
     }
     let mut told = std::collections::BTreeSet::new();
-    let changes = blocking.iter().filter_map(|reported| reported.prevention.as_ref()?.change.as_ref());
+    let changes = blocking.iter().filter_map(|reported| reported.change());
     for (at, change) in changes.filter(|change| told.insert((&change.file, &change.line))).enumerate() {
         if at == 0 {
             page.add("\n**What keeps it out of the next image**\n\n");

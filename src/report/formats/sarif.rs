@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::report::escape;
 use crate::report::formats::contract::{Format, Style};
+use crate::report::order::by_severity;
 use crate::report::run_report::{Outcome, ReportedFinding, RunReport, SilencedBy};
 use crate::report::words;
 use crate::scan::finding::{Confidence, Severity};
@@ -37,7 +38,7 @@ impl Format for Sarif {
 
 /// The document. A run that failed has one too, and says so in `invocations`: a missing file would hide the reason.
 fn document(report: &RunReport) -> Value {
-    let order: Vec<usize> = words::by_severity(report).into_iter().flat_map(|(_, found)| found).collect();
+    let order: Vec<usize> = by_severity(report);
     let shown = &order[..order.len().min(MAX_RESULTS)];
     let mut rules: BTreeMap<&str, &ReportedFinding> = BTreeMap::new();
     for at in shown {
@@ -60,8 +61,7 @@ fn document(report: &RunReport) -> Value {
         let text = format!("{} are left out; the run report has them all", words::count(order.len() - shown.len(), "finding"));
         notifications.push(json!({ "level": "warning", "message": { "text": text } }));
     }
-    let image = report.service.as_deref().unwrap_or_else(|| words::subject(report));
-    let environment = report.environment.as_deref().unwrap_or("default");
+    let (image, environment) = words::copy(report);
     let mut document = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -132,8 +132,8 @@ fn result(report: &RunReport, reported: &ReportedFinding) -> Value {
     let digest = finding.layer.as_ref().map(|layer| format!(" ({})", layer.digest.short())).unwrap_or_default();
     let step = words::step(reported).map(|step| format!(", made by `{}`", escape::sarif(&escape::line(step)))).unwrap_or_default();
     let place = words::place(finding);
-    let change = reported.prevention.as_ref().and_then(|prevention| prevention.change.as_ref());
-    let change = change.map(|change| format!(" Put into {}: `{}`.", escape::line(&change.file), escape::sarif(&escape::line(&change.line))));
+    let change =
+        reported.change().map(|change| format!(" Put into {}: `{}`.", escape::line(&change.file), escape::sarif(&escape::line(&change.line))));
     let text = format!(
         "{} at {}{}{layer}{digest}{step}: {}. Confidence {}.{}",
         escape::sarif(&reported.title),

@@ -7,8 +7,9 @@ use anstyle::{AnsiColor, Style as Paint};
 use crate::report::advice::{Change, Prevention};
 use crate::report::escape;
 use crate::report::formats::contract::{Format, Style};
+use crate::report::order::{Urgency, by_urgency};
 use crate::report::run_report::{Outcome, ReportedFinding, RunReport};
-use crate::report::words::{self, Urgency};
+use crate::report::words;
 use crate::scan::finding::{Finding, Severity};
 
 /// Places of one rule that are named, and lines of one kind; nobody reads more on a screen.
@@ -35,7 +36,7 @@ impl Format for Terminal {
     fn write(&self, report: &RunReport, out: &mut dyn Write, style: Style) -> io::Result<()> {
         let mut page = Page { out, style };
         verdict(&mut page, report)?;
-        for (urgency, found) in words::by_urgency(report) {
+        for (urgency, found) in by_urgency(report) {
             writeln!(page.out)?;
             page.line(urgency_paint(urgency).bold(), &format!("{} ({})", urgency.name().to_uppercase(), found.len()))?;
             for group in groups(report, &found) {
@@ -208,8 +209,8 @@ fn same_rule(page: &mut Page<'_>, report: &RunReport, group: &[&ReportedFinding]
             told = place;
         }
     }
-    if group.len() > TOLD {
-        page.field("", &format!("and {} more; --report FILE writes them all", group.len() - TOLD))?;
+    if let Some(more) = more(group.len()) {
+        page.field("", &format!("and {more}"))?;
     }
     let preventions: Vec<&Prevention> = shown.iter().filter_map(|reported| reported.prevention.as_ref()).collect();
     for (at, prevention) in preventions.iter().enumerate() {
@@ -232,8 +233,8 @@ fn accepted(page: &mut Page<'_>, group: &[&ReportedFinding]) -> io::Result<()> {
         let text = format!("{} at {place}: {}", escape::line(&reported.title), escape::prose(&words::accepted(reported).unwrap_or_default()));
         page.wrapped("  · ", "  · ", &text)?;
     }
-    if group.len() > TOLD {
-        writeln!(page.out, "    and {} more; --report FILE writes them all", group.len() - TOLD)?;
+    if let Some(more) = more(group.len()) {
+        writeln!(page.out, "    and {more}")?;
     }
     Ok(())
 }
@@ -272,8 +273,7 @@ fn secret(finding: &Finding) -> String {
 
 fn coverage(page: &mut Page<'_>, report: &RunReport) -> io::Result<()> {
     writeln!(page.out)?;
-    let counts = words::coverage(report).map(|coverage| format!("{coverage}; ")).unwrap_or_default();
-    page.wrapped("scanned ", "scanned ", &format!("{counts}{}", words::completeness(report)))?;
+    page.wrapped("scanned ", "scanned ", &words::scanned(report))?;
     let yellow = Paint::new().fg_color(Some(AnsiColor::Yellow.into()));
     for blind in report.coverage.not_scanned.iter().take(TOLD) {
         let text = format!("{} ({})", escape::line(&blind.what), escape::line(&blind.why));
@@ -287,8 +287,8 @@ fn coverage(page: &mut Page<'_>, report: &RunReport) -> io::Result<()> {
         page.wrapped("odd: ", "odd: ", &escape::line(anomaly))?;
     }
     for (what, number) in [("not scanned", report.coverage.not_scanned.len()), ("odd", report.coverage.anomalies.len())] {
-        if number > TOLD {
-            writeln!(page.out, "{what}: {} more; --report FILE writes them all", number - TOLD)?;
+        if let Some(more) = more(number) {
+            writeln!(page.out, "{what}: {more}")?;
         }
     }
     Ok(())
@@ -301,22 +301,13 @@ fn placements(page: &mut Page<'_>, report: &RunReport) -> io::Result<()> {
     writeln!(page.out)?;
     // Bait in a copy that never arrived is no bait: it is said in the same breath.
     let lost = if report.error.is_some() && report.pushed.is_empty() { " in a copy that did not arrive" } else { "" };
-    page.line(Paint::new().bold(), &format!("{} planted{lost}", words::count(report.placements.len(), "honeytoken")))?;
-    let rows: Vec<[String; 5]> = report
-        .placements
-        .iter()
-        .map(|placement| {
-            let text = [placement.surface.id(), &placement.kind, &placement.environment, &placement.platform, placement.fingerprint.as_str()];
-            text.map(escape::line)
-        })
-        .collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 5] = std::array::from_fn(width);
-    for row in &rows {
-        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        writeln!(page.out, "  {}", cells.join("  ").trim_end())?;
-    }
-    Ok(())
+    let heading = format!("{} planted{lost}", words::count(report.placements.len(), "honeytoken"));
+    let heading = page.painted(Paint::new().bold(), &heading);
+    let rows = report.placements.iter().map(|placement| {
+        let text = [placement.surface.id(), &placement.kind, &placement.environment, &placement.platform, placement.fingerprint.as_str()];
+        text.map(escape::line)
+    });
+    writeln!(page.out, "{heading}{}", words::table(rows))
 }
 
 fn pushed(page: &mut Page<'_>, report: &RunReport) -> io::Result<()> {
@@ -344,10 +335,15 @@ fn left_behind(page: &mut Page<'_>, report: &RunReport) -> io::Result<()> {
     for one in report.left_behind.iter().take(TOLD) {
         writeln!(page.out, "  {}", escape::line(&words::left_behind(one)))?;
     }
-    if let Some(more) = report.left_behind.len().checked_sub(TOLD).filter(|more| *more > 0) {
-        writeln!(page.out, "  and {more} more; --report FILE writes them all")?;
+    if let Some(more) = more(report.left_behind.len()) {
+        writeln!(page.out, "  and {more}")?;
     }
     Ok(())
+}
+
+/// What is said of those of a number of lines that are not shown.
+fn more(all: usize) -> Option<String> {
+    (all > TOLD).then(|| format!("{} more; --report FILE writes them all", all - TOLD))
 }
 
 /// The command that most people want now.
