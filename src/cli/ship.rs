@@ -44,8 +44,7 @@ pub async fn ship(arguments: &Ship, global: &Global) -> Result<Exit, Failure> {
     let source = source(&arguments.image, &setup.settings.scratch)?;
     if let Some(why) = setup.ci().untrusted {
         anstream::eprintln!("scanning and reporting only, nothing is planted or pushed: {why}");
-        let journey = Journey { source, reach: Reach::Image, destinations: Vec::new(), planting: None, dry_run: false, referrers: false };
-        return go(&setup, &journey, &arguments.judging, &arguments.registries).await;
+        return go(&setup, &Journey::new(source, Vec::new()), &arguments.judging, &arguments.registries).await;
     }
     let mut destinations = arguments.to.iter().map(|to| destination(to)).collect::<Result<Vec<_>, _>>()?;
     if destinations.is_empty() {
@@ -58,7 +57,7 @@ pub async fn ship(arguments: &Ship, global: &Global) -> Result<Exit, Failure> {
         ));
     }
     let planting = if arguments.no_plant { None } else { Some(planting(&setup, &destinations)?) };
-    let journey = Journey { source, reach: Reach::Image, destinations, planting, dry_run: arguments.planting.dry_run, referrers: false };
+    let journey = Journey { planting, dry_run: arguments.planting.dry_run, ..Journey::new(source, destinations) };
     go(&setup, &journey, &arguments.judging, &arguments.registries).await
 }
 
@@ -96,7 +95,7 @@ pub async fn scan(arguments: &Scan, global: &Global) -> Result<Exit, Failure> {
 pub async fn look(session: &Session, target: Target, referrers: bool) -> Arrival {
     match target {
         Target::Image(source) => {
-            travel(session, &Journey { source, reach: Reach::Whole, destinations: Vec::new(), planting: None, dry_run: false, referrers }).await
+            travel(session, &Journey { reach: Reach::Whole, referrers, ..Journey::new(source, Vec::new()) }).await
         }
         Target::Files(path) => inspect_files(session, &path),
         Target::History(history) => inspect_history(session, &history),
@@ -119,7 +118,7 @@ pub async fn plant(arguments: &Plant, global: &Global) -> Result<Exit, Failure> 
     let destinations = arguments.out.iter().map(|out| destination(out)).collect::<Result<Vec<_>, _>>()?;
     let planting = Some(planting(&setup, &destinations)?);
     let source = source(image, &setup.settings.scratch)?;
-    let journey = Journey { source, reach: Reach::Image, destinations, planting, dry_run: arguments.planting.dry_run, referrers: false };
+    let journey = Journey { planting, dry_run: arguments.planting.dry_run, ..Journey::new(source, destinations) };
     go(&setup, &journey, &judging, &arguments.registries).await
 }
 
@@ -140,7 +139,7 @@ pub async fn push(arguments: &Push, global: &Global) -> Result<Exit, Failure> {
             "leave it out, or name the image as docker://REFERENCE",
         ));
     }
-    let journey = Journey { source, reach: Reach::Image, destinations, planting: None, dry_run: false, referrers: arguments.referrers };
+    let journey = Journey { referrers: arguments.referrers, ..Journey::new(source, destinations) };
     go(&setup, &journey, &judging, &arguments.registries).await
 }
 

@@ -37,7 +37,6 @@ use crate::report::run_report::Outcome;
 use crate::scan::finding::Severity;
 use crate::secret::fingerprint::FingerprintKey;
 use crate::secret::key_ring::KeyRing;
-use crate::source::contract::Reach;
 
 const SCENE: Paint = Paint::new().bold().fg_color(Some(Color::Ansi(AnsiColor::Cyan)));
 const STOLEN: Paint = Paint::new().fg_color(Some(Color::Ansi(AnsiColor::Yellow)));
@@ -76,14 +75,7 @@ pub async fn play(stage: &Path, colour: bool, say: &mut (dyn FnMut(&str) + Send)
         provider: Arc::new(Embedded::new(ring.clone(), Some(trap.host.clone()))),
         ledger: ledger.clone(),
     };
-    let journey = |planting| Journey {
-        source: layout(&built),
-        reach: Reach::Image,
-        destinations: vec![layout(&shipped)],
-        planting: Some(planting),
-        dry_run: false,
-        referrers: false,
-    };
+    let journey = |planting| Journey { planting: Some(planting), ..Journey::new(layout(&built), vec![layout(&shipped)]) };
     let denied = ship(&session, &journey(order(&ring))).await;
     say(&told(&denied, stage, colour)?);
     if denied.report.verdict.outcome != Outcome::Denied || shipped.exists() {
@@ -322,14 +314,7 @@ mod tests {
         let session = session(stage.path(), KeyRing::new([7; 32])).expect("a session");
         let host = "decoy.example.org".parse().expect("a host");
         let planting = Planting { request: request(&host), provider: Arc::new(Broken), ledger: ledger.clone() };
-        let journey = Journey {
-            source: layout(&built),
-            reach: Reach::Image,
-            destinations: vec![layout(&shipped)],
-            planting: Some(planting),
-            dry_run: false,
-            referrers: false,
-        };
+        let journey = Journey { planting: Some(planting), ..Journey::new(layout(&built), vec![layout(&shipped)]) };
         let arrival = ship(&session, &journey).await;
         let told = arrival.report.error.expect("told");
         assert_eq!((told.exit_code, told.message.contains("claims")), (70, false), "{}", told.message);

@@ -53,6 +53,14 @@ pub struct Planting {
     pub ledger: std::path::PathBuf,
 }
 
+impl Journey {
+    /// One image that is scanned and, as it is, brought to these destinations.
+    #[must_use]
+    pub fn new(source: Location, destinations: Vec<Location>) -> Self {
+        Self { source, reach: Reach::Image, destinations, planting: None, dry_run: false, referrers: false }
+    }
+}
+
 impl Planting {
     /// Service and environment.
     fn names(&self) -> (&str, &str) {
