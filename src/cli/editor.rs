@@ -4,6 +4,7 @@ use std::io::{BufRead, Read as _, Write as _};
 
 use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
+use crate::cli::setup::here;
 use crate::pipeline::editor::{MAX_REQUEST, answer, refusal};
 use crate::pipeline::session::Session;
 
@@ -12,7 +13,7 @@ use crate::pipeline::session::Session;
 /// # Errors
 /// When stdin cannot be read.
 pub fn serve(session: &Session) -> Result<Exit, Failure> {
-    let root = std::env::current_dir().unwrap_or_default();
+    let root = here();
     let unreadable = |cause| Failure::usage(format!("cannot read stdin: {cause}"), "an editor writes a request in each line");
     tokio::task::block_in_place(|| {
         let mut input = std::io::stdin().lock();

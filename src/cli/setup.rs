@@ -326,7 +326,8 @@ fn explicit(flags: &RegistryFlags) -> Result<Option<(String, Secret)>, Failure> 
 }
 
 /// The working directory; relative paths are as good where it is not known.
-fn here() -> PathBuf {
+#[must_use]
+pub fn here() -> PathBuf {
     std::env::current_dir().unwrap_or_else(|_| Path::new(".").to_owned())
 }
 

@@ -1,6 +1,6 @@
 //! `ship`, `scan`, `plant` and `push`: one journey, with more or fewer stages.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use crate::cli::scratch::unless_ending;
 use crate::cli::setup::Setup;
 use crate::cli::target::{Target, destination, source, target};
 use crate::cli::terminal;
+use crate::cli::whole_file::{self, folder_of};
 use crate::config::resolve::Overrides;
 use crate::oci::location::Location;
 use crate::pipeline::dockerfile::{added_names, plan as plan_recipe, plant as plant_recipe};
@@ -94,9 +95,7 @@ pub async fn scan(arguments: &Scan, global: &Global) -> Result<Exit, Failure> {
 /// Scans and judges, and does no more.
 pub async fn look(session: &Session, target: Target, referrers: bool) -> Arrival {
     match target {
-        Target::Image(source) => {
-            travel(session, &Journey { reach: Reach::Whole, referrers, ..Journey::new(source, Vec::new()) }).await
-        }
+        Target::Image(source) => travel(session, &Journey { reach: Reach::Whole, referrers, ..Journey::new(source, Vec::new()) }).await,
         Target::Files(path) => inspect_files(session, &path),
         Target::History(history) => inspect_history(session, &history),
     }
@@ -311,10 +310,6 @@ fn is_device(path: &Path) -> bool {
     path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir())
 }
 
-fn folder_of(file: &Path) -> &Path {
-    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
 /// The folder is named and not the temporary file in it, which would only confuse.
 fn unwritable_report(path: &Path, cause: &std::io::Error) -> Failure {
     let folder = folder_of(path);
@@ -348,11 +343,7 @@ async fn dockerfile(setup: &Setup, path: &Path, dry_run: bool) -> Result<Exit, F
         return Ok(Exit::Passed);
     }
     let unwritable = |cause: std::io::Error| Failure::new(Exit::Planting, format!("cannot write {}: {cause}", path.display()), "");
-    let mut file = tempfile::NamedTempFile::new_in(folder_of(path)).map_err(unwritable)?;
-    file.write_all(planted.as_bytes()).map_err(unwritable)?;
-    let permissions = File::open(path).and_then(|file| file.metadata()).map_err(unwritable)?.permissions();
-    file.as_file().set_permissions(permissions).map_err(unwritable)?;
-    file.persist(path).map_err(|error| unwritable(error.error))?;
+    whole_file::replace(path, &planted).map_err(unwritable)?;
     let names = added_names(&text, &planted).join(", ");
     anstream::println!("planted the honeytoken {} for {} in {}", line(&names), line(&planting.request.environment), path.display());
     anstream::println!("next: build the image, then honeycrate ship IMAGE --to REFERENCE --env NAME --surfaces file,buried,history");
