@@ -12,6 +12,7 @@ pub mod init;
 pub mod key;
 pub mod ledger;
 pub mod note;
+pub mod output;
 pub mod rule_files;
 pub mod rules;
 pub mod run;

@@ -1,7 +1,5 @@
 //! `ship`, `scan`, `plant` and `push`: one journey, with more or fewer stages.
 
-use std::fs::OpenOptions;
-use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,11 +9,11 @@ use crate::cli::diagnose::Failure;
 use crate::cli::editor;
 use crate::cli::exit::Exit;
 use crate::cli::note;
+use crate::cli::output;
 use crate::cli::scratch::unless_ending;
 use crate::cli::setup::Setup;
 use crate::cli::target::{Target, destination, source, target};
-use crate::cli::terminal;
-use crate::cli::whole_file::{self, folder_of};
+use crate::cli::whole_file;
 use crate::config::resolve::Overrides;
 use crate::oci::location::Location;
 use crate::pipeline::dockerfile::{added_names, plan as plan_recipe, plant as plant_recipe};
@@ -27,12 +25,8 @@ use crate::pipeline::ship::{Arrival, Journey, Planting, ship as travel};
 use crate::provider::contract::Provider as _;
 use crate::provider::embedded::Embedded;
 use crate::report::disclosure::Disclosure;
-use crate::report::error::ReportError;
 use crate::report::escape::line;
-use crate::report::formats::contract::{Format, Style};
-use crate::report::formats::json::Json;
-use crate::report::render::{find as find_format, for_file, render};
-use crate::report::run_report::{Outcome, RunReport};
+use crate::report::run_report::Outcome;
 use crate::report::words::{count, table};
 use crate::source::contract::Reach;
 
@@ -148,12 +142,7 @@ pub async fn push(arguments: &Push, global: &Global) -> Result<Exit, Failure> {
 /// With every problem of the configuration and the flags.
 pub fn setup(global: &Global, planting: Option<&PlantingFlags>, judging: &Judging, registries: &Registries) -> Result<Setup, Failure> {
     // What would be noticed only after the push is asked first.
-    find_format(&judging.format).map_err(unusable)?;
-    for (_, path) in reports(judging)? {
-        if !is_device(path) {
-            tempfile::NamedTempFile::new_in(folder_of(path)).map_err(|cause| unwritable_report(path, &cause))?;
-        }
-    }
+    output::check(judging)?;
     let fail_on = judging.fail_on.as_deref().map(str::parse).transpose();
     let fail_on = fail_on.map_err(|why: String| Failure::usage(format!("--fail-on: {why}"), "none lets every finding pass"))?;
     let upload = registries.upload.as_deref().map(str::parse).transpose();
@@ -236,11 +225,7 @@ async fn go(setup: &Setup, journey: &Journey, judging: &Judging, registries: &Re
 fn finish(setup: &Setup, arrival: &Arrival, judging: &Judging) -> Result<Exit, Failure> {
     // The terminal and the log of the job are read by whoever may read the job.
     let disclosure = setup.disclosure();
-    for (format, path) in reports(judging)? {
-        // The JSON report is the owner's own record; the other formats are made to be handed on.
-        let disclosure = if format.id() == Json.id() { Disclosure::Placements } else { disclosure };
-        write_report(&arrival.report.disclosed(disclosure), format, path)?;
-    }
+    output::write(&arrival.report, judging, disclosure)?;
     match &arrival.error {
         Some(error) if judging.format == "terminal" => {
             // The error itself is told once, on stderr; without findings or pushes there is nothing else to tell.
@@ -248,73 +233,16 @@ fn finish(setup: &Setup, arrival: &Arrival, judging: &Judging) -> Result<Exit, F
             if !report.findings.is_empty() || !report.pushed.is_empty() {
                 report.verdict.reasons = vec![format!("{} failed", error.stage())];
                 report.error = None;
-                print(&report, &judging.format, disclosure)?;
+                output::print(&report, &judging.format, disclosure)?;
             }
         }
-        _ => print(&arrival.report, &judging.format, disclosure)?,
+        _ => output::print(&arrival.report, &judging.format, disclosure)?,
     }
     match &arrival.error {
         Some(_) => Err(Failure::of_report(&arrival.report, disclosure)),
         None if arrival.report.verdict.outcome == Outcome::Denied => Ok(Exit::Denied),
         None => Ok(Exit::Passed),
     }
-}
-
-/// Renders a report to stdout.
-///
-/// # Errors
-/// When there is no such format.
-pub fn print(report: &RunReport, format: &str, disclosure: Disclosure) -> Result<(), Failure> {
-    find_format(format).map_err(unusable)?;
-    let mut out = BufWriter::new(anstream::stdout());
-    // A reader that has seen enough is no failure.
-    let _ = render(report, format, disclosure, terminal::style(), &mut out).is_ok_and(|()| out.flush().is_ok());
-    Ok(())
-}
-
-/// The reports that were asked for.
-fn reports(judging: &Judging) -> Result<Vec<(&'static dyn Format, &Path)>, Failure> {
-    judging
-        .report
-        .iter()
-        .map(|text| {
-            let (format, file) = for_file(text).map_err(unusable)?;
-            Ok((format, Path::new(file)))
-        })
-        .collect()
-}
-
-fn unusable(error: ReportError) -> Failure {
-    Failure::usage(error.to_string(), error.hint().unwrap_or_default())
-}
-
-/// Written beside and renamed: a reader meets a whole report or none.
-fn write_report(report: &RunReport, format: &dyn Format, path: &Path) -> Result<(), Failure> {
-    let failed = |cause: std::io::Error| unwritable_report(path, &cause);
-    let write = |to: &mut dyn Write| {
-        let mut out = BufWriter::new(to);
-        format.write(report, &mut out, Style::default())?;
-        out.flush()
-    };
-    if is_device(path) {
-        return OpenOptions::new().write(true).open(path).and_then(|mut device| write(&mut device)).map_err(failed);
-    }
-    let mut file = tempfile::NamedTempFile::new_in(folder_of(path)).map_err(failed)?;
-    write(&mut file).map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
-}
-
-/// Whether a path is a device or a pipe, which is written to: renaming would put a file in its place.
-fn is_device(path: &Path) -> bool {
-    path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir())
-}
-
-/// The folder is named and not the temporary file in it, which would only confuse.
-fn unwritable_report(path: &Path, cause: &std::io::Error) -> Failure {
-    let folder = folder_of(path);
-    let why = if folder.is_dir() { cause.kind().to_string() } else { format!("there is no folder {}", folder.display()) };
-    Failure::usage(format!("cannot write the report {}: {why}", path.display()), "choose another place with --report")
 }
 
 /// The recipe of an ENV instruction, in place.
