@@ -30,9 +30,21 @@ impl Scratch {
     /// # Errors
     /// When no folder can be made in `within`.
     pub fn new(prefix: &str, within: &Path) -> io::Result<Self> {
-        let folder = tempfile::Builder::new().prefix(prefix).tempdir_in(within)?;
-        open(|open| open.push(folder.path().to_owned()));
-        Ok(Self { folder })
+        // In one step for whoever clears: what is there is known, and once the end has begun nothing more is made.
+        let made = open(|open| {
+            if ENDING.load(Ordering::SeqCst) {
+                return Ok(None);
+            }
+            let folder = tempfile::Builder::new().prefix(prefix).tempdir_in(within)?;
+            open.push(folder.path().to_owned());
+            Ok::<_, io::Error>(Some(folder))
+        })?;
+        match made {
+            Some(folder) => Ok(Self { folder }),
+            None => loop {
+                std::thread::park();
+            },
+        }
     }
 
     #[must_use]
