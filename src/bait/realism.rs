@@ -8,7 +8,6 @@ use crate::bait::danger::refuse_name;
 use crate::bait::kinds::contract::Area;
 use crate::image::entry::{EntryKind, split};
 use crate::image::file_tree::{FileTree, ancestors, join};
-use crate::image::listing::Row;
 use crate::oci::config::ImageConfig;
 
 /// A file's attributes.
@@ -68,18 +67,8 @@ pub fn attributes(path: &[u8], tree: &FileTree, created: i64) -> Attributes {
 
 /// When the build wrote its newest file: builders note the image's own time a moment later.
 fn built(tree: &FileTree, created: i64) -> i64 {
-    let is_seen = |row: &Row<'_>| row.node.kind == EntryKind::File && !split(row.path).1.starts_with(b".wh.");
-    let mut newest = None;
-    for layer in tree.layers() {
-        let mut rows = layer.rows();
-        while let Some(row) = rows.next() {
-            let mtime = row.node.mtime;
-            if mtime <= created && mtime.abs_diff(created) < SAME_BUILD && is_seen(&row) {
-                newest = newest.max(Some(mtime));
-            }
-        }
-    }
-    newest.unwrap_or(created)
+    let newest = tree.layers().iter().filter_map(|layer| layer.newest_file(created)).max();
+    newest.filter(|mtime| mtime.abs_diff(created) < SAME_BUILD).unwrap_or(created)
 }
 
 /// A source file may be this much older than the build that copies it.

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::image::entry::EntryKind;
+use crate::image::entry::{EntryKind, split};
 use crate::image::varint::Input;
 
 /// Entries that share the beginnings of their paths. A look-up reads half a block on average.
@@ -21,6 +21,8 @@ pub struct LayerListing {
     pub(in crate::image) blocks: Vec<u32>,
     pub(in crate::image) heads: Vec<Head>,
     pub(in crate::image) count: usize,
+    /// Of each block, when its newest file was written.
+    pub(in crate::image) newest: Vec<Option<i64>>,
 }
 
 /// One entry's header, without its path and link target.
@@ -131,6 +133,27 @@ impl LayerListing {
         false
     }
 
+    /// When the newest file was written, of those that were written at `until` or before; whiteouts left out. Seconds since 1970.
+    #[must_use]
+    pub fn newest_file(&self, until: i64) -> Option<i64> {
+        let mut newest = None;
+        for (block, most) in self.newest.iter().enumerate().filter(|(_, most)| most.is_some()) {
+            if *most <= newest {
+                continue;
+            }
+            if *most <= Some(until) {
+                newest = *most;
+                continue;
+            }
+            let mut rows = self.rows_from(block);
+            for _ in 0..BLOCK {
+                let Some(row) = rows.next() else { break };
+                newest = newest.max(row.written().filter(|mtime| *mtime <= until));
+            }
+        }
+        newest
+    }
+
     fn find<T>(&self, path: &[u8], take: impl FnOnce(Row<'_>) -> T) -> Option<T> {
         let mut rows = self.rows_from(self.block_of(path));
         while let Some(row) = rows.next() {
@@ -158,6 +181,18 @@ impl LayerListing {
         let input = Input(self.rows.get(offset..).unwrap_or_default());
         Rows { listing: self, input, at: block * BLOCK, path: Vec::new(), mtime: 0 }
     }
+}
+
+impl Row<'_> {
+    /// When it was written, if it is a file and no whiteout.
+    pub(in crate::image) fn written(&self) -> Option<i64> {
+        written(self.path, self.node.kind, self.node.mtime)
+    }
+}
+
+/// When an entry was written, if it is a file and no whiteout.
+pub(in crate::image) fn written(path: &[u8], kind: EntryKind, mtime: i64) -> Option<i64> {
+    (kind == EntryKind::File && !split(path).1.starts_with(b".wh.")).then_some(mtime)
 }
 
 impl Rows<'_> {

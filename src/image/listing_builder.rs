@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::image::entry::Entry;
-use crate::image::listing::{BLOCK, Head, KINDS, LayerListing, read_head};
+use crate::image::listing::{BLOCK, Head, KINDS, LayerListing, read_head, written};
 use crate::image::varint::{Input, put_bytes, put_number, put_signed};
 
 /// Bytes that are allocated at once; no entry is longer.
@@ -137,16 +137,21 @@ impl ListingWriter {
     fn new(heads: Vec<Head>, count: usize) -> Self {
         // About what a row takes; memory that is not touched costs nothing.
         let rows = Vec::with_capacity(count * 24);
-        let blocks = Vec::with_capacity(count.div_ceil(BLOCK));
-        Self { listing: LayerListing { rows, blocks, heads, count: 0 }, path: Vec::new(), mtime: 0 }
+        let (blocks, newest) = (Vec::with_capacity(count.div_ceil(BLOCK)), Vec::with_capacity(count.div_ceil(BLOCK)));
+        Self { listing: LayerListing { rows, blocks, heads, count: 0, newest }, path: Vec::new(), mtime: 0 }
     }
 
     fn put(&mut self, path: &[u8], number: usize, head: Option<Head>, mtime: i64, size: u64, link: &[u8]) {
+        let kind = head.or_else(|| self.listing.heads.get(number.wrapping_sub(1)).copied()).map(|head| head.kind);
         let rows = &mut self.listing.rows;
         if self.listing.count.is_multiple_of(BLOCK) {
             self.listing.blocks.push(u32::try_from(rows.len()).unwrap_or(u32::MAX));
+            self.listing.newest.push(None);
             self.path.clear();
             self.mtime = 0;
+        }
+        if let (Some(most), Some(kind)) = (self.listing.newest.last_mut(), kind) {
+            *most = written(path, kind, mtime).max(*most);
         }
         self.listing.count += 1;
         let shared = path.iter().zip(&self.path).take_while(|(a, b)| a == b).count();
@@ -215,6 +220,10 @@ mod tests {
             assert_eq!(listing.get(&[path, &b"?"[..]].concat()), None);
         }
         assert!(rows.next().is_none() && rows.is_done());
+        let written = || expected.values().filter(|(_, node)| node.kind == EntryKind::File).map(|(_, node)| node.mtime);
+        for until in written().take(40).chain([i64::MIN, -1, 0, 1, i64::MAX]) {
+            assert_eq!(listing.newest_file(until), written().filter(|mtime| *mtime <= until).max());
+        }
         let names = |directory: &[u8]| {
             let prefix = if directory.is_empty() { Vec::new() } else { [directory, b"/"].concat() };
             let below = expected.keys().filter_map(|path| path.strip_prefix(prefix.as_slice()));

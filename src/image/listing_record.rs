@@ -49,18 +49,23 @@ pub fn read_listing(bytes: &[u8], limits: &Limits) -> Result<LayerListing, Listi
     if !input.0.is_empty() {
         return Err(ListingError("there are bytes after its end"));
     }
-    let listing = LayerListing { rows: rows.to_vec(), blocks, heads, count };
-    check(&listing, limits)?;
+    let mut listing = LayerListing { rows: rows.to_vec(), blocks, heads, count, newest: Vec::new() };
+    listing.newest = check(&listing, limits)?;
     Ok(listing)
 }
 
-fn check(listing: &LayerListing, limits: &Limits) -> Result<(), ListingError> {
+/// When the newest file of each block was written, if all is as it should be.
+fn check(listing: &LayerListing, limits: &Limits) -> Result<Vec<Option<i64>>, ListingError> {
     let mut rows = listing.rows();
+    let mut newest = Vec::with_capacity(listing.blocks.len());
     let mut before = Vec::new();
     let mut text = 0;
     for number in 0..listing.count {
         if number % BLOCK == 0 && listing.blocks.get(number / BLOCK).map(|at| *at as usize) != Some(rows.offset()) {
             return Err(ListingError("a block is not where it should be"));
+        }
+        if number % BLOCK == 0 {
+            newest.push(None);
         }
         let row = rows.next().ok_or(ListingError("a row makes no sense"))?;
         text += row.path.len() as u64 + row.link.len() as u64;
@@ -70,10 +75,13 @@ fn check(listing: &LayerListing, limits: &Limits) -> Result<(), ListingError> {
         if number > 0 && row.path.cmp(before.as_slice()) != Ordering::Greater {
             return Err(ListingError("it is not sorted"));
         }
+        if let Some(most) = newest.last_mut() {
+            *most = row.written().max(*most);
+        }
         before.clear();
         before.extend_from_slice(row.path);
     }
-    if rows.is_done() { Ok(()) } else { Err(ListingError("there are bytes after its end")) }
+    if rows.is_done() { Ok(newest) } else { Err(ListingError("there are bytes after its end")) }
 }
 
 #[cfg(test)]
@@ -104,6 +112,7 @@ mod tests {
     #[test]
     fn a_listing_comes_back_as_it_was() {
         for listing in [listing(), LayerListing::default()] {
+            // What is not written down, but found again, is the same too.
             assert_eq!(read_listing(&written(&listing), &Limits::default()), Ok(listing));
         }
     }
