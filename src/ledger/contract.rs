@@ -35,6 +35,12 @@ pub trait Store: Send {
     /// When the store cannot be read, or one of the records does not have its hash.
     fn mentioning(&self, mention: &Mention) -> Result<Vec<Record>, LedgerError>;
 
+    /// The keys in the index of mentions that begin with `prefix`, each once, sorted.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn keys(&self, prefix: &str) -> Result<Vec<String>, LedgerError>;
+
     /// Fills an empty store with the lines of an export.
     ///
     /// # Errors

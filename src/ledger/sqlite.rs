@@ -4,6 +4,7 @@
 //! may copy or cache it. `synchronous=EXTRA` makes a commit survive a power loss that follows at once (SQLite, "PRAGMA
 //! synchronous"). Writers take the lock before they read the head, so two jobs neither lose nor double a record.
 
+use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -21,8 +22,8 @@ use crate::ledger::record::{Event, Record};
 /// How long a writer waits for another.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// In `PRAGMA user_version`. A higher one is refused.
-const SCHEMA_VERSION: u32 = 1;
+/// In `PRAGMA user_version`. A higher one is refused, a lower one knows no names in its index.
+const SCHEMA_VERSION: u32 = 2;
 
 /// In `PRAGMA application_id`: `hony`.
 const APPLICATION: u32 = 0x686f_6e79;
@@ -110,6 +111,7 @@ impl SqliteStore {
         if store.is_blank()? {
             store.create()?;
         }
+        store.upgrade()?;
         Ok(store)
     }
 
@@ -122,13 +124,32 @@ impl SqliteStore {
     /// Whether the file has no content yet. Other people's databases are refused here, and ledgers from the future.
     fn is_blank(&self) -> Result<bool, LedgerError> {
         let number = |sql: &str| self.connection.query_row(sql, [], |row| row.get::<_, u32>(0)).map_err(|error| self.told(&error));
-        let version = number("PRAGMA user_version")?;
+        let version = self.version()?;
         match number("PRAGMA application_id")? {
             APPLICATION if version > SCHEMA_VERSION => Err(LedgerError::Newer { path: self.path.clone(), found: version }),
             APPLICATION => Ok(false),
             0 if number("SELECT count(*) FROM sqlite_schema")? == 0 => Ok(true),
             _ => Err(LedgerError::NotALedger { path: self.path.clone(), why: "it is the SQLite database of another program" }),
         }
+    }
+
+    fn version(&self) -> Result<u32, LedgerError> {
+        self.connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(|error| self.told(&error))
+    }
+
+    /// Brings a ledger of an earlier version up to date, unless its chain is broken: then it stays as it is, and still takes records.
+    fn upgrade(&self) -> Result<(), LedgerError> {
+        if self.version()? == SCHEMA_VERSION {
+            return Ok(());
+        }
+        let transaction = self.begin()?;
+        match self.each(1, &mut |record| self.note_mentions(&record)) {
+            Err(LedgerError::Broken(_)) => return Ok(()),
+            noted => noted?,
+        }
+        let stamp = format!("PRAGMA user_version = {SCHEMA_VERSION}");
+        transaction.execute_batch(&stamp).map_err(|error| self.told(&error))?;
+        transaction.commit().map_err(|error| self.told(&error))
     }
 
     fn create(&mut self) -> Result<(), LedgerError> {
@@ -162,8 +183,17 @@ impl SqliteStore {
         let at = i64::try_from(record.sequence).unwrap_or(i64::MAX);
         let mut insert = self.connection.prepare("INSERT INTO record (sequence, line) VALUES (?1, ?2)").map_err(told)?;
         insert.execute((at, line)).map_err(told)?;
-        let mut insert = self.connection.prepare("INSERT INTO mention (key, sequence) VALUES (?1, ?2)").map_err(told)?;
+        self.note_mentions(record)
+    }
+
+    fn note_mentions(&self, record: &Record) -> Result<(), LedgerError> {
+        let told = |error| self.told(&error);
+        let at = i64::try_from(record.sequence).unwrap_or(i64::MAX);
+        let mut each = self.connection.prepare("INSERT OR IGNORE INTO mention (key, sequence) VALUES (?1, ?2)").map_err(told)?;
+        let first = "INSERT INTO mention (key, sequence) SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM mention WHERE key = ?1)";
+        let mut first = self.connection.prepare(first).map_err(told)?;
         for mention in Mention::of(&record.event) {
+            let insert = if mention.is_name() { &mut first } else { &mut each };
             insert.execute((mention.to_string(), at)).map_err(told)?;
         }
         Ok(())
@@ -218,6 +248,23 @@ impl Store for SqliteStore {
             records.push(chain::read(sequence(row.get(0).map_err(told)?), &line)?);
         }
         Ok(records)
+    }
+
+    fn keys(&self, prefix: &str) -> Result<Vec<String>, LedgerError> {
+        let told = |error| self.told(&error);
+        if self.version()? < SCHEMA_VERSION {
+            let mut keys = BTreeSet::new();
+            self.each(1, &mut |record| {
+                keys.extend(Mention::of(&record.event).iter().map(Mention::to_string).filter(|key| key.starts_with(prefix)));
+                Ok(())
+            })?;
+            return Ok(keys.into_iter().collect());
+        }
+        // A prefix and the highest character after it: the index is read from there to there.
+        let select = "SELECT DISTINCT key FROM mention WHERE key BETWEEN ?1 AND ?1 || char(0x10ffff) ORDER BY key";
+        let mut select = self.connection.prepare(select).map_err(told)?;
+        let keys = select.query_map([prefix], |row| row.get(0)).map_err(told)?;
+        keys.collect::<Result<_, _>>().map_err(told)
     }
 
     fn restore(&mut self, lines: &mut dyn Iterator<Item = String>) -> Result<ChainSummary, LedgerError> {
@@ -277,6 +324,7 @@ fn told(path: &Path, patience: Duration, error: &rusqlite::Error) -> LedgerError
 mod tests {
     use super::*;
     use crate::ledger::record::samples;
+    use crate::ledger::tokens;
     use std::io::{BufRead as _, BufReader};
     use std::os::unix::fs::PermissionsExt as _;
     use std::process::{Command, Stdio};
@@ -478,6 +526,33 @@ mod tests {
         reader.verify().expect("still readable");
         Connection::open(&path).expect("existing").execute_batch("PRAGMA user_version = 7").expect("set");
         assert!(matches!(SqliteStore::open(&path), Err(LedgerError::Newer { found: 7, .. })));
+    }
+
+    #[test]
+    fn the_names_of_a_ledger_are_known_whatever_version_it_is_of() {
+        let scratch = tempfile::tempdir().expect("scratch");
+        let path = scratch.path().join("ledger.sqlite");
+        let mut store = SqliteStore::open(&path).expect("new");
+        for service in ["shop", "mail", "shop"] {
+            store.append_all("run", TIME, samples::life(service, "production")).expect("appended");
+        }
+        let names = || tokens::names(&SqliteStore::open_read_only(&path).expect("existing")).expect("readable");
+        let known = names();
+        assert_eq!(Vec::from_iter(&known.services), ["mail", "shop"]);
+        let noted = |store: &SqliteStore| store.keys("").expect("readable").len();
+        let all = noted(&store);
+        // As the first version left it.
+        let back = "DROP TRIGGER mention_remains; DELETE FROM mention WHERE key GLOB '[se]*/*'; PRAGMA user_version = 1;";
+        store.connection.execute_batch(back).expect("done by an earlier program");
+        assert_eq!(names(), known);
+        let store = SqliteStore::open(&path).expect("brought up to date");
+        assert_eq!((store.version().expect("readable"), noted(&store)), (SCHEMA_VERSION, all));
+        assert_eq!(names(), known);
+        // A broken chain is no reason to refuse a trigger.
+        let broken = "DROP TRIGGER record_stays; UPDATE record SET line = replace(line, 'mail', 'mall'); PRAGMA user_version = 1;";
+        store.connection.execute_batch(broken).expect("done by a stranger");
+        let trigger = Event::Triggered { trigger: Box::new(samples::trigger("shop", "staging")) };
+        SqliteStore::open(&path).expect("as it is").append("decoy", TIME, trigger).expect("appended");
     }
 
     #[test]

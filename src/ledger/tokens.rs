@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::bait::claims::Claims;
 use crate::ledger::contract::Store;
 use crate::ledger::error::LedgerError;
+use crate::ledger::mention::{ENVIRONMENTS, SERVICES};
 use crate::ledger::record::Event;
 use crate::oci::digest::Digest;
 use crate::secret::fingerprint::Fingerprint;
@@ -80,20 +81,10 @@ pub fn tokens(store: &dyn Store) -> Result<Vec<TokenSummary>, LedgerError> {
 /// # Errors
 /// When the ledger cannot be read.
 pub fn names(store: &dyn Store) -> Result<Names, LedgerError> {
-    let mut names = Names::default();
-    let mut note = |claims: Claims| {
-        names.services.insert(claims.service);
-        names.environments.insert(claims.environment);
+    let all = |prefix: &str| -> Result<BTreeSet<String>, LedgerError> {
+        Ok(store.keys(prefix)?.iter().filter_map(|key| key.strip_prefix(prefix)).map(str::to_owned).collect())
     };
-    store.each(1, &mut |record| {
-        match record.event {
-            Event::Intended { claims, .. } => claims.into_iter().for_each(&mut note),
-            Event::Minted { claims, .. } => note(claims),
-            _ => {}
-        }
-        Ok(())
-    })?;
-    Ok(names)
+    Ok(Names { services: all(SERVICES)?, environments: all(ENVIRONMENTS)? })
 }
 
 /// The list while the ledger is read. A token is known by its fingerprint, and by its claims before it has one.
