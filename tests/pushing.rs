@@ -12,7 +12,7 @@ use tempfile::{TempDir, tempdir};
 
 use crate::common::command::{PATH, Ran, program, run};
 use crate::common::honeycrate::{ENVIRONMENT, Honeycrate, list};
-use crate::common::images::Image;
+use crate::common::images::{Image, github_token};
 use crate::common::proxy::Proxy;
 use crate::common::registry::{Auth, PASSWORD, Registry, USER};
 use crate::common::skopeo;
@@ -25,6 +25,25 @@ fn push(honeycrate: &Honeycrate, source: &str, registry: &Registry) -> Command {
         None => command.args(["--plain-http", &registry.host()]),
     };
     command
+}
+
+#[test]
+fn pushing_alone_looks_into_nothing_says_so_and_still_checks_every_digest() {
+    let (honeycrate, registry, layout) = (Honeycrate::new(), Registry::plain(Auth::None), tempdir().expect("scratch"));
+    let leak = format!("TOKEN={}\n", github_token(7));
+    let source = Image::shop().layer("COPY .env ./ # buildkit", &[("app/.env", &leak)]).write(layout.path());
+    let ran = run(&mut push(&honeycrate, &source, &registry));
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    assert!(ran.out().contains("not scanned: the image") && !ran.all().contains("github"), "{}", ran.all());
+
+    let manifest: Value = serde_json::from_str(&skopeo::raw_manifest(&registry, "acme/shop:1")).expect("a manifest");
+    let digest = manifest["layers"][0]["digest"].as_str().expect("a digest");
+    let blob = layout.path().join("blobs").join(digest.replace(':', "/"));
+    let mut bytes = std::fs::read(&blob).expect("the layout's");
+    bytes[20] ^= 1;
+    std::fs::write(&blob, bytes).expect("the layout is writable");
+    let ran = run(&mut push(&honeycrate, &source, &Registry::plain(Auth::None)));
+    assert!(ran.code == 5 && ran.err().contains(digest), "{}", ran.all());
 }
 
 /// Every way in which somebody logs in; the registry does the judging.

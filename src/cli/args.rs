@@ -67,7 +67,7 @@ pub enum Command {
     Ignore(Ignore),
     /// Plant honeytokens without pushing, or into a Dockerfile
     Plant(Plant),
-    /// Push an image as it is, without planting or judging
+    /// Push an image as it is: nothing is scanned, judged or planted
     Push(Push),
     /// The honeytokens that the ledger knows
     #[command(subcommand)]

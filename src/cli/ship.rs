@@ -115,7 +115,7 @@ pub async fn plant(arguments: &Plant, global: &Global) -> Result<Exit, Failure> 
     go(&setup, &journey, &judging, &arguments.registries).await
 }
 
-/// Push alone.
+/// Push alone: nobody looks into the image, and the report says so.
 ///
 /// # Errors
 /// As [`ship`].
@@ -132,7 +132,7 @@ pub async fn push(arguments: &Push, global: &Global) -> Result<Exit, Failure> {
             "leave it out, or name the image as docker://REFERENCE",
         ));
     }
-    let journey = Journey { referrers: arguments.referrers, ..Journey::new(source, destinations) };
+    let journey = Journey { is_scanned: false, referrers: arguments.referrers, ..Journey::new(source, destinations) };
     go(&setup, &journey, &judging, &arguments.registries).await
 }
 

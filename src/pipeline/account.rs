@@ -97,6 +97,14 @@ impl Account {
         }
     }
 
+    /// The image goes on as it is: what may be concluded from that is said.
+    pub fn unseen(&mut self) {
+        self.stop();
+        self.report.verdict.outcome = Outcome::Passed;
+        self.report.verdict.reasons = vec!["pushed as it is".to_owned()];
+        self.report.coverage.not_scanned = vec![NotScanned { what: "the image".to_owned(), why: "push alone does not look into it".to_owned() }];
+    }
+
     /// What was found, and what to think of it.
     pub fn judged(&mut self, session: &Session, findings: Vec<Finding>, own_bait: usize, coverage: &image_scan::Coverage, verdict: &gate::Verdict) {
         self.stop();

@@ -39,6 +39,8 @@ pub struct Journey {
     pub reach: Reach,
     pub destinations: Vec<Location>,
     pub planting: Option<Planting>,
+    /// Whether somebody looks into the image before it goes on. What is planted is looked into.
+    pub is_scanned: bool,
     /// Stop once the plan is made.
     pub dry_run: bool,
     /// Signatures, SBOMs and attestations go along; from registry to registry, and only with an image that is not changed.
@@ -57,7 +59,7 @@ impl Journey {
     /// One image that is scanned and, as it is, brought to these destinations.
     #[must_use]
     pub fn new(source: Location, destinations: Vec<Location>) -> Self {
-        Self { source, reach: Reach::Image, destinations, planting: None, dry_run: false, referrers: false }
+        Self { source, reach: Reach::Image, destinations, planting: None, is_scanned: true, dry_run: false, referrers: false }
     }
 }
 
@@ -110,6 +112,10 @@ async fn examine_and_go_on(
     account: &mut Account,
     plans: &mut Vec<ImagePlan>,
 ) -> Result<(), PipelineError> {
+    if let (false, None, Some(head_start)) = (journey.is_scanned, &journey.planting, head_start) {
+        account.unseen();
+        return Passed { session, journey, opened: &opened, head_start }.deliver(account).await;
+    }
     let watching = Watching(&*session.progress);
     let observer: &dyn ScanObserver = head_start.map_or(&watching, |head_start| head_start);
     let mut inspected = inspect(session, &journey.source, opened, account, observer)?;
@@ -123,18 +129,7 @@ async fn examine_and_go_on(
     }
     let Some(planting) = &journey.planting else {
         let Some(head_start) = head_start else { return Ok(()) };
-        let passed = Passed { session, journey, inspected, head_start };
-        let image = passed.packed().await?;
-        account.watch(Stage::Pushing);
-        return each(passed.hand_over(&image).await, async |at, delivered| {
-            let Some(destination) = journey.destinations.get(at) else { return Err(PipelineError::Bug) };
-            account.pushed(destination, &image, delivered);
-            if let (true, Some(origin), Location::Registry(to)) = (journey.referrers, &passed.inspected.opened.origin, destination) {
-                account.note(referrers::carry(session, origin, to, &image).await?);
-            }
-            Ok(())
-        })
-        .await;
+        return Passed { session, journey, opened: &inspected.opened, head_start }.deliver(account).await;
     };
 
     account.watch(Stage::Planting);
@@ -149,9 +144,9 @@ async fn examine_and_go_on(
         return Ok(());
     }
     let Some(head_start) = head_start else { return Ok(()) };
-    let passed = Passed { session, journey, inspected, head_start };
+    let passed = Passed { session, journey, opened: &inspected.opened, head_start };
     let mut run = Run::begin(&planting.ledger)?;
-    let result = unharmed(passed.plant_and_deliver(planting, plans, &mut run, account)).await;
+    let result = unharmed(passed.plant_and_deliver(&inspected, planting, plans, &mut run, account)).await;
     if let Err(error) = &result {
         // The reason may quote a registry; the ledger's own failure is the one thing that it cannot take.
         if !matches!(error, PipelineError::Ledger(_)) {
@@ -166,17 +161,39 @@ async fn unharmed<T>(work: impl Future<Output = Result<T, PipelineError>>) -> Re
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or(Err(PipelineError::Bug))
 }
 
-/// A journey whose image has passed.
+/// A journey whose image has passed, or goes as it is.
 struct Passed<'a> {
     session: &'a Session,
     journey: &'a Journey,
-    inspected: Inspected,
+    opened: &'a Opened,
     head_start: &'a HeadStart,
 }
 
 impl Passed<'_> {
-    async fn plant_and_deliver(&self, planting: &Planting, plans: &[ImagePlan], run: &mut Run, account: &mut Account) -> Result<(), PipelineError> {
-        let Self { session, journey, inspected, .. } = self;
+    async fn deliver(&self, account: &mut Account) -> Result<(), PipelineError> {
+        let Self { session, journey, opened, .. } = self;
+        let image = self.packed().await?;
+        account.watch(Stage::Pushing);
+        each(self.hand_over(&image).await, async |at, delivered| {
+            let Some(destination) = journey.destinations.get(at) else { return Err(PipelineError::Bug) };
+            account.pushed(destination, &image, delivered);
+            if let (true, Some(origin), Location::Registry(to)) = (journey.referrers, &opened.origin, destination) {
+                account.note(referrers::carry(session, origin, to, &image).await?);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn plant_and_deliver(
+        &self,
+        inspected: &Inspected,
+        planting: &Planting,
+        plans: &[ImagePlan],
+        run: &mut Run,
+        account: &mut Account,
+    ) -> Result<(), PipelineError> {
+        let Self { session, journey, .. } = self;
         let image = self.packed().await?;
         let planted = plant(session, run, &*planting.provider, plans, inspected, &image).await?;
         account.planted(planted.placements.iter().map(|(placement, _)| placement));
@@ -194,8 +211,8 @@ impl Passed<'_> {
     /// The image as it leaves: layers packed, where they have to be; and in the family that layouts are made of, if a destination is a
     /// layout. One run makes one image.
     async fn packed(&self) -> Result<StoredImage, PipelineError> {
-        let Self { session, journey, inspected, head_start } = self;
-        let image = &inspected.opened.image;
+        let Self { session, journey, opened, head_start } = self;
+        let image = &opened.image;
         let image = match head_start.packing() {
             Some(packing) => {
                 let there = head_start.there().await;
