@@ -40,6 +40,11 @@ pub trait Store: Send {
     /// # Errors
     /// When the store cannot be read.
     fn keys(&self, prefix: &str) -> Result<Vec<String>, LedgerError>;
+    /// The records that speak of any of these, each once, oldest first. It is one look-up, however many there are.
+    ///
+    /// # Errors
+    /// As for [`Store::mentioning`].
+    fn mentioning_any(&self, mentions: &[Mention]) -> Result<Vec<Record>, LedgerError>;
 
     /// Fills an empty store with the lines of an export.
     ///

@@ -19,6 +19,8 @@ pub enum Mention {
     /// What a token was ever meant for. Of these the first record that speaks of them is noted, and no other.
     Service(String),
     Environment(String),
+    /// A leaked secret.
+    Secret(Fingerprint),
 }
 
 /// What the keys of services and of environments begin with.
@@ -35,6 +37,7 @@ impl Mention {
             Event::Minted { fingerprint, claims, .. } => Self::of_claims(claims).into_iter().chain([Self::Token(fingerprint.clone())]).collect(),
             Event::Planted { placement, manifest } => BTreeSet::from([Self::Token(placement.fingerprint.clone()), Self::Manifest(manifest.clone())]),
             Event::Pushed { digest, platforms, .. } => platforms.values().chain([digest]).map(|digest| Self::Manifest(digest.clone())).collect(),
+            Event::Found { secrets, .. } => secrets.iter().cloned().map(Self::Secret).collect(),
             Event::Triggered { trigger } => BTreeSet::from([Self::Token(trigger.fingerprint.clone()), Self::Trigger(trigger.id.clone())]),
         }
     }
@@ -59,6 +62,7 @@ impl fmt::Display for Mention {
             Self::Trigger(id) => write!(f, "trigger/{id}"),
             Self::Service(name) => write!(f, "{SERVICES}{name}"),
             Self::Environment(name) => write!(f, "{ENVIRONMENTS}{name}"),
+            Self::Secret(fingerprint) => write!(f, "secret/{fingerprint}"),
         }
     }
 }

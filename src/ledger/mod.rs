@@ -3,6 +3,7 @@
 pub mod chain;
 pub mod contract;
 pub mod error;
+pub mod first_seen;
 pub mod mention;
 pub mod record;
 pub mod seal;

@@ -8,14 +8,15 @@ use crate::bait::claims::Claims;
 use crate::bait::placement::Placement;
 use crate::bait::trigger::Trigger;
 use crate::oci::digest::Digest;
-use crate::secret::fingerprint::Fingerprint;
+use crate::secret::fingerprint::{Fingerprint, FingerprintSet};
 
 /// The version of the record format. A reader refuses a higher one and understands every lower one.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// One line of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
+    /// The lowest that has this event, see [`Event::version`].
     pub version: u32,
     /// 1 is the first; no gaps.
     pub sequence: u64,
@@ -47,6 +48,38 @@ pub enum Event {
     Failed { stage: String, reason: String },
     /// Somebody used a token.
     Triggered { trigger: Box<Trigger> },
+    /// Leaked secrets that no image before had, as far as the ledger knew: in one that was pushed, or in one that was denied and never left.
+    /// Since format 2.
+    Found {
+        /// Of what was pushed, or of the source that was denied.
+        image: Digest,
+        reference: String,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        environment: Option<String>,
+        pushed: bool,
+        /// Under the owner's key; of more than [`MAX_SECRETS`] the gravest.
+        secrets: FingerprintSet,
+        /// How many more there were.
+        #[serde(skip_serializing_if = "is_zero", default)]
+        untold: u64,
+        context: Context,
+    },
+}
+
+/// Secrets that one record names. It is 160 kB long then.
+pub const MAX_SECRETS: usize = 10_000;
+
+impl Event {
+    /// The first version of the record format that has it. A ledger stays readable to older programs until something new happens in it.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        if matches!(self, Self::Found { .. }) { 2 } else { 1 }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What the CI job said of the build.
@@ -92,6 +125,19 @@ pub(crate) mod samples {
             address: "192.0.2.7".to_owned(),
             user_agent: Some("curl/8.5 \"quoted\" \u{1f41d}".to_owned()),
             request: "GET /token".to_owned(),
+        }
+    }
+
+    /// Secrets, in an image that was pushed or denied.
+    pub(crate) fn found(image: &str, pushed: bool, secrets: &[Fingerprint]) -> Event {
+        Event::Found {
+            image: Digest::of(image.as_bytes()),
+            reference: format!("ghcr.io/acme/{image}"),
+            environment: Some("production".to_owned()),
+            pushed,
+            secrets: secrets.iter().cloned().collect(),
+            untold: 0,
+            context: Context { commit: Some("4f2a91c07d".to_owned()), ..Context::default() },
         }
     }
 

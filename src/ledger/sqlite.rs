@@ -22,7 +22,7 @@ use crate::ledger::record::{Event, Record};
 /// How long a writer waits for another.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// In `PRAGMA user_version`. A higher one is refused, a lower one knows no names in its index.
+/// In `PRAGMA user_version`. A higher one is refused; a lower one knows no names in its index and no records of what was found.
 const SCHEMA_VERSION: u32 = 2;
 
 /// In `PRAGMA application_id`: `hony`.
@@ -199,6 +199,19 @@ impl SqliteStore {
         Ok(())
     }
 
+    /// The records that a query with one argument finds, by sequence and line.
+    fn select(&self, query: &str, argument: String) -> Result<Vec<Record>, LedgerError> {
+        let told = |error| self.told(&error);
+        let mut select = self.connection.prepare(query).map_err(told)?;
+        let mut rows = select.query([argument]).map_err(told)?;
+        let mut records = Vec::new();
+        while let Some(row) = rows.next().map_err(told)? {
+            let line: String = row.get(1).map_err(told)?;
+            records.push(chain::read(sequence(row.get(0).map_err(told)?), &line)?);
+        }
+        Ok(records)
+    }
+
     fn told(&self, error: &rusqlite::Error) -> LedgerError {
         told(&self.path, self.patience, error)
     }
@@ -238,16 +251,14 @@ impl Store for SqliteStore {
     }
 
     fn mentioning(&self, mention: &Mention) -> Result<Vec<Record>, LedgerError> {
-        let told = |error| self.told(&error);
-        let select = "SELECT record.sequence, line FROM mention JOIN record USING (sequence) WHERE key = ?1 ORDER BY record.sequence";
-        let mut select = self.connection.prepare(select).map_err(told)?;
-        let mut rows = select.query([mention.to_string()]).map_err(told)?;
-        let mut records = Vec::new();
-        while let Some(row) = rows.next().map_err(told)? {
-            let line: String = row.get(1).map_err(told)?;
-            records.push(chain::read(sequence(row.get(0).map_err(told)?), &line)?);
-        }
-        Ok(records)
+        self.select("SELECT sequence, line FROM mention JOIN record USING (sequence) WHERE key = ?1 ORDER BY sequence", mention.to_string())
+    }
+
+    fn mentioning_any(&self, mentions: &[Mention]) -> Result<Vec<Record>, LedgerError> {
+        let keys: serde_json::Value = mentions.iter().map(Mention::to_string).collect();
+        let select = "SELECT sequence, line FROM record
+            WHERE sequence IN (SELECT sequence FROM mention WHERE key IN (SELECT value FROM json_each(?1))) ORDER BY sequence";
+        self.select(select, keys.to_string())
     }
 
     fn keys(&self, prefix: &str) -> Result<Vec<String>, LedgerError> {
@@ -563,6 +574,30 @@ mod tests {
         let again = store.append("later run", "2026-11-23T04:00:00Z", triggered()).expect("known");
         assert_eq!(first, again);
         assert_eq!(store.verify().expect("whole").records, 1);
+    }
+
+    #[test]
+    fn an_older_program_is_told_at_the_door_of_records_that_it_does_not_know() {
+        let mut store = SqliteStore::open_in_memory().expect("memory");
+        store.append_all("run-1", TIME, samples::life("shop", "production")).expect("appended");
+        let found = store.append("run-2", TIME, samples::found("shop:1", true, &[samples::fingerprint("a", "b")])).expect("appended");
+        assert!(found.version <= store.version().expect("readable"));
+        assert_eq!(store.verify().expect("whole").records, 7);
+    }
+
+    #[test]
+    fn what_is_found_in_an_export_is_found_in_the_ledger_that_it_restores() {
+        let mut store = SqliteStore::open_in_memory().expect("memory");
+        let secret = samples::fingerprint("a", "b");
+        store.append("run", TIME, samples::found("shop:1", true, std::slice::from_ref(&secret))).expect("appended");
+        let mut export = Vec::new();
+        store.export(&mut export).expect("written");
+        let mut copy = SqliteStore::open_in_memory().expect("memory");
+        copy.restore(&mut String::from_utf8(export).expect("JSON").lines().map(str::to_owned)).expect("restored");
+        let mentions = [Mention::Secret(samples::fingerprint("c", "d")), Mention::Secret(secret)];
+        assert_eq!(copy.mentioning_any(&mentions).expect("readable"), store.records(1).expect("readable"));
+        assert_eq!(copy.mentioning_any(&mentions[..1]).expect("readable"), []);
+        assert_eq!(copy.mentioning_any(&[]).expect("readable"), []);
     }
 
     #[test]

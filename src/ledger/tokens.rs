@@ -137,6 +137,7 @@ impl List {
                     self.intended.insert(claims, State::Failed);
                 }
             }
+            Event::Found { .. } => {}
             Event::Triggered { trigger } => {
                 let token = self.token(trigger.claims, trigger.fingerprint);
                 token.state = State::Triggered;

@@ -86,7 +86,7 @@ pub fn trace(store: &dyn Store, fingerprint: &Fingerprint) -> Result<Option<Trac
                 triggers.push(*trigger);
                 claims
             }
-            Event::Intended { .. } | Event::Pushed { .. } | Event::Failed { .. } => continue,
+            Event::Intended { .. } | Event::Pushed { .. } | Event::Failed { .. } | Event::Found { .. } => continue,
         };
         claims.get_or_insert(spoken);
     }

@@ -1,6 +1,8 @@
 //! Fingerprints: short stand-ins for values, safe to print.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::Deref;
 use std::str::FromStr;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -15,6 +17,11 @@ use crate::secret::key_ring::{EpochKey, KeyRing};
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Fingerprint(String);
+
+/// Fingerprints, each once. In documents it is one text: their digits, in order and without anything between them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct FingerprintSet(BTreeSet<Fingerprint>);
 
 /// Whether a guess can be tested against the fingerprints of findings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -79,6 +86,35 @@ impl Fingerprint {
     }
 }
 
+impl Deref for FingerprintSet {
+    type Target = BTreeSet<Fingerprint>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl FromIterator<Fingerprint> for FingerprintSet {
+    fn from_iter<I: IntoIterator<Item = Fingerprint>>(fingerprints: I) -> Self {
+        Self(fingerprints.into_iter().collect())
+    }
+}
+
+impl From<FingerprintSet> for String {
+    fn from(set: FingerprintSet) -> Self {
+        set.iter().map(Fingerprint::as_str).collect()
+    }
+}
+
+impl TryFrom<String> for FingerprintSet {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        // Cut in the middle of a letter, it has a piece that is no fingerprint.
+        text.as_bytes().chunks(16).map(|piece| std::str::from_utf8(piece).unwrap_or_default().parse()).collect()
+    }
+}
+
 impl FromStr for Fingerprint {
     type Err = &'static str;
 
@@ -126,5 +162,18 @@ mod tests {
         assert_ne!(keyed, unkeyed);
         assert_ne!(FingerprintKey::of(&KeyRing::new([8; 32])).seal(&unkeyed), keyed);
         assert_eq!(keyed.as_str().parse::<Fingerprint>(), Ok(keyed));
+    }
+
+    #[test]
+    fn a_set_is_one_text_of_sixteen_digits_each() {
+        let one = |text: &str| text.parse::<Fingerprint>().expect("16 digits");
+        let set: FingerprintSet = [one("ffffffffffffffff"), one("0123456789abcdef"), one("ffffffffffffffff")].into_iter().collect();
+        let text = serde_json::to_string(&set).expect("serialises");
+        assert_eq!(text, "\"0123456789abcdefffffffffffffffff\"");
+        assert_eq!(serde_json::from_str::<FingerprintSet>(&text).expect("own text"), set);
+        assert_eq!(serde_json::from_str::<FingerprintSet>("\"\"").expect("none"), FingerprintSet::default());
+        for wrong in ["0123456789abcde", "0123456789abcdef0", "0123456789abcdeF", "0123456789abcdeä"] {
+            assert!(FingerprintSet::try_from(wrong.to_owned()).is_err(), "{wrong}");
+        }
     }
 }
