@@ -12,7 +12,7 @@ use crate::common::images::{Image, github_token};
 use crate::common::registry::{Auth, Registry};
 
 /// The variables of a job for pull request 7, whose code comes from `head`.
-fn of_a_job<'a>(command: &'a mut Command, honeycrate: &Honeycrate, forge: &Forge, head: &str) -> &'a mut Command {
+pub(crate) fn of_a_job<'a>(command: &'a mut Command, honeycrate: &Honeycrate, forge: &Forge, head: &str) -> &'a mut Command {
     let event = honeycrate.home().join("event.json");
     let repository = |name: &str| json!({ "full_name": name, "visibility": "public", "private": false });
     let pull_request =

@@ -14,6 +14,7 @@ mod documents;
 mod edges;
 mod exceptions;
 mod faults;
+mod first_seen;
 mod fuzzing;
 mod hostile;
 mod inputs;

@@ -135,6 +135,7 @@ impl Setup {
             }
             policy.not_taken_over.push(line);
         }
+        let ci = self.ci();
         let session = Session {
             access,
             rules,
@@ -142,8 +143,9 @@ impl Setup {
             cache: self.cache(keys.as_ref()),
             fingerprint_key: keys.as_ref().map(FingerprintKey::of),
             keys,
+            ledger: self.settings.ledger().ok().map(Path::to_owned).filter(|_| ci.untrusted.is_none()),
             context: self.context(),
-            untrusted: self.ci().untrusted,
+            untrusted: ci.untrusted,
             progress: Arc::new(Terminal::new(self.quiet)),
             under_way: UnderWay::default(),
             hold: self.settings.registry.upload == Upload::AfterVerdict,

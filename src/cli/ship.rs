@@ -70,7 +70,8 @@ pub async fn scan(arguments: &Scan, global: &Global) -> Result<Exit, Failure> {
     };
     let (session, _scratch) = setup.session(&arguments.registries)?;
     if arguments.watch_json {
-        return editor::serve(&session);
+        // An editor shows nothing of what the ledger knows.
+        return editor::serve(&Session { ledger: None, ..session });
     }
     if arguments.referrers && !matches!(target, Target::Image(Location::Registry(_))) {
         return Err(Failure::usage(

@@ -176,6 +176,7 @@ fn session(stage: &Path, ring: KeyRing) -> Result<Session, String> {
         policy: Policy { fail_on: FailOn::Severity(Severity::High), ..Policy::default() },
         fingerprint_key: Some(FingerprintKey::of(&ring)),
         keys: Some(ring),
+        ledger: None,
         context: Context { commit: Some("4f2a91c07d3be5a86f10".to_owned()), repository: Some("acme/shop".to_owned()), job: None },
         untrusted: None,
         progress: Arc::new(Silent),

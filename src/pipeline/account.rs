@@ -9,9 +9,11 @@ use crate::bait::placement::Placement;
 use crate::bait::plan::ImagePlan;
 use crate::destination::contract::Delivered;
 use crate::image::stored::{Image, Root, StoredImage};
+use crate::ledger::record::Event;
 use crate::oci::location::Location;
 use crate::pipeline::clock;
 use crate::pipeline::error::PipelineError;
+use crate::pipeline::first_seen;
 use crate::pipeline::progress::Stage;
 use crate::pipeline::session::Session;
 use crate::policy::exception::Exception;
@@ -40,6 +42,8 @@ pub struct Account {
     stage: Option<(Stage, Instant)>,
     /// Whether something is signed or attested that names the source's digests.
     endorsed: bool,
+    /// Whether the ledger is being told what was found.
+    remembered: bool,
 }
 
 impl Account {
@@ -54,7 +58,7 @@ impl Account {
         report.source = Some(Source { reference: source.to_owned(), digest: None, platforms: Vec::new() });
         report.context = session.context.clone();
         report.fingerprints = if session.fingerprint_key.is_some() { FingerprintKind::Keyed } else { FingerprintKind::Unkeyed };
-        Self { report, began: Instant::now(), stage: None, endorsed: false }
+        Self { report, began: Instant::now(), stage: None, endorsed: false, remembered: false }
     }
 
     #[must_use]
@@ -148,6 +152,7 @@ impl Account {
                     blocking: verdict.blocking.binary_search(&index).is_ok(),
                     exception: excepted.and_then(applied),
                     silenced: silencer.and_then(|silencer| silenced(&session.policy, &finding, silencer)),
+                    first_seen: None,
                     finding,
                 }
             })
@@ -155,6 +160,45 @@ impl Account {
         self.exceptions(session, verdict);
         if own_bait > 0 {
             self.notice("the image carries honeytokens of your own already; they are not reported as leaks".to_owned(), true);
+        }
+    }
+
+    /// Which image had each secret first, where the ledger knows.
+    pub fn look_back(&mut self, session: &Session) {
+        match first_seen::look_up(session, &self.report.findings) {
+            Ok(known) => self.report.findings.iter_mut().for_each(|reported| reported.first_seen = known.get(&reported.finding.fingerprint).cloned()),
+            Err(error) => self.notice(format!("which image had each secret first is not told: {error}"), true),
+        }
+    }
+
+    /// What the ledger is to learn of the image when it has arrived at `location`. It has one record for all places to which the image goes.
+    pub fn news(&mut self, session: &Session, location: &Location, delivered: &Delivered) -> Option<Event> {
+        if self.remembered || !matches!(location, Location::Registry(_)) {
+            return None;
+        }
+        let news = first_seen::news(session, &self.report, &delivered.digest, &delivered.reference, true);
+        self.remembered = news.is_some();
+        news
+    }
+
+    /// Tells the ledger, where there is one, of what is published with nothing planted in it.
+    pub fn remember(&mut self, session: &Session, location: &Location, delivered: &Delivered) {
+        if let Some(news) = self.news(session, location, delivered) {
+            self.write_down(session, news);
+        }
+    }
+
+    /// Tells the ledger, where there is one, of what was kept from being published.
+    pub fn remember_denied(&mut self, session: &Session, image: &StoredImage) {
+        let reference = self.report.source.as_ref().map(|source| source.reference.as_str()).unwrap_or_default();
+        if let Some(news) = first_seen::news(session, &self.report, &image.digest(), reference, false) {
+            self.write_down(session, news);
+        }
+    }
+
+    fn write_down(&mut self, session: &Session, news: Event) {
+        if let Err(error) = first_seen::remember(session, news) {
+            self.notice(format!("the ledger could not be told which secrets this image has: {error}"), true);
         }
     }
 

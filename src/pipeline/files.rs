@@ -35,6 +35,7 @@ pub(super) fn conclude(session: &Session, mut account: Account, scanned: Result<
             let verdict = judge(&scan.findings, !scan.coverage.not_scanned.is_empty(), &session.policy, clock::now().date());
             account.judged(session, std::mem::take(&mut scan.findings), scan.own_bait, &scan.coverage, &verdict);
             account.instructed(|finding| scan.instruction(finding));
+            account.look_back(session);
             None
         }
         Err(error) => Some(error),

@@ -77,12 +77,28 @@ impl Run {
         self.write(placements.iter().map(event).collect())
     }
 
-    /// After the image arrived and was read back.
+    /// After the image arrived and was read back; what was found in it goes along.
+    ///
+    /// # Errors
+    /// When the records are not durable.
+    pub fn pushed(
+        &mut self,
+        reference: &str,
+        digest: &Digest,
+        platforms: BTreeMap<String, Digest>,
+        context: &Context,
+        found: Option<Event>,
+    ) -> Result<(), LedgerError> {
+        let pushed = Event::Pushed { reference: reference.to_owned(), digest: digest.clone(), platforms, context: context.clone() };
+        self.write([pushed].into_iter().chain(found).collect())
+    }
+
+    /// What was found in an image into which nothing was planted.
     ///
     /// # Errors
     /// When the record is not durable.
-    pub fn pushed(&mut self, reference: &str, digest: &Digest, platforms: BTreeMap<String, Digest>, context: &Context) -> Result<(), LedgerError> {
-        self.write(vec![Event::Pushed { reference: reference.to_owned(), digest: digest.clone(), platforms, context: context.clone() }])
+    pub fn found(&mut self, found: Event) -> Result<(), LedgerError> {
+        self.write(vec![found])
     }
 
     /// When the run ends before its image arrived.

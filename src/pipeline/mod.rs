@@ -6,6 +6,7 @@ pub mod dockerfile;
 pub mod editor;
 pub mod error;
 pub mod files;
+pub mod first_seen;
 pub mod git;
 pub mod head_start;
 pub mod inspect;

@@ -26,6 +26,8 @@ pub struct Session {
     pub keys: Option<KeyRing>,
     /// Makes the fingerprints of findings the owner's own. Without it they are the same for everybody.
     pub fingerprint_key: Option<FingerprintKey>,
+    /// Where the ledger is or would be, which is asked what it knows of findings. `None` where nobody is to ask.
+    pub ledger: Option<PathBuf>,
     /// What the CI job or the work tree says of the build.
     pub context: Context,
     /// Why what lies around may be a stranger's, as a phrase; `None` where it is the owner's.

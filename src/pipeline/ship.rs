@@ -121,9 +121,14 @@ async fn examine_and_go_on(
     let mut inspected = inspect(session, &journey.source, opened, account, observer)?;
     let scan = &mut inspected.scan;
     account.judged(session, std::mem::take(&mut scan.findings), scan.own_bait, &scan.coverage, &inspected.verdict);
+    account.look_back(session);
     if account.outcome() == Outcome::Denied {
         if let Some(head_start) = head_start {
             head_start.give_up().await;
+        }
+        let is_registry = |destination: &Location| matches!(destination, Location::Registry(_));
+        if head_start.is_some() && journey.destinations.iter().any(is_registry) {
+            account.remember_denied(session, &inspected.opened.image);
         }
         return Ok(());
     }
@@ -176,6 +181,7 @@ impl Passed<'_> {
         account.watch(Stage::Pushing);
         each(self.hand_over(&image).await, async |at, delivered| {
             let Some(destination) = journey.destinations.get(at) else { return Err(PipelineError::Bug) };
+            account.remember(session, destination, &delivered);
             account.pushed(destination, &image, delivered);
             if let (true, Some(origin), Location::Registry(to)) = (journey.referrers, &opened.origin, destination) {
                 account.note(referrers::carry(session, origin, to, &image).await?);
@@ -201,7 +207,8 @@ impl Passed<'_> {
         each(self.hand_over(&planted.image).await, async |at, delivered| {
             let Some(destination) = journey.destinations.get(at) else { return Err(PipelineError::Bug) };
             read_back(session, destination, &delivered, &planted).await?;
-            run.pushed(&delivered.reference, &delivered.digest, platforms(&planted), &session.context)?;
+            let news = account.news(session, destination, &delivered);
+            run.pushed(&delivered.reference, &delivered.digest, platforms(&planted), &session.context, news)?;
             account.pushed(destination, &planted.image, delivered);
             Ok(())
         })

@@ -42,6 +42,8 @@ impl RunReport {
         report.placements.clear();
         report.left_behind.clear();
         report.notices.retain(|notice| !notice.confidential);
+        // Other images and environments are nobody's business.
+        report.findings.iter_mut().for_each(|reported| reported.first_seen = None);
         if let Some(source) = &mut report.source {
             source.digest = None;
             if planted {
@@ -87,9 +89,18 @@ mod tests {
     fn a_published_report_holds_nothing_that_points_at_a_bait() {
         let report = sample().disclosed(Disclosure::Findings).into_owned();
         let text = serde_json::to_string(&report).expect("serialises");
-        for trace in
-            ["registry-login", "fedcba9876543210", "buried", "\"layers\"", "\"bytes\"", "plant_ms", "only the owner reads this", "/app/config"]
-        {
+        for trace in [
+            "registry-login",
+            "fedcba9876543210",
+            "buried",
+            "\"layers\"",
+            "\"bytes\"",
+            "plant_ms",
+            "only the owner reads this",
+            "/app/config",
+            "first_seen",
+            "acme/secret-lab",
+        ] {
             assert!(!text.contains(trace), "{trace} in {text}");
         }
         assert!(text.contains("\"generic-assignment\""));

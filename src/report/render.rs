@@ -48,7 +48,8 @@ mod tests {
 
     #[test]
     fn no_format_tells_of_bait_where_others_read() {
-        let traces = ["registry-login", "fedcba9876543210", "buried", "honeytoken", "of 5", "56.7 MB", "cccccccccccc", "only the owner"];
+        let traces =
+            ["registry-login", "fedcba9876543210", "buried", "honeytoken", "of 5", "56.7 MB", "cccccccccccc", "only the owner", "secret-lab"];
         for format in formats::TABLE {
             let mut out = Vec::new();
             render(&sample(), format.id(), Disclosure::Findings, Style::default(), &mut out).expect("renders");
@@ -57,6 +58,25 @@ mod tests {
                 assert!(!text.contains(trace), "{trace} in {}: {text}", format.id());
             }
             assert!(text.contains("github-token"), "{}", format.id());
+        }
+    }
+
+    #[test]
+    fn every_format_with_room_for_it_tells_the_first_image_to_the_owner() {
+        let mut denied = sample();
+        denied.findings[0].first_seen.iter_mut().for_each(|first| first.pushed = false);
+        for id in ["terminal", "json", "markdown", "html", "sarif", "junit", "gitlab-secret-detection"] {
+            let text = |report: &RunReport| {
+                let mut out = Vec::new();
+                render(report, id, Disclosure::Placements, Style::default(), &mut out).expect("renders");
+                String::from_utf8(out).expect("UTF-8")
+            };
+            let pushed = text(&sample());
+            assert!(pushed.contains("secret-lab") && pushed.contains("2026-10-02") && pushed.contains("4f2a91c"), "{id}: {pushed}");
+            assert!(
+                text(&denied).contains(if id == "json" { "\"pushed\": false" } else { "(denied, and no image with it was pushed since)" }),
+                "{id}"
+            );
         }
     }
 

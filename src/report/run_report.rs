@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bait::placement::Placement;
 use crate::bait::surfaces::Surface;
+use crate::ledger::first_seen::FirstSeen;
 use crate::ledger::record::Context;
 use crate::oci::digest::Digest;
 use crate::report::advice::{Change, Prevention};
@@ -201,6 +202,9 @@ pub struct ReportedFinding {
     /// What lets it pass, whatever that is.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub silenced: Option<Silenced>,
+    /// The first image with this secret, where the ledger knows one. Not published.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub first_seen: Option<FirstSeen>,
 }
 
 /// Why a finding does not speak against the image.

@@ -3,6 +3,7 @@
 use crate::bait::claims::Claims;
 use crate::bait::placement::Placement;
 use crate::bait::surfaces::Surface;
+use crate::ledger::first_seen::FirstSeen;
 use crate::oci::digest::Digest;
 use crate::report::advice::{Change, Prevention, prevention};
 use crate::report::run_report::{
@@ -57,6 +58,14 @@ pub(crate) fn sample() -> RunReport {
         references: vec!["https://docs.github.com/tokens".to_owned()],
         blocking,
         exception,
+        first_seen: Some(FirstSeen {
+            image: digest("e"),
+            reference: "ghcr.io/acme/secret-lab:1.3".to_owned(),
+            environment: Some("staging".to_owned()),
+            commit: Some("4f2a91c6d0b7e35a8c19".to_owned()),
+            at: "2026-10-02T11:12:13Z".to_owned(),
+            pushed: true,
+        }),
     };
     let deleted = finding("github-token", Severity::Critical, FoundIn::File, "app/.env", Some(3), State::Deleted, Some(place(2, "COPY . /app")));
     let variable = finding("generic-assignment", Severity::Medium, FoundIn::Env, "API_TOKEN", None, State::Live, None);
@@ -133,6 +142,9 @@ pub(crate) fn odd() -> Vec<(&'static str, RunReport)> {
         (finding.rule, finding.path, finding.redacted) = (name.clone(), Some(name.clone()), name.clone());
         finding.layer.iter_mut().for_each(|layer| layer.instruction = Some(name.clone()));
         reported.prevention = Some(Prevention { text: name.clone(), change: Some(Change { file: name.clone(), line: name.clone() }) });
+        reported.first_seen.iter_mut().for_each(|first| {
+            (first.reference, first.at, first.environment, first.commit) = (name.clone(), name.clone(), Some(name.clone()), Some(name.clone()));
+        });
         reported.exception.iter_mut().for_each(|exception| exception.reason.clone_from(&name));
     }
     hostile.coverage.not_scanned[0].what.clone_from(&name);

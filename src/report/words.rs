@@ -147,6 +147,16 @@ pub fn certainty(reported: &ReportedFinding) -> String {
     if reported.why.is_empty() { confidence.to_string() } else { format!("{confidence}: {}", reported.why) }
 }
 
+/// `ghcr.io/acme/shop:1.3, 2026-10-02, commit 4f2a91c`: the first image with a secret, where that is told.
+#[must_use]
+pub fn first_seen(reported: &ReportedFinding) -> Option<String> {
+    let first = reported.first_seen.as_ref()?;
+    let short = |text: &str, length| text.chars().take(length).collect::<String>();
+    let commit = first.commit.as_deref().map(|commit| format!(", commit {}", short(commit, 7))).unwrap_or_default();
+    let denied = if first.pushed { "" } else { " (denied, and no image with it was pushed since)" };
+    Some(format!("{}, {}{commit}{denied}", first.reference, short(&first.at, 10)))
+}
+
 /// Why a finding passes: who accepted it and until when, or where it was known from.
 #[must_use]
 pub fn accepted(reported: &ReportedFinding) -> Option<String> {
@@ -207,6 +217,7 @@ pub fn facts(report: &RunReport, reported: &ReportedFinding) -> Vec<(&'static st
         ("Made by", step(reported).map(str::to_owned)),
         ("Platforms", Some(finding.platforms.join(", "))),
         ("State", Some(state(finding).to_owned())),
+        ("First in", first_seen(reported)),
         ("Sample", Some(finding.redacted.clone())),
         ("Severity", Some(finding.severity.to_string())),
         ("Confidence", Some(certainty(reported))),

@@ -177,6 +177,7 @@ impl Page<'_> {
         self.fact("Made by", &words::step(reported).map(code).unwrap_or_default());
         self.fact("Platforms", &xml(&finding.platforms.join(", ")));
         self.fact("State", words::state(finding));
+        self.fact("First in", &words::first_seen(reported).as_deref().map(xml).unwrap_or_default());
         self.fact("Sample", &code(&finding.redacted));
         self.fact("Confidence", &xml(&words::certainty(reported)));
         self.fact("Accepted", &words::accepted(reported).as_deref().map(xml).unwrap_or_default());

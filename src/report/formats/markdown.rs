@@ -121,8 +121,9 @@ fn row(report: &RunReport, reported: &ReportedFinding) -> String {
     let layer = words::layer(report, finding).map(|layer| format!("<br>{layer}")).unwrap_or_default();
     let step = words::step(reported).map(|step| format!(": {}", markdown_code(step))).unwrap_or_default();
     let place = format!("{}{}", markdown_code(&words::place(finding)), words::also_in(finding));
+    let first = words::first_seen(reported).map(|first| format!("<br>first in {}", markdown_code(&first))).unwrap_or_default();
     format!(
-        "| {mark} | {}<br>{} confidence | {}<br>{} | {place}{layer}{step} | {} | {} |\n",
+        "| {mark} | {}<br>{} confidence | {}<br>{} | {place}{layer}{step}{first} | {} | {} |\n",
         finding.severity,
         finding.confidence,
         markdown(&reported.title),

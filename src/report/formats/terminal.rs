@@ -146,6 +146,7 @@ fn finding(page: &mut Page<'_>, report: &RunReport, reported: &ReportedFinding) 
     page.field("where", &format!("{}{}", escape::line(&words::place(finding)), words::also_in(finding)))?;
     page.field(if finding.layer.is_some() { "layer" } else { "step" }, &layer(report, reported))?;
     page.field("state", words::state(finding))?;
+    page.field("first", &first_seen(reported))?;
     if !finding.platforms.is_empty() {
         page.field("images", &escape::line(&finding.platforms.join(", ")))?;
     }
@@ -192,7 +193,7 @@ fn same_rule(page: &mut Page<'_>, report: &RunReport, group: &[&ReportedFinding]
         page.field("sure", &escape::prose(&words::certainty(first)))?;
     }
     remedy(page, first)?;
-    let mut told = String::new();
+    let (mut told, mut told_first) = (String::new(), String::new());
     let shown = &group[..group.len().min(TOLD)];
     for reported in shown {
         let finding = &reported.finding;
@@ -207,6 +208,11 @@ fn same_rule(page: &mut Page<'_>, report: &RunReport, group: &[&ReportedFinding]
         if place != told {
             page.field("", &place)?;
             told = place;
+        }
+        let first = first_seen(reported);
+        if first != told_first {
+            page.field("first", &first)?;
+            told_first = first;
         }
     }
     if let Some(more) = more(group.len()) {
@@ -230,7 +236,8 @@ fn same_rule(page: &mut Page<'_>, report: &RunReport, group: &[&ReportedFinding]
 fn accepted(page: &mut Page<'_>, group: &[&ReportedFinding]) -> io::Result<()> {
     for reported in group.iter().take(TOLD) {
         let place = format!("{}{}", escape::line(&words::place(&reported.finding)), words::also_in(&reported.finding));
-        let text = format!("{} at {place}: {}", escape::line(&reported.title), escape::prose(&words::accepted(reported).unwrap_or_default()));
+        let first = words::first_seen(reported).map(|first| format!("; first in {}", escape::line(&first))).unwrap_or_default();
+        let text = format!("{} at {place}: {}{first}", escape::line(&reported.title), escape::prose(&words::accepted(reported).unwrap_or_default()));
         page.wrapped("  · ", "  · ", &text)?;
     }
     if let Some(more) = more(group.len()) {
@@ -265,6 +272,11 @@ fn layer(report: &RunReport, reported: &ReportedFinding) -> String {
     let digest = finding.layer.as_ref().map(|layer| format!(" ({}), by ", layer.digest.short())).unwrap_or_default();
     let step = words::step(reported).map(escape::line).unwrap_or_default();
     format!("{}{digest}{step}", number.trim_start_matches("layer ")).trim_end_matches(", by ").to_owned()
+}
+
+/// Which image had it first, where that is told.
+fn first_seen(reported: &ReportedFinding) -> String {
+    words::first_seen(reported).map(|first| format!("in {}", escape::line(&first))).unwrap_or_default()
 }
 
 fn secret(finding: &Finding) -> String {
@@ -401,6 +413,7 @@ REVOKE NOW (1)
       where   /app/.env:3:7
       layer   3 of 5 (sha256:aaaaaaaaaaaa), by COPY . /app
       state   deleted by a later layer, still in the image
+      first   in ghcr.io/acme/secret-lab:1.3, 2026-10-02, commit 4f2a91c
       secret  ghp_… (40 characters), github-token 0123456789abcdef
       sure    high: an offline check proves it (crc32-base62): the last 6
               characters are the CRC-32 of those after the prefix
@@ -413,7 +426,8 @@ REVOKE NOW (1)
               .dockerignore: .env
 
 ACCEPTED (1)
-  · Assigned secret at variable API_TOKEN: a fixture (ann, until 2027-01-31)
+  · Assigned secret at variable API_TOKEN: a fixture (ann, until 2027-01-31);
+    first in ghcr.io/acme/secret-lab:1.3, 2026-10-02, commit 4f2a91c
 
 scanned 5 layers (2 from the cache), 1234 files, 56.7 MB, 12 files inside them
         (345.6 kB) in 310 ms, 400 ms in all; 1 part left out, named below
