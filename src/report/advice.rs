@@ -211,7 +211,7 @@ fn bare(text: &str) -> Prevention {
 
 /// `env=` needs Dockerfile syntax 1.10 or newer; before that, the secret is the file `/run/secrets/ID`.
 fn mount(case: &Case<'_>, keyword: &str, name: &str, command: &str) -> Change {
-    let command = command.replace(&case.finding.redacted, &format!("${name}"));
+    let command = with_variable(command, &case.finding.redacted, name);
     let command = match command.trim() {
         "" => "…",
         // Who has a longer one finds it by its beginning.
@@ -219,6 +219,55 @@ fn mount(case: &Case<'_>, keyword: &str, name: &str, command: &str) -> Change {
     };
     let line = format!("{keyword} --mount=type=secret,id={},env={name} {command}", name.to_ascii_lowercase());
     Change { file: "Dockerfile".to_owned(), line }
+}
+
+/// How a shell reads the place where it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Quoting {
+    Bare,
+    Double,
+    Single,
+    /// `$'…'`, where a backslash escapes.
+    Escaping,
+    Comment,
+}
+
+/// A shell command with a variable where `text` stands. A shell expands none within single quotes: there they end before it and begin again
+/// after it.
+///
+/// Source: POSIX.1-2024, Shell Command Language, sections 2.2 and 2.6.2.
+fn with_variable(command: &str, text: &str, name: &str) -> String {
+    let mut written = String::with_capacity(command.len());
+    let mut quoting = Quoting::Bare;
+    let mut rest = command;
+    while let Some(letter) = rest.chars().next() {
+        if let Some(after) = rest.strip_prefix(text).filter(|_| !text.is_empty()) {
+            let goes_on = after.starts_with(|next: char| next.is_ascii_alphanumeric() || next == '_');
+            let variable = if goes_on { format!("${{{name}}}") } else { format!("${name}") };
+            written += &match quoting {
+                Quoting::Bare | Quoting::Double | Quoting::Comment => variable,
+                Quoting::Single => format!("'\"{variable}\"'"),
+                Quoting::Escaping => format!("'\"{variable}\"$'"),
+            };
+            rest = after;
+            continue;
+        }
+        let is_word_start = written.is_empty() || written.ends_with(char::is_whitespace);
+        quoting = match (quoting, letter) {
+            (Quoting::Bare, '\'') if written.ends_with('$') => Quoting::Escaping,
+            (Quoting::Bare, '\'') => Quoting::Single,
+            (Quoting::Bare, '"') => Quoting::Double,
+            (Quoting::Bare, '#') if is_word_start => Quoting::Comment,
+            (Quoting::Single | Quoting::Escaping, '\'') | (Quoting::Double, '"') | (Quoting::Comment, '\n') => Quoting::Bare,
+            (same, _) => same,
+        };
+        let is_escape = letter == '\\' && matches!(quoting, Quoting::Bare | Quoting::Double | Quoting::Escaping);
+        let taken = rest.chars().take(if is_escape { 2 } else { 1 }).map(char::len_utf8).sum();
+        let (taken, after) = rest.split_at(taken);
+        written += taken;
+        rest = after;
+    }
+    written
 }
 
 fn build(name: &str) -> String {
@@ -336,6 +385,7 @@ mod tests {
             ("|1 NPM_TOKEN=x /bin/sh -c npm ci".to_owned(), "npm ci"),
             (format!("/bin/sh -c NPM_TOKEN={secret} npm ci"), "NPM_TOKEN=$NPM_TOKEN npm ci"),
             (format!("RUN /bin/sh -c export NPM_TOKEN=\"{secret}\" && npm ci # buildkit"), "export NPM_TOKEN=\"$NPM_TOKEN\" && npm ci"),
+            (format!("RUN /bin/sh -c NPM_TOKEN='{secret}' npm ci # buildkit"), "NPM_TOKEN=''\"$NPM_TOKEN\"'' npm ci"),
         ] {
             let (change, text) = told(FoundIn::File, "root/.npmrc", State::Live, &step);
             assert_eq!(change, format!("{mount} {line}"), "{step}");
@@ -343,6 +393,35 @@ mod tests {
         }
         let (change, _) = told(FoundIn::File, "root/.npmrc", State::Live, "RUN /bin/sh -c npm login # buildkit");
         assert_eq!(change, "Dockerfile: RUN --mount=type=secret,id=npm_access_token,env=NPM_ACCESS_TOKEN npm login");
+    }
+
+    #[test]
+    fn a_shell_expands_the_variable_wherever_the_secret_stood() {
+        let sample = "npm_… (40 characters)";
+        for (before, after) in [
+            ("printf %s ", ""),
+            ("printf %s \"", "\""),
+            ("printf %s 'a: ", "'"),
+            ("printf %s 'a: \"", "\" #'"),
+            ("printf %s \"it's ", "\""),
+            ("printf %s it\\'s", "b"),
+            ("printf %s \"a\\\"'", "'\""),
+            ("echo don\\'t >&2 # don't\nprintf %s ", ""),
+            ("sh -c 'printf %s \"", "\"'"),
+            ("sh -c \"printf %s '", "'\""),
+            ("printf %s a#'", "'"),
+        ] {
+            let run = |command: &str| {
+                let out = std::process::Command::new("sh").args(["-c", command]).env("TOKEN", "s3cr3t").output().expect("a shell");
+                String::from_utf8(out.stdout).expect("text")
+            };
+            let line = with_variable(&format!("{before}{sample}{after}"), sample, "TOKEN");
+            let said = run(&line);
+            assert_eq!(said, run(&format!("{before}s3cr3t{after}")), "{line}");
+            assert!(said.contains("s3cr3t"), "{line}: {said}");
+        }
+        // No shell of POSIX, but what `RUN` has where SHELL says bash.
+        assert_eq!(with_variable("printf %s $'it\\'s SAMPLE\\n'", "SAMPLE", "TOKEN"), "printf %s $'it\\'s '\"$TOKEN\"$'\\n'");
     }
 
     #[test]
