@@ -157,10 +157,12 @@ fn what_cannot_be_seen_is_found_and_the_policy_decides() {
     let folder = tempdir().expect("scratch");
     make(folder.path());
     let whole = std::fs::read(folder.path().join("e.jar")).expect("a file");
-    // The flag of encryption, in both local headers.
+    // The flag of encryption, in local headers and in the directory.
     let mut locked = whole.clone();
-    for at in (0..locked.len() - 8).filter(|at| whole[*at..].starts_with(b"PK\x03\x04")) {
-        locked[at + 6] |= 1;
+    for (mark, flags) in [(b"PK\x03\x04", 6), (b"PK\x01\x02", 8)] {
+        for at in (0..locked.len() - 8).filter(|at| whole[*at..].starts_with(mark)) {
+            locked[at + flags] |= 1;
+        }
     }
     let quiet = std::fs::read(folder.path().join("h.xz")).expect("a file");
     let cut = &quiet[..20];

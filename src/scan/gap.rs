@@ -20,6 +20,8 @@ pub enum GapKind {
     Unknown,
     /// It goes beyond a bound: of bytes, members, depth or memory.
     TooLarge,
+    /// Its parts contradict one another: programs that believe another part than we do read something else.
+    Misleading,
 }
 
 /// A gap, in words. It travels through a [`std::io::Read`] as the error of whatever could not be unpacked.
@@ -35,7 +37,7 @@ pub struct Gap {
 const MAX_WORDS: usize = 120;
 
 impl GapKind {
-    pub const ALL: [Self; 4] = [Self::Encrypted, Self::Damaged, Self::Unknown, Self::TooLarge];
+    pub const ALL: [Self; 5] = [Self::Encrypted, Self::Damaged, Self::Unknown, Self::TooLarge, Self::Misleading];
 
     /// The id under which it is found; as stable as a rule's.
     #[must_use]
@@ -45,6 +47,7 @@ impl GapKind {
             Self::Damaged => "unscanned-damaged-archive",
             Self::Unknown => "unscanned-unknown-archive",
             Self::TooLarge => "unscanned-too-large",
+            Self::Misleading => "unscanned-misleading-archive",
         }
     }
 
@@ -62,6 +65,7 @@ impl GapKind {
             Self::Damaged => "Damaged archive, not looked into to its end",
             Self::Unknown => "Archive of an unknown format, not looked into",
             Self::TooLarge => "Archive beyond the bounds, not looked into to its end",
+            Self::Misleading => "Archive whose parts contradict one another, not looked into whole",
         }
     }
 
@@ -72,6 +76,7 @@ impl GapKind {
             Self::Encrypted => "Whatever lies in it, where the password is known or weak",
             Self::Damaged => "Nothing that was not scanned, unless it can be repaired",
             Self::Unknown | Self::TooLarge => "Whatever lies in it and was not scanned",
+            Self::Misleading => "Whatever other programs read in it and was not scanned",
         }
     }
 
@@ -82,6 +87,7 @@ impl GapKind {
             Self::Encrypted => "Keep it out of the image, or scan its content before it is locked and write an exception for it.",
             Self::Damaged => "Keep it out of the image, or write an exception for it where it is damaged on purpose, as test files are.",
             Self::Unknown => "Keep it out of the image, or unpack it, scan the folder and write an exception for it.",
+            Self::Misleading => "Find out what made it: no usual program does. Unpack it with the program that is to read it and scan the folder.",
             Self::TooLarge => "Find out what it is: an archive that unpacks to so much may be a bomb. Unpack it apart and scan the folder.",
         }
     }
@@ -90,7 +96,7 @@ impl GapKind {
     /// people's code nothing is above low.
     fn severity(self, path: &[u8]) -> Severity {
         match self {
-            Self::Unknown | Self::TooLarge if !is_dependency(path) => Severity::High,
+            Self::Unknown | Self::TooLarge | Self::Misleading if !is_dependency(path) => Severity::High,
             _ => Severity::Low,
         }
     }
@@ -165,6 +171,7 @@ mod tests {
         assert_eq!(severity(GapKind::Damaged, "app/a.zip"), Severity::Low);
         assert_eq!(severity(GapKind::TooLarge, "app/a.zip"), Severity::High);
         assert_eq!(severity(GapKind::Unknown, "app/a.7z"), Severity::High);
+        assert_eq!(severity(GapKind::Misleading, "app/a.zip"), Severity::High);
         assert_eq!(severity(GapKind::Unknown, "app/node_modules/a/test/a.7z"), Severity::Low);
     }
 

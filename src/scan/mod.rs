@@ -38,3 +38,4 @@ pub mod severity;
 pub mod stream_scan;
 pub mod structure;
 pub mod trial;
+pub mod zip_directory;

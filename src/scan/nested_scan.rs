@@ -630,6 +630,48 @@ mod tests {
         assert!(told.contains(&row("b", NPM)) && told.contains(&row("a", "unscanned-damaged-archive")), "{told:?}");
     }
 
+    /// A directory of method, packed size and offset of each member, behind `before`.
+    fn directory(before: &[u8], entries: &[(u16, usize, usize)]) -> Vec<u8> {
+        let entry = |(method, packed, offset): &(u16, usize, usize)| {
+            let sizes = [(*packed as u32).to_le_bytes(), 9_u32.to_le_bytes()].concat();
+            let place = (*offset as u32).to_le_bytes();
+            [&b"PK\x01\x02\x14\0\x14\0\0\0"[..], &method.to_le_bytes(), &[0; 8], &sizes, &[1, 0], &[0; 12], &place, b"n"].concat()
+        };
+        let entries: Vec<u8> = entries.iter().flat_map(entry).collect();
+        let place = [(entries.len() as u32).to_le_bytes(), (before.len() as u32).to_le_bytes()].concat();
+        [&entries, &b"PK\x05\x06"[..], &[0; 8], &place, &[0; 2]].concat()
+    }
+
+    #[test]
+    fn what_only_the_readers_of_the_directory_see_is_told_as_a_gap_that_counts() {
+        const HIDDEN: &str = "unscanned-misleading-archive";
+        let packed = deflate(&secret()).len();
+        let first = zip(&[("a", b"text", Way::Stored)]);
+        let first = &first[..first.len() - 4];
+        let both = zip(&[("a", b"text", Way::Stored), ("b", &secret(), Way::Deflated)]);
+        let both = &both[..both.len() - 4];
+        let entries = [(0, 4, 0), (8, packed, first.len())];
+        assert_eq!(told("a.zip", &[both, &directory(both, &entries)].concat()), [row("b", NPM)]);
+        let script = [&b"#!/bin/sh\n"[..], both, &directory(both, &entries)].concat();
+        assert_eq!(told("a.pyz", &script), [row("b", NPM)], "places count from where the archive begins");
+
+        // A size that reaches over the next member, or over everything; a lock that only the header has; a member without a header.
+        let lies = |change: &dyn Fn(&mut Vec<u8>)| {
+            let mut archive = [both, &directory(both, &entries)].concat();
+            change(&mut archive);
+            told("a.zip", &archive)
+        };
+        let size = |size: usize| (size as u32).to_le_bytes();
+        let over = size(both.len() - 31);
+        assert_eq!(lies(&|archive| archive[18..22].copy_from_slice(&over)), [row("", HIDDEN)]);
+        let all = lies(&|archive| archive[18..22].fill(0xfe));
+        assert_eq!(all, [row("", HIDDEN), row("", "unscanned-damaged-archive")]);
+        let locked = lies(&|archive| archive[first.len() + 6] = 1);
+        assert_eq!(locked, [row("", HIDDEN), row("", "unscanned-encrypted-archive")]);
+        let newer = lies(&|archive| archive[first.len() + 4] = 99);
+        assert_eq!(newer, [row("", HIDDEN)]);
+    }
+
     #[test]
     fn a_directory_in_the_middle_hides_no_member() {
         let archive = [zip(&[("a", b"text", Way::Stored)]), zip(&[("b", &secret(), Way::Deflated)])].concat();

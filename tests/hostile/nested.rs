@@ -17,6 +17,7 @@ const TOKEN: Expected = Denied("github-personal-token");
 const LARGE: Expected = Denied("unscanned-too-large");
 const UNKNOWN: Expected = Denied("unscanned-unknown-archive");
 const DAMAGED: Expected = Told("unscanned-damaged-archive");
+const MISLEADING: Expected = Denied("unscanned-misleading-archive");
 const LOCKED: Expected = Told("unscanned-encrypted-archive");
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -279,6 +280,17 @@ fn zips() -> Vec<Row> {
         }),
         ("a secret behind a directory in the middle middle.zip", TOKEN, || {
             [stored("a", b"text"), directory(), deflated("b", &[&vec![b'x'; 3000][..], b" ", &token()].concat()), directory()].concat()
+        }),
+        ("a size that hides a member from those who read from the front hidden.zip", MISLEADING, || {
+            let hidden = deflated("b", &[&vec![b'x'; 3000][..], b" ", &token()].concat());
+            let before = [member("a", 0, 0, (hidden.len() as u32 + 4, 4), b"text"), hidden].concat();
+            let entry = |method: u8, packed: u32, offset: u32| {
+                let sizes = [packed.to_le_bytes(), 3000_u32.to_le_bytes()].concat();
+                [&b"PK\x01\x02\x14\0\x14\0\0\0"[..], &[method, 0], &[0; 8], &sizes, &[1, 0], &[0; 12], &offset.to_le_bytes(), b"b"].concat()
+            };
+            let entries = [entry(0, 4, 0), entry(8, before.len() as u32 - 66, 35)].concat();
+            let place = [(entries.len() as u32).to_le_bytes(), (before.len() as u32).to_le_bytes()].concat();
+            [&before, &entries, &b"PK\x05\x06"[..], &[0; 8], &place, &[0; 2]].concat()
         }),
         ("encrypted members locked.zip", LOCKED, || many(1000, |number| member(&number.to_string(), 1, 8, (20, 20), &[7; 20]))),
         ("an encrypted member without a size before a secret locked.zip", TOKEN, || {

@@ -1,15 +1,18 @@
-//! zip archives and their kin (jar, war, wheels, apk, nupkg, office documents), read from the front by their local headers.
+//! zip archives and their kin (jar, war, wheels, apk, nupkg, office documents), read from the front by their local headers, and compared with
+//! their directory when it has passed.
 //!
 //! Source: PKWARE APPNOTE.TXT 6.3.10, sections 4.3 to 4.5.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::io::{self, BufRead as _};
+use std::io::{self, BufRead, Read};
 
 use crate::image::tar::TarSource as _;
 use crate::scan::containers::contract::{Container, Members, Opened, stored_part};
 use crate::scan::gap::{Gap, GapKind};
 use crate::scan::inflated::Inflated;
 use crate::scan::lookahead::Lookahead;
+use crate::scan::zip_directory::{Directory, Place, Taken, wide_field};
 
 pub struct Zip;
 
@@ -21,6 +24,9 @@ const ENCRYPTED: u16 = 1;
 const SIZES_FOLLOW: u16 = 1 << 3;
 /// Bytes that are searched for the next member at once.
 const STRIDE: usize = 32 << 10;
+/// Bytes that are held for a member: its place, and that in the directory. Room is made for so many at once.
+const HELD: u64 = 2 * size_of::<Place>() as u64;
+const STEP: usize = 4 << 10;
 
 impl Container for Zip {
     fn name(&self) -> &'static str {
@@ -34,8 +40,24 @@ impl Container for Zip {
     }
 
     fn walk(&self, file: &mut Opened<'_, '_>, members: &mut dyn Members) -> io::Result<()> {
-        let mut unread = BTreeMap::new();
-        let walked = walk(file, members, &mut unread);
+        let count = Cell::new(0);
+        let mut watched = Watched { bytes: &mut *file.bytes, directory: Directory::new(&count) };
+        let mut bytes = Lookahead::new(&mut watched);
+        let mut file = Opened { bytes: &mut bytes, name: file.name, inflate: &mut *file.inflate, limits: file.limits };
+        let mut seen = Seen { unread: BTreeMap::new(), places: Some(Vec::new()), count: &count };
+        let walked = walk(&mut file, members, &mut seen);
+        let drained = io::copy(&mut bytes, &mut io::sink());
+        let Seen { unread, places, .. } = seen;
+        match places {
+            // The bound that was reached is told.
+            _ if drained.is_err() || walked.as_ref().is_err_and(is_bound) => {}
+            None => members.gap(b"", Gap::new(GapKind::TooLarge, "zip: it has more members than can be compared with its directory")),
+            Some(places) => {
+                if let Some(why) = watched.directory.contradiction(&places) {
+                    members.gap(b"", Gap::new(GapKind::Misleading, format!("zip: {why}")));
+                }
+            }
+        }
         for (why, count) in unread {
             let (kind, words) = match why {
                 Unread::Encrypted => (GapKind::Encrypted, "encrypted".to_owned()),
@@ -44,8 +66,66 @@ impl Container for Zip {
             };
             members.gap(b"", Gap::new(kind, format!("zip: {count} of its members are {words}")));
         }
-        walked
+        walked.and(drained.map(|_| ()))
     }
+}
+
+/// Shows an archive's bytes to whatever listens for its directory.
+struct Watched<'w, 'b, 'a> {
+    bytes: &'w mut Lookahead<'b>,
+    directory: Directory<'a>,
+}
+
+impl BufRead for Watched<'_, '_, '_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.bytes.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        if let Ok(lent) = self.bytes.fill_buf() {
+            self.directory.pass(&lent[..count.min(lent.len())]);
+        }
+        self.bytes.consume(count);
+    }
+}
+
+impl Read for Watched<'_, '_, '_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let lent = self.fill_buf()?;
+        let count = lent.len().min(out.len());
+        out[..count].copy_from_slice(&lent[..count]);
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+/// What a walk comes to.
+struct Seen<'a> {
+    /// Members that are not read, by why.
+    unread: BTreeMap<Unread, u64>,
+    /// Of all members; `None` where there are more than there is memory for.
+    places: Option<Vec<Place>>,
+    count: &'a Cell<usize>,
+}
+
+impl Seen<'_> {
+    /// Notes a member before it is read.
+    fn note(&mut self, at: u64, header: &Header, members: &mut dyn Members) {
+        let Some(places) = &mut self.places else { return };
+        if places.len().is_multiple_of(STEP) && !places.is_empty() && members.hold(HELD * STEP as u64).is_err() {
+            self.places = None;
+            return;
+        }
+        if places.len() == places.capacity() {
+            places.reserve_exact(STEP);
+        }
+        places.push((at, header.taken()));
+        self.count.set(places.len());
+    }
+}
+
+fn is_bound(error: &io::Error) -> bool {
+    error.get_ref().and_then(|error| error.downcast_ref::<Gap>()).is_some_and(|gap| gap.kind == GapKind::TooLarge)
 }
 
 /// Why a member is not read; told once of all that are alike.
@@ -61,12 +141,14 @@ fn is_member(start: &[u8]) -> bool {
     start.strip_prefix(LOCAL).and_then(<[u8]>::first).is_some_and(|version| *version <= 63)
 }
 
-fn walk(file: &mut Opened<'_, '_>, members: &mut dyn Members, unread: &mut BTreeMap<Unread, u64>) -> io::Result<()> {
+fn walk(file: &mut Opened<'_, '_>, members: &mut dyn Members, seen: &mut Seen<'_>) -> io::Result<()> {
     loop {
         if is_member(file.bytes.peek(5)?) {
+            let at = file.bytes.position();
             let header = Header::read(file.bytes)?;
+            seen.note(at, &header, members);
             if let Some(why) = member(&header, file, members)? {
-                *unread.entry(why).or_default() += 1;
+                *seen.unread.entry(why).or_default() += 1;
                 pass_data(&header, file.bytes)?;
             }
         } else if !find_next(file.bytes)? {
@@ -92,7 +174,7 @@ impl Header {
         let long = |at: usize| u32::from_le_bytes([fixed[at], fixed[at + 1], fixed[at + 2], fixed[at + 3]]);
         let name = bytes.vec(usize::from(short(26)))?;
         let extra = bytes.vec(usize::from(short(28)))?;
-        let zip64 = zip64_field(&extra);
+        let zip64 = wide_field(&extra);
         let mut packed = u64::from(long(18));
         if let Some(field) = zip64 {
             // The unpacked size stands first, where both are there.
@@ -104,21 +186,17 @@ impl Header {
         Ok(Self { flags: short(6), method: short(8), packed, is_zip64: zip64.is_some(), name })
     }
 
+    fn taken(&self) -> Taken {
+        match Taken::by(self.flags, self.method, self.packed) {
+            Taken::ENCRYPTED => Taken::ENCRYPTED,
+            _ if self.method == 0 && !self.has_size() => Taken::NOTHING,
+            taken => taken,
+        }
+    }
+
     fn has_size(&self) -> bool {
         self.flags & SIZES_FOLLOW == 0 || self.packed > 0
     }
-}
-
-fn zip64_field(mut extra: &[u8]) -> Option<&[u8]> {
-    while let Some((head, rest)) = extra.split_first_chunk::<4>() {
-        let length = usize::from(u16::from_le_bytes([head[2], head[3]]));
-        let field = rest.get(..length)?;
-        if head[..2] == [1, 0] {
-            return Some(field);
-        }
-        extra = &rest[length..];
-    }
-    None
 }
 
 /// Shows a member, or says why not.
