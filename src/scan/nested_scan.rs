@@ -230,7 +230,8 @@ fn look<'r>(levels: &mut [Level<'r>], depth: usize, run: &Run<'_, 'r>, way: &[u8
         }
         Some(container) => {
             let held = run.memory.get();
-            let mut opened = Opened { bytes: &mut Lookahead::new(&mut tee), name: entry::split(&path).1, inflate, limits: run.limits };
+            let work = |bytes| run.count_unpacked(bytes, false);
+            let mut opened = Opened { bytes: &mut Lookahead::new(&mut tee), name: entry::split(&path).1, inflate, limits: run.limits, work: &work };
             let walked = container.walk(&mut opened, &mut Walk { run, way, depth: depth + 1, below, is_silent: &is_silent });
             run.memory.set(held);
             walked
@@ -717,6 +718,26 @@ mod tests {
         assert_eq!(found, [row("", "unscanned-too-large")]);
         assert!(scanner.inside().bytes < 6 << 20, "{:?}", scanner.inside());
         assert_eq!(told_by(&mut scanner, "a.gz", &gzip(&secret())), [row("a", NPM)]);
+    }
+
+    #[test]
+    fn streams_of_nothing_are_work() {
+        let stream = |data: &[u8]| {
+            let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+            encoder.write_all(data).and_then(|()| encoder.finish()).expect("memory")
+        };
+        let scan = |data: &[u8], spare| {
+            let mut scanner = NestedScanner::new(RuleSet::builtin(), 0, &Limits::default());
+            scanner.spare = spare;
+            (told_by(&mut scanner, "a.bz2", data), scanner.spare)
+        };
+        let file = |number| [stream(b"").repeat(number), stream(&secret())].concat();
+        let found = [row("a", NPM)];
+        let (few, left) = scan(&file(20), 1 << 20);
+        assert_eq!(few, found);
+        assert!(left < (1 << 20) - 20 * (28 << 10), "{left}");
+        assert_eq!(scan(&file(100), 1 << 20).0, [row("", "unscanned-too-large")]);
+        assert_eq!(scan(&[file(0), b"BZ and more".to_vec()].concat(), 1 << 20).0, found, "what follows and is no stream");
     }
 
     #[test]

@@ -158,7 +158,8 @@ fn compressed() -> Vec<Row> {
             [&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3], &[0, 0, 0, 0xff, 0xff].repeat(1_000_000)[..]].concat()
         }),
         ("a bzip2 bomb x.bz2", LARGE, || bzip2(&zeros(45)).repeat(10)),
-        ("a hundred thousand empty bzip2 streams x.bz2", Passes, || bzip2(b"").repeat(100_000)),
+        ("a thousand empty bzip2 streams x.bz2", Passes, || bzip2(b"").repeat(1000)),
+        ("a hundred thousand empty bzip2 streams x.bz2", LARGE, || bzip2(b"").repeat(100_000)),
         ("bzip2 with a damaged block x.bz2", DAMAGED, || {
             let mut bytes = bzip2(&Numbers(11).bytes(20_000));
             bytes[5000] ^= 0xff;

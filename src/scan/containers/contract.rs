@@ -34,6 +34,8 @@ pub struct Opened<'a, 'b> {
     /// Kept from file to file: its tables and its window are large.
     pub inflate: &'a mut Inflate,
     pub limits: &'a Limits,
+    /// Counts work that brings no bytes as if it unpacked so many. Fails where that is more than the file is worth.
+    pub work: &'a dyn Fn(u64) -> io::Result<()>,
 }
 
 /// Where members go.

@@ -43,7 +43,7 @@ impl Container for Zip {
         let count = Cell::new(0);
         let mut watched = Watched { bytes: &mut *file.bytes, directory: Directory::new(&count) };
         let mut bytes = Lookahead::new(&mut watched);
-        let mut file = Opened { bytes: &mut bytes, name: file.name, inflate: &mut *file.inflate, limits: file.limits };
+        let mut file = Opened { bytes: &mut bytes, name: file.name, inflate: &mut *file.inflate, limits: file.limits, work: file.work };
         let mut seen = Seen { unread: BTreeMap::new(), places: Some(Vec::new()), count: &count };
         let walked = walk(&mut file, members, &mut seen);
         let drained = io::copy(&mut bytes, &mut io::sink());
