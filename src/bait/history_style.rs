@@ -61,7 +61,7 @@ pub struct HistoryStyle {
     /// Whether each step names the image that it started from, as buildah's do when it keeps the images between.
     names_images: bool,
     /// Whether steps without layers are written at all.
-    writes_variables: bool,
+    pub writes_variables: bool,
 }
 
 const FRONTEND: &str = "buildkit.dockerfile.v0";

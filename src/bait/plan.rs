@@ -44,6 +44,8 @@ pub struct PlanRequest {
 pub struct ImagePlan {
     pub platform: String,
     pub grammar: Grammar,
+    /// Whether this builder writes variables into the history.
+    pub writes_variables: bool,
     /// New history is inserted before this step of today's.
     pub history_at: usize,
     pub baits: Vec<PlannedBait>,
@@ -135,8 +137,14 @@ impl PlanRequest {
 /// When a kind does not fit, a place that the owner gave is refused, or no surface at all has a place.
 pub fn plan_image(request: &PlanRequest, key: &EpochKey, config: &ImageConfig, tree: &FileTree) -> Result<ImagePlan, BaitError> {
     let style = HistoryStyle::of(config);
-    let mut plan =
-        ImagePlan { platform: config.platform.to_string(), grammar: style.grammar, history_at: style.at, baits: Vec::new(), skipped: Vec::new() };
+    let mut plan = ImagePlan {
+        platform: config.platform.to_string(),
+        grammar: style.grammar,
+        writes_variables: style.writes_variables,
+        history_at: style.at,
+        baits: Vec::new(),
+        skipped: Vec::new(),
+    };
     let planner = Planner { request, config, tree, style };
     for claims in request.claims(key)? {
         let surface = claims.surface;

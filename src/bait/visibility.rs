@@ -8,6 +8,8 @@
 use serde::Serialize;
 
 use crate::bait::kinds::contract::{BaitKind, Seen};
+use crate::bait::kinds::find;
+use crate::bait::plan::{ImagePlan, Place, PlannedBait};
 use crate::bait::surfaces::Surface;
 
 /// A scanner that is used on images.
@@ -44,6 +46,17 @@ impl Scanner {
             Self::Gitleaks => "gitleaks",
         }
     }
+}
+
+/// The scanners that would see a planned bait.
+#[must_use]
+pub fn seen_by(plan: &ImagePlan, bait: &PlannedBait) -> Vec<Scanner> {
+    let path = match &bait.place {
+        Place::File { .. } | Place::Buried { .. } => Some(bait.place.location()),
+        Place::Variables { .. } | Place::Argument { .. } => None,
+    };
+    let sights = find(&bait.claims.kind).map(|kind| sights(kind, bait.claims.surface, path.as_deref(), plan.writes_variables));
+    sights.into_iter().flatten().filter(|sight| sight.sees == Some(true)).map(|sight| sight.scanner).collect()
 }
 
 /// What every scanner makes of this kind on this surface. `path` is that of a file, with its leading `/`. `history` says whether
@@ -102,7 +115,7 @@ fn known(scanner: Scanner, kind: &dyn BaitKind) -> (Option<bool>, &'static str) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bait::kinds::{KINDS, find};
+    use crate::bait::kinds::KINDS;
 
     fn sees(kind: &str, surface: Surface, path: Option<&str>, history: bool, scanner: Scanner) -> Option<bool> {
         let sights = sights(find(kind).expect("kind"), surface, path, history);

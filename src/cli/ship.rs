@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::bait::plan::{ImagePlan, PlanRequest};
+use crate::bait::visibility::{Scanner, seen_by};
 use crate::cli::args::{Global, Judging, Plant, Planting as PlantingFlags, Push, Registries, Scan, Ship};
 use crate::cli::diagnose::Failure;
 use crate::cli::editor;
@@ -282,10 +283,11 @@ async fn dockerfile(setup: &Setup, path: &Path, dry_run: bool) -> Result<Exit, F
 /// The plan for one image: what goes where, and nothing that is a value.
 fn plan_text(plan: &ImagePlan) -> String {
     let mut text = format!("plan for {} ({})", plan.platform, count(plan.baits.len(), "honeytoken"));
-    let heading = ["surface", "kind", "place", "leads to"].map(str::to_owned);
+    let heading = ["surface", "kind", "place", "leads to", "seen by"].map(str::to_owned);
     let rows = plan.baits.iter().map(|bait| {
         let claims = &bait.claims;
-        [claims.surface.to_string(), claims.kind.clone(), line(&bait.place.location()), line(&bait.host)]
+        let scanners: Vec<&str> = seen_by(plan, bait).into_iter().map(Scanner::name).collect();
+        [claims.surface.to_string(), claims.kind.clone(), line(&bait.place.location()), line(&bait.host), scanners.join(", ")]
     });
     text += &table([heading].into_iter().chain(rows));
     for skipped in &plan.skipped {
