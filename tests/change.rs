@@ -51,6 +51,14 @@ fn a_change_has_one_note_that_is_kept_true() {
     let refused = run(of_a_job(&mut honeycrate.command(&["scan", &source]), &honeycrate, &forge, "acme/shop").env("GITHUB_TOKEN", "other"));
     assert_eq!(refused.code, 1, "the verdict does not depend on the note");
     assert!(refused.err().contains("no note was left"), "{}", refused.all());
+    let clean = Image::shop().write(&layout.path().join("clean"));
+    for (source, strict, code) in [(&clean, true, 8), (&clean, false, 0), (&source, true, 1)] {
+        let mut command = honeycrate.command(&["scan", source, "--comment", "always"]);
+        command.args(strict.then_some("--strict-forge"));
+        let ran = run(of_a_job(&mut command, &honeycrate, &forge, "acme/shop").env("GITHUB_TOKEN", "other"));
+        assert_eq!(ran.code, code, "{}", ran.all());
+        assert!(ran.err().contains("no note was left"), "{}", ran.all());
+    }
     let without = run(of_a_job(&mut honeycrate.command(&["scan", &source]), &honeycrate, &forge, "acme/shop"));
     assert!(without.err().contains("GITHUB_TOKEN"), "{}", without.all());
 }

@@ -184,6 +184,9 @@ pub struct Judging {
     /// In a CI job for a pull or merge request: when to leave the one note there
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     pub comment: Comment,
+    /// End with exit code 8 where that note cannot be left
+    #[arg(long)]
+    pub strict_forge: bool,
 }
 
 /// What lets findings pass, besides the exceptions of honeycrate.yaml and .honeycrateignore.
@@ -219,6 +222,7 @@ impl Default for Judging {
             report: Vec::new(),
             format: "terminal".to_owned(),
             comment: Comment::default(),
+            strict_forge: false,
         }
     }
 }

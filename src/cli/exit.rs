@@ -26,7 +26,7 @@ impl Exit {
         (Self::Registry, 5, "a registry or another destination could not be reached or refused"),
         (Self::Provider, 6, "a provider could not mint a honeytoken"),
         (Self::Ledger, 7, "the ledger cannot be opened, written or verified"),
-        (Self::Forge, 8, "the change could not be annotated: kept for a strict mode, ends no run today"),
+        (Self::Forge, 8, "the change could not be annotated, and --strict-forge asked for it"),
         (Self::Bug, 70, "a bug in honeycrate; please report it"),
     ];
 

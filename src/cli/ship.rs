@@ -82,10 +82,9 @@ pub async fn scan(arguments: &Scan, global: &Global) -> Result<Exit, Failure> {
     }
     let is_image = matches!(target, Target::Image(_));
     let arrival = look(&session, target, arguments.referrers).await;
-    if is_image {
-        note::leave(&setup, &arrival.report, arguments.judging.comment).await;
-    }
-    finish(&setup, &arrival, &arguments.judging)
+    let noted = if is_image { note::leave(&setup, &arrival.report, &arguments.judging).await } else { Ok(()) };
+    let exit = finish(&setup, &arrival, &arguments.judging)?;
+    noted.map(|()| exit)
 }
 
 /// Scans and judges, and does no more.
@@ -209,7 +208,7 @@ async fn go(setup: &Setup, journey: &Journey, judging: &Judging, registries: &Re
     let (session, _scratch) = setup.session(registries)?;
     let arrival = travel(&session, journey).await;
     unless_ending().await;
-    note::leave(setup, &arrival.report, judging.comment).await;
+    let noted = note::leave(setup, &arrival.report, judging).await;
     let exit = finish(setup, &arrival, judging)?;
     if journey.dry_run && exit == Exit::Passed && judging.format == "terminal" {
         // A plan says where bait is going to lie: who may not read placements may not read it.
@@ -220,7 +219,7 @@ async fn go(setup: &Setup, journey: &Journey, judging: &Judging, registries: &Re
         }
         anstream::println!("\nnothing was minted, planted, pushed or recorded: this was a dry run");
     }
-    Ok(exit)
+    noted.map(|()| exit)
 }
 
 /// Prints, writes the report, and turns the end of the journey into an exit code.
