@@ -15,6 +15,7 @@ mod scan {
     pub mod guard;
     pub mod rule_text;
     pub mod severity;
+    pub mod validation;
 }
 
 /// The rooms that read bytes and recognise own bait.

@@ -38,4 +38,6 @@ pub mod severity;
 pub mod stream_scan;
 pub mod structure;
 pub mod trial;
+pub mod validation;
+pub mod vendor_request;
 pub mod zip_directory;

@@ -11,6 +11,7 @@ use crate::scan::conditions::CompiledConditions;
 use crate::scan::guard::Guard;
 use crate::scan::rule_text::{Conditions, RuleProblem, RuleText};
 use crate::scan::severity::{Confidence, Severity};
+use crate::scan::validation::{Question, Validation};
 
 /// Compiled size at which a pattern counts as too large, in bytes.
 const MAX_COMPILED: usize = 4 << 20;
@@ -56,6 +57,8 @@ pub struct Rule {
     pub examples: Vec<String>,
     pub counter_examples: Vec<String>,
     pub conditions: Conditions,
+    /// How its vendor is asked, or that it never is. Of a user's rule it is nothing but a word.
+    pub validate: Option<Validation>,
     compiled: OnceLock<Option<Compiled>>,
     compiled_conditions: OnceLock<Option<CompiledConditions>>,
 }
@@ -97,6 +100,7 @@ impl Rule {
             examples: joined(text.examples),
             counter_examples: joined(text.counter_examples),
             conditions: text.conditions,
+            validate: text.validate,
             compiled: OnceLock::new(),
             compiled_conditions: OnceLock::new(),
         }
@@ -141,6 +145,15 @@ impl Rule {
     #[must_use]
     pub fn is_bound(&self) -> bool {
         !self.paths.is_empty() || self.conditions.path.is_some()
+    }
+
+    /// How its vendor is asked whether a credential still works, if that can be.
+    #[must_use]
+    pub fn question(&self) -> Option<&Question> {
+        match self.validate.as_ref()? {
+            Validation::Ask(question) => Some(question),
+            Validation::Honeytoken => None,
+        }
     }
 
     /// Everything that decides what the rule finds, as text.

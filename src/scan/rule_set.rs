@@ -14,6 +14,7 @@ use crate::scan::placeholder::{PLAIN_WORDS, SAMPLE_WORDS};
 use crate::scan::prefilter::{MARK, Prefilter};
 use crate::scan::rule::{Rule, find_check};
 use crate::scan::rule_text::{RuleProblem, RuleText, read_file};
+use crate::scan::validation::Validation;
 
 /// Counts up when the engine itself finds something else with the same rules, so that cached results are not reused.
 pub const ENGINE: &str = "3";
@@ -110,7 +111,7 @@ impl RuleSet {
                     }
                 },
                 None => match read_file(name, text, &is_check) {
-                    Ok(texts) => (texts, None),
+                    Ok(texts) => (texts.into_iter().map(|text| unasked(name, text, &mut left_out)).collect(), None),
                     Err(found) => {
                         problems.extend(found);
                         continue;
@@ -277,6 +278,14 @@ impl RuleSet {
         let bound = (0..rules.len()).filter(|number| rules[*number].is_bound()).collect();
         Self { literals, owners, bound, prefilters: Default::default(), longest, before, after, added: Vec::new(), hash: OnceLock::new(), rules }
     }
+}
+
+/// A user's rule: whoever may change its file shall not be able to send what is found to where it says.
+fn unasked(file: &str, text: RuleText, left_out: &mut Vec<LeftOut>) -> RuleText {
+    let Some(Validation::Ask(_)) = &text.validate else { return text };
+    let what = "`validate` is taken over from no file: only built-in rules ask vendors".to_owned();
+    left_out.push(LeftOut { file: file.to_owned(), rule: Some(text.id.clone()), what });
+    RuleText { validate: None, ..text }
 }
 
 fn taken(file: &str, id: &str) -> RuleProblem {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::scan::guard::Guard;
 use crate::scan::severity::{Confidence, Severity};
+use crate::scan::validation::Validation;
 
 /// The longest text that a rule may match, in bytes. It bounds what the scanner keeps of a stream.
 pub const MAX_MATCH: usize = 12 << 10;
@@ -66,6 +67,8 @@ pub struct RuleText {
     pub counter_examples: Vec<Vec<String>>,
     #[serde(default, skip_serializing_if = "Conditions::is_empty")]
     pub conditions: Conditions,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validate: Option<Validation>,
 }
 
 /// What else decides on a match: rules of other scanners come with it.
@@ -163,6 +166,7 @@ struct Written {
     examples: Vec<Vec<String>>,
     #[serde(default)]
     counter_examples: Vec<Vec<String>>,
+    validate: Option<serde_yaml::Value>,
 }
 
 #[derive(Deserialize, Default, PartialEq, Eq)]
@@ -250,6 +254,13 @@ impl RuleText {
             let problem = format!("a match may reach more than {MAX_MATCH} bytes from its literal");
             report(problem, "bound every repetition (`{1,64}` in place of `+`), or set `window` with `before` and `after`");
         }
+        let has_id = pattern.contains("?P<id>") || pattern.contains("?<id>");
+        let validate = written.validate.map(|value| Validation::read(value, has_id)).transpose().unwrap_or_else(|wrong| {
+            for why in wrong {
+                report(format!("`validate`: {why}"), "see the rule author's guide for what a rule can ask its vendor");
+            }
+            None
+        });
         let Written { id, name, severity, confidence, checks, entropy, generic, self_made, paths, .. } = written;
         let Written { gain, revoke, references, examples, counter_examples, .. } = written;
         let (vendor, before, after) = (vendor.to_owned(), before.min(MAX_MATCH), after.min(MAX_MATCH));
@@ -275,6 +286,7 @@ impl RuleText {
             examples,
             counter_examples,
             conditions: Conditions::default(),
+            validate,
         };
         if problems.is_empty() { Ok(rule) } else { Err(problems) }
     }

@@ -68,6 +68,7 @@ impl Adopted {
             examples: Vec::new(),
             counter_examples: Vec::new(),
             conditions: Conditions::default(),
+            validate: None,
         }
     }
 }
