@@ -44,7 +44,7 @@ const IMPURITIES: [&str; 15] = [
 ];
 
 /// The files that may take a value out of [`honeycrate::secret::value::Secret`], and what for.
-const EXPOSING: [(&str, &str); 21] = [
+const EXPOSING: [(&str, &str); 22] = [
     ("bait/honeytoken.rs", "its fields are handed to the seal as one"),
     ("bait/own.rs", "a found secret is told from own bait"),
     ("bait/kinds/contract.rs", "a bait's text is written"),
@@ -60,6 +60,7 @@ const EXPOSING: [(&str, &str); 21] = [
     ("forge/github.rs", "it is sent as authorisation"),
     ("forge/gitlab.rs", "it is sent as authorisation"),
     ("ledger/seal.rs", "it is sealed"),
+    ("pipeline/vendors.rs", "a vendor is asked about it, where somebody wants that"),
     ("reader/worker.rs", "a found secret is sent to the process that has the keys"),
     ("registry/auth.rs", "it is sent as authorisation"),
     ("registry/credential.rs", "it is sent as authorisation"),

@@ -35,3 +35,4 @@ mod sources;
 mod static_binary;
 mod steps;
 mod trap;
+mod validation;

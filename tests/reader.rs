@@ -17,8 +17,8 @@ use honeycrate::oci::digest::Digest;
 use honeycrate::reader::probe::Attempt;
 use honeycrate::reader::process::{PATIENCE, ProcessScanner, Settings};
 use honeycrate::scan::blob_scan::{BlobScanner, DirectScanner};
+use honeycrate::scan::found::Found;
 use honeycrate::scan::rule_set::RuleSet;
-use honeycrate::secret::value::Secret;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::{TempDir, tempdir};
 
@@ -30,12 +30,22 @@ const BINARY: &str = env!("CARGO_BIN_EXE_honeycrate");
 /// After 2025, so that nothing in the images has ended by then.
 const NOW: i64 = 1_790_000_000;
 
-fn nobody(_: &Secret) -> bool {
+fn nobody(_: &Found<'_>) -> bool {
     false
 }
 
 fn settings<'a>(rules: &'a RuleSet, limits: &'a Limits) -> Settings<'a> {
-    Settings { program: Some(Path::new(BINARY)), rules, is_own: &nobody, has_keys: false, now: NOW, limits, count: 1, patience: PATIENCE }
+    Settings {
+        program: Some(Path::new(BINARY)),
+        rules,
+        is_own: &nobody,
+        has_keys: false,
+        asks: false,
+        now: NOW,
+        limits,
+        count: 1,
+        patience: PATIENCE,
+    }
 }
 
 #[test]
@@ -112,7 +122,7 @@ fn told(scanner: &dyn BlobScanner, stored: &StoredImage) -> Vec<String> {
 fn a_reader_says_what_this_process_would() {
     let limits = Limits::default();
     let own = github_token(7);
-    let is_own = |secret: &Secret| secret.expose() == own;
+    let is_own = |found: &Found<'_>| found.secret.expose() == own;
     let rule = "vendor: Acme\nrules:\n  - {id: acme-token, name: Acme token, severity: high, confidence: high, literals: [acme_], \
                 pattern: 'acme_[0-9a-f]{16}', gain: A., revoke: B.}\n";
     let rules = RuleSet::builtin().with_rules("own.yaml", rule).expect("a good rule");

@@ -204,6 +204,23 @@ pub struct Passing {
     pub inline_allow: Option<String>,
 }
 
+/// Whether what is found still works.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Judging and reporting")]
+pub struct Validating {
+    /// Send each credential that is found to its own vendor, once, and ask whether it works; the vendor may log that. A live
+    /// one is critical. Never sent: your honeytokens, and kinds that others hand out as such, AWS keys among them; default: off
+    #[arg(long, value_name = "WHEN", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    pub validate: Option<Switch>,
+}
+
+/// On or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    On,
+    Off,
+}
+
 /// When a change gets a note.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Comment {
@@ -245,6 +262,8 @@ pub struct Ship {
     #[command(flatten)]
     pub judging: Judging,
     #[command(flatten)]
+    pub validating: Validating,
+    #[command(flatten)]
     pub registries: Registries,
 }
 
@@ -274,10 +293,12 @@ pub struct Scan {
     #[arg(long, requires = "target")]
     pub referrers: bool,
     /// Answer requests on stdin with diagnostics on stdout, a line of JSON each, until stdin ends: see docs/editors.md
-    #[arg(long, conflicts_with_all = ["staged", "git"])]
+    #[arg(long, conflicts_with_all = ["staged", "git", "validate"])]
     pub watch_json: bool,
     #[command(flatten)]
     pub judging: Judging,
+    #[command(flatten)]
+    pub validating: Validating,
     #[command(flatten)]
     pub registries: Registries,
 }

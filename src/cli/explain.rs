@@ -23,6 +23,7 @@ use crate::scan::gap::GapKind;
 use crate::scan::marker;
 use crate::scan::rule::Rule;
 use crate::scan::rule_set::RuleSet;
+use crate::scan::validation::Validation;
 use crate::source::SOURCES;
 
 const BOLD: Style = Style::new().bold();
@@ -102,6 +103,7 @@ fn topics() -> Vec<Topic> {
         ("exit-codes", Exit::TABLE.iter().map(|(_, code, line)| row(&format!("exit-{code}"), line)).collect()),
         ("checks", CHECKS.iter().map(|check| row(check.name, check.what)).collect()),
         ("gaps", GapKind::ALL.iter().map(|gap| row(gap.id(), gap.title())).collect()),
+        ("validations", RuleSet::builtin().iter().filter(|rule| rule.validate.is_some()).map(|rule| row(&rule.id, &asked(rule))).collect()),
         ("rules", RuleSet::builtin().iter().map(|rule| row(&rule.id, &rule.name)).collect()),
     ]
 }
@@ -126,6 +128,25 @@ fn width(rows: &[(String, String)]) -> usize {
     rows.iter().map(|(id, _)| id.len()).max().unwrap_or(0)
 }
 
+/// Whether and how the vendor is asked about what a rule finds.
+fn asked(rule: &Rule) -> String {
+    let question = match &rule.validate {
+        Some(Validation::Ask(question)) => question,
+        Some(Validation::Honeytoken) => return "never: credentials of this kind are handed out as honeytokens".to_owned(),
+        None => return "never: no question is known that changes nothing at the vendor".to_owned(),
+    };
+    let only = match (&question.starts_with[..], &question.id_starts_with[..]) {
+        ([], []) => String::new(),
+        (starts, ids) => format!(" (only {}…)", starts.iter().chain(ids).cloned().collect::<Vec<_>>().join("…, ")),
+    };
+    let meanings = [("live", &question.live), ("dead", &question.dead), ("of another server, perhaps", &question.elsewhere)];
+    let meanings = meanings.iter().filter(|(_, answers)| !answers.is_empty()).map(|(meaning, answers)| {
+        let answers: Vec<String> = answers.iter().map(ToString::to_string).collect();
+        format!("{} means {meaning}", answers.join(" or "))
+    });
+    format!("with --validate: {} {}{only}; {}", question.method, question.url, meanings.collect::<Vec<_>>().join(", "))
+}
+
 /// What a rule finds, what that opens and what to do.
 pub fn explain_rule(rule: &Rule) {
     anstream::println!("{BOLD}{}{BOLD:#} {DIM}(rule, {}, {} severity, {} confidence){DIM:#}", rule.id, rule.vendor, rule.severity, rule.confidence);
@@ -137,5 +158,6 @@ pub fn explain_rule(rule: &Rule) {
     if rule.generic {
         line("quiet", "in dependency trees, and where a rule of a vendor fires");
     }
+    line("asked", &asked(rule));
     rule.references.iter().for_each(|reference| anstream::println!("  {DIM}{reference}{DIM:#}"));
 }

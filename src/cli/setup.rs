@@ -28,6 +28,7 @@ use crate::net::client::{HttpClient, NetSettings, Purpose};
 use crate::pipeline::session::{Rules, Session};
 use crate::pipeline::tell::Desk;
 use crate::pipeline::under_way::UnderWay;
+use crate::pipeline::vendors::Asking;
 use crate::policy::baseline::{self, Baseline};
 use crate::policy::foreign;
 use crate::policy::gate::Policy;
@@ -150,6 +151,7 @@ impl Setup {
             under_way: UnderWay::default(),
             hold: self.settings.registry.upload == Upload::AfterVerdict,
             threads: std::thread::available_parallelism().map_or(2, usize::from).min(8),
+            asking: Asking::Off,
             reader: Some(PathBuf::from("/proc/self/exe")),
         };
         give_up_at_end(&session.under_way);
@@ -178,6 +180,22 @@ impl Setup {
             }
         }
         Cache::open(&folder.path, keys).map_err(|error| refused(error.to_string())).ok().map(Arc::new)
+    }
+
+    /// A session that asks vendors about what it finds, if that is wanted and may be. Then nothing leaves before the verdict: a credential that
+    /// is alive weighs more than the scan of its layer could know.
+    ///
+    /// # Errors
+    /// As [`Setup::session`].
+    pub fn session_that_asks(&self, flags: &RegistryFlags) -> Result<(Session, Scratch), Failure> {
+        let (session, scratch) = self.session(flags)?;
+        let asking = match self.ci().untrusted {
+            _ if !self.settings.validate => Asking::Off,
+            Some(why) => Asking::Refused(why),
+            None => Asking::on(self.http()?),
+        };
+        let hold = session.hold || asking.is_on();
+        Ok((Session { asking, hold, ..session }, scratch))
     }
 
     /// The wire, as flags and file want it.

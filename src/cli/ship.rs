@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use crate::bait::plan::{ImagePlan, PlanRequest};
 use crate::bait::visibility::{Scanner, seen_by};
-use crate::cli::args::{Global, Judging, Plant, Planting as PlantingFlags, Push, Registries, Scan, Ship};
+use crate::cli::args::{Global, Judging, Plant, Planting as PlantingFlags, Push, Registries, Scan, Ship, Switch, Validating};
 use crate::cli::diagnose::Failure;
 use crate::cli::editor;
 use crate::cli::exit::Exit;
 use crate::cli::note;
 use crate::cli::output;
-use crate::cli::scratch::unless_ending;
+use crate::cli::scratch::{Scratch, unless_ending};
 use crate::cli::setup::Setup;
 use crate::cli::target::{Target, destination, source, target};
 use crate::cli::whole_file;
@@ -36,11 +36,12 @@ use crate::source::contract::Reach;
 /// # Errors
 /// For everything that keeps the journey from beginning; what happens on the way is in the report.
 pub async fn ship(arguments: &Ship, global: &Global) -> Result<Exit, Failure> {
-    let setup = setup(global, Some(&arguments.planting), &arguments.judging, &arguments.registries)?;
+    let mut setup = setup(global, Some(&arguments.planting), &arguments.judging, &arguments.registries)?;
+    want_answers(&mut setup, &arguments.validating);
     let source = source(&arguments.image, &setup.settings.scratch)?;
     if let Some(why) = setup.ci().untrusted {
         anstream::eprintln!("scanning and reporting only, nothing is planted or pushed: {why}");
-        return go(&setup, &Journey::new(source, Vec::new()), &arguments.judging, &arguments.registries).await;
+        return go(&setup, &Journey::new(source, Vec::new()), &arguments.judging, setup.session_that_asks(&arguments.registries)?).await;
     }
     let mut destinations = arguments.to.iter().map(|to| destination(to)).collect::<Result<Vec<_>, _>>()?;
     if destinations.is_empty() {
@@ -54,7 +55,7 @@ pub async fn ship(arguments: &Ship, global: &Global) -> Result<Exit, Failure> {
     }
     let planting = if arguments.no_plant { None } else { Some(planting(&setup, &destinations)?) };
     let journey = Journey { planting, dry_run: arguments.planting.dry_run, ..Journey::new(source, destinations) };
-    go(&setup, &journey, &arguments.judging, &arguments.registries).await
+    go(&setup, &journey, &arguments.judging, setup.session_that_asks(&arguments.registries)?).await
 }
 
 /// Scan alone: an image, or files.
@@ -62,18 +63,20 @@ pub async fn ship(arguments: &Ship, global: &Global) -> Result<Exit, Failure> {
 /// # Errors
 /// As [`ship`].
 pub async fn scan(arguments: &Scan, global: &Global) -> Result<Exit, Failure> {
-    let setup = setup(global, None, &arguments.judging, &arguments.registries)?;
+    let mut setup = setup(global, None, &arguments.judging, &arguments.registries)?;
+    want_answers(&mut setup, &arguments.validating);
     let here = |range| Target::History(History { repository: ".".into(), range });
     let target = match (&arguments.target, &arguments.git) {
         (Some(text), _) => target(text, &setup.settings.scratch)?,
         (None, Some(range)) => here(Some(range.clone())),
         (None, None) => here(None),
     };
-    let (session, _scratch) = setup.session(&arguments.registries)?;
     if arguments.watch_json {
+        let (session, _scratch) = setup.session(&arguments.registries)?;
         // An editor shows nothing of what the ledger knows.
         return editor::serve(&Session { ledger: None, ..session });
     }
+    let (session, _scratch) = setup.session_that_asks(&arguments.registries)?;
     if arguments.referrers && !matches!(target, Target::Image(Location::Registry(_))) {
         return Err(Failure::usage(
             "--referrers asks a registry, and the target is in none",
@@ -91,8 +94,8 @@ pub async fn scan(arguments: &Scan, global: &Global) -> Result<Exit, Failure> {
 pub async fn look(session: &Session, target: Target, referrers: bool) -> Arrival {
     match target {
         Target::Image(source) => travel(session, &Journey { reach: Reach::Whole, referrers, ..Journey::new(source, Vec::new()) }).await,
-        Target::Files(path) => inspect_files(session, &path),
-        Target::History(history) => inspect_history(session, &history),
+        Target::Files(path) => inspect_files(session, &path).await,
+        Target::History(history) => inspect_history(session, &history).await,
     }
 }
 
@@ -113,7 +116,7 @@ pub async fn plant(arguments: &Plant, global: &Global) -> Result<Exit, Failure> 
     let planting = Some(planting(&setup, &destinations)?);
     let source = source(image, &setup.settings.scratch)?;
     let journey = Journey { planting, dry_run: arguments.planting.dry_run, ..Journey::new(source, destinations) };
-    go(&setup, &journey, &judging, &arguments.registries).await
+    go(&setup, &journey, &judging, setup.session(&arguments.registries)?).await
 }
 
 /// Push alone: nobody looks into the image, and the report says so.
@@ -134,7 +137,7 @@ pub async fn push(arguments: &Push, global: &Global) -> Result<Exit, Failure> {
         ));
     }
     let journey = Journey { is_scanned: false, referrers: arguments.referrers, ..Journey::new(source, destinations) };
-    go(&setup, &journey, &judging, &arguments.registries).await
+    go(&setup, &journey, &judging, setup.session(&arguments.registries)?).await
 }
 
 /// The settings of a command that judges.
@@ -173,6 +176,13 @@ pub fn setup(global: &Global, planting: Option<&PlantingFlags>, judging: &Judgin
     Setup::with(global, overrides)
 }
 
+/// The flag goes over the file.
+fn want_answers(setup: &mut Setup, flags: &Validating) {
+    if let Some(wanted) = flags.validate {
+        setup.settings.validate = wanted == Switch::On;
+    }
+}
+
 /// What to plant for this run's environment, and who mints it.
 fn planting(setup: &Setup, destinations: &[Location]) -> Result<Planting, Failure> {
     let reference = destinations.iter().find_map(|location| match location {
@@ -204,8 +214,7 @@ fn planting(setup: &Setup, destinations: &[Location]) -> Result<Planting, Failur
     Ok(Planting { request, provider: Arc::new(Embedded::new(keys, Some(decoy))), ledger })
 }
 
-async fn go(setup: &Setup, journey: &Journey, judging: &Judging, registries: &Registries) -> Result<Exit, Failure> {
-    let (session, _scratch) = setup.session(registries)?;
+async fn go(setup: &Setup, journey: &Journey, judging: &Judging, (session, _scratch): (Session, Scratch)) -> Result<Exit, Failure> {
     let arrival = travel(&session, journey).await;
     unless_ending().await;
     let noted = note::leave(setup, &arrival.report, judging).await;

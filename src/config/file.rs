@@ -42,6 +42,7 @@ pub struct ConfigFile {
     pub registry: RegistryEntry,
     pub alerts: Vec<AlertEntry>,
     pub disclosure: Option<DisclosureChoice>,
+    pub validate: Option<bool>,
 }
 
 /// Where images of one environment go, and what they carry.

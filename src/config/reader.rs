@@ -79,7 +79,7 @@ struct Reader<'r> {
     file: &'r str,
 }
 
-const SECTIONS: [&str; 15] = [
+const SECTIONS: [&str; 16] = [
     "service",
     "decoy",
     "fail-on",
@@ -95,6 +95,7 @@ const SECTIONS: [&str; 15] = [
     "registry",
     "alerts",
     "disclosure",
+    "validate",
 ];
 
 impl Reader<'_> {
@@ -133,6 +134,7 @@ impl Reader<'_> {
                 let word = self.walk.word(cursor, "disclosure", &["auto", "findings", "placements"])?;
                 word.parse().ok()
             }),
+            validate: fields.get("validate").and_then(|cursor| Some(self.walk.word(cursor, "validate", &["on", "off"])? == "on")),
         })
     }
 

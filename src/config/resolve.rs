@@ -73,6 +73,8 @@ pub struct Settings {
     pub registry: RegistrySettings,
     pub alerts: Vec<AlertEntry>,
     pub disclosure: DisclosureChoice,
+    /// Whether vendors are asked if what is found still works; the flag of `scan` and `ship` goes over it.
+    pub validate: bool,
     /// `None` where no home directory is known either; ask [`crate::config::key::key_ring`].
     pub key_file: Option<PathBuf>,
     /// The value of `HONEYCRATE_KEY`; it goes before the key file.
@@ -210,6 +212,7 @@ pub fn resolve(overrides: Overrides, variables: &Variables, directory: &Path, vo
         },
         alerts,
         disclosure: overrides.disclosure.or(disclosure).or(file.disclosure).unwrap_or_default(),
+        validate: file.validate.unwrap_or_default(),
         key_file: overrides
             .key_file
             .map(here)

@@ -25,6 +25,7 @@ use crate::pipeline::session::{Rules, Session};
 use crate::pipeline::ship::{Arrival, Journey, Planting, ship};
 use crate::pipeline::trap::{Announcer, Watch, recogniser};
 use crate::pipeline::under_way::UnderWay;
+use crate::pipeline::vendors::Asking;
 use crate::policy::gate::{FailOn, Policy};
 use crate::provider::embedded::Embedded;
 use crate::registry::access::Access;
@@ -183,6 +184,7 @@ fn session(stage: &Path, ring: KeyRing) -> Result<Session, String> {
         under_way: UnderWay::default(),
         hold: false,
         threads: 2,
+        asking: Asking::Off,
         reader: None,
     })
 }

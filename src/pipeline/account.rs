@@ -16,6 +16,7 @@ use crate::pipeline::error::PipelineError;
 use crate::pipeline::first_seen;
 use crate::pipeline::progress::Stage;
 use crate::pipeline::session::Session;
+use crate::pipeline::vendors::Asking;
 use crate::policy::exception::Exception;
 use crate::policy::gate::{self, Policy, Silencer};
 use crate::reader::process::Standing;
@@ -158,6 +159,9 @@ impl Account {
             })
             .collect();
         self.exceptions(session, verdict);
+        if let Asking::Refused(why) = session.asking {
+            self.notice(format!("no vendor was asked whether a finding is live, although it was wanted: {why}"), false);
+        }
         if own_bait > 0 {
             self.notice("the image carries honeytokens of your own already; they are not reported as leaks".to_owned(), true);
         }

@@ -10,21 +10,24 @@ use crate::pipeline::inspect::{is_own, options};
 use crate::pipeline::progress::Stage;
 use crate::pipeline::session::Session;
 use crate::pipeline::ship::Arrival;
+use crate::pipeline::validation::validate;
 use crate::policy::gate::judge;
 use crate::scan::file_scan::{scan_path, scan_reader};
 use crate::scan::stream_scan::FileScan;
 use crate::source::contract::SourceError;
 
 /// Scans a folder with all below it, a file, or stdin where the path is `-`.
-#[must_use]
-pub fn inspect_files(session: &Session, path: &Path) -> Arrival {
+pub async fn inspect_files(session: &Session, path: &Path) -> Arrival {
     let location = path.display().to_string();
     let mut account = Account::open(session, &location, None);
     account.watch(Stage::Scanning);
     session.progress.begin(Stage::Scanning, 0);
     let scanned = scan(session, path);
     session.progress.end();
-    let scanned = scanned.map_err(|cause| PipelineError::Source(SourceError::Open { location, cause }));
+    let mut scanned = scanned.map_err(|cause| PipelineError::Source(SourceError::Open { location, cause }));
+    if let Ok(scan) = &mut scanned {
+        validate(session, &mut scan.findings).await;
+    }
     conclude(session, account, scanned)
 }
 

@@ -10,6 +10,7 @@ use crate::pipeline::inspect::{is_own, options};
 use crate::pipeline::progress::Stage;
 use crate::pipeline::session::Session;
 use crate::pipeline::ship::Arrival;
+use crate::pipeline::validation::validate;
 use crate::scan::stream_scan::{FileScan, StreamScanner, Streams, gather, share_out};
 use crate::source::contract::SourceError;
 use crate::source::git::{Contents, GitError, Repository};
@@ -24,8 +25,7 @@ pub struct History {
 }
 
 /// Scans each blob once, on several threads.
-#[must_use]
-pub fn inspect_history(session: &Session, history: &History) -> Arrival {
+pub async fn inspect_history(session: &Session, history: &History) -> Arrival {
     let location = match &history.range {
         None => "staged files".to_owned(),
         Some(range) if range.is_empty() => format!("git:{}", history.repository.display()),
@@ -36,7 +36,10 @@ pub fn inspect_history(session: &Session, history: &History) -> Arrival {
     session.progress.begin(Stage::Scanning, 0);
     let scanned = tokio::task::block_in_place(|| scan(session, history));
     session.progress.end();
-    let scanned = scanned.map_err(|cause| PipelineError::Source(SourceError::Git { location, cause: Box::new(cause) }));
+    let mut scanned = scanned.map_err(|cause| PipelineError::Source(SourceError::Git { location, cause: Box::new(cause) }));
+    if let Ok(scan) = &mut scanned {
+        validate(session, &mut scan.findings).await;
+    }
     conclude(session, account, scanned)
 }
 

@@ -15,12 +15,15 @@ use crate::pipeline::clock;
 use crate::pipeline::error::PipelineError;
 use crate::pipeline::progress::Stage;
 use crate::pipeline::session::Session;
+use crate::pipeline::validation::validate;
+use crate::pipeline::vendors::question;
 use crate::policy::gate::{Verdict, judge};
 use crate::reader::cache::CachedScanner;
 use crate::reader::process::{PATIENCE, ProcessScanner, Settings};
 use crate::scan::blob_scan::BlobScanner;
+use crate::scan::found::{Found, IsOwn};
 use crate::scan::image_scan::{ImageScan, ScanObserver, ScanOptions, scan_stored_with};
-use crate::secret::value::Secret;
+use crate::scan::places::Sighting;
 use crate::source::{
     self,
     contract::{Opened, Reach},
@@ -62,11 +65,11 @@ pub async fn open(session: &Session, location: &Location, reach: Reach, account:
     Ok(opened)
 }
 
-/// Scans and judges an open image, and tells `observer` of each part.
+/// Scans and judges an open image, asks vendors where that is wanted, and tells `observer` of each part.
 ///
 /// # Errors
 /// When it cannot be read whole. A denied image is no error: see [`Inspected::verdict`].
-pub fn inspect(
+pub async fn inspect(
     session: &Session,
     location: &Location,
     opened: Opened,
@@ -74,7 +77,8 @@ pub fn inspect(
     observer: &dyn ScanObserver,
 ) -> Result<Inspected, PipelineError> {
     account.watch(Stage::Scanning);
-    let scan = scan(session, location, &opened.image, account, observer)?;
+    let mut scan = scan(session, location, &opened.image, account, observer)?;
+    validate(session, &mut scan.findings).await;
     let incomplete = !scan.coverage.not_scanned.is_empty();
     let verdict = judge(&scan.findings, incomplete, &session.policy, clock::now().date());
     Ok(Inspected { location: location.clone(), opened, scan, verdict })
@@ -92,7 +96,14 @@ fn scan(
     let options = options(session);
     let own = is_own(session);
     let readers = readers(session, &own, &options);
-    let cached = session.cache.as_deref().map(|cache| CachedScanner::new(&readers, cache, session.rules.hash(), &options.limits, options.now));
+    let is_wanted = |seen: &Sighting| {
+        let rule = session.rules.get(&seen.rule);
+        session.asking.is_on() && question(rule, seen.severity, seen.confidence, seen.proven_by.as_deref()).is_ok()
+    };
+    let cached = session
+        .cache
+        .as_deref()
+        .map(|cache| CachedScanner::new(&readers, cache, session.rules.hash(), &options.limits, options.now).rereading(&is_wanted));
     let scanner: &dyn BlobScanner = cached.as_ref().map_or(&readers, |cached| cached);
     let result = tokio::task::block_in_place(|| scan_stored_with(scanner, image, &session.rules, &own, &options, observer));
     account.read_by(&readers.standing());
@@ -106,12 +117,13 @@ fn scan(
 }
 
 /// What scans the blobs: processes that can do nothing else, or this one where none can be started.
-fn readers<'a>(session: &'a Session, is_own: &'a (dyn Fn(&Secret) -> bool + Sync), options: &'a ScanOptions) -> ProcessScanner<'a> {
+fn readers<'a>(session: &'a Session, is_own: &'a IsOwn<'a>, options: &'a ScanOptions) -> ProcessScanner<'a> {
     ProcessScanner::new(Settings {
         program: session.reader.as_deref(),
         rules: &session.rules,
         is_own,
         has_keys: session.keys.is_some(),
+        asks: session.asking.is_on(),
         now: options.now,
         limits: &options.limits,
         count: options.threads,
@@ -129,7 +141,13 @@ pub(super) fn options(session: &Session) -> ScanOptions {
     }
 }
 
-/// Tells the owner's own bait by its value.
-pub fn is_own(session: &Session) -> impl Fn(&Secret) -> bool + Sync + '_ {
-    |secret| session.keys.as_ref().is_some_and(|ring| own::find_in(ring, secret).is_some())
+/// Tells the owner's own bait by its values, and keeps what else vendors may be asked about.
+pub fn is_own(session: &Session) -> impl Fn(&Found<'_>) -> bool + Sync + '_ {
+    |found| {
+        let is_own = session.keys.as_ref().is_some_and(|ring| found.values().any(|value| own::find_in(ring, value).is_some()));
+        if !is_own {
+            session.asking.keep(&session.rules, found);
+        }
+        is_own
+    }
 }

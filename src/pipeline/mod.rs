@@ -21,3 +21,5 @@ pub mod ship;
 pub mod tell;
 pub mod trap;
 pub mod under_way;
+pub mod validation;
+pub mod vendors;

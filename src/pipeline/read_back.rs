@@ -12,9 +12,9 @@ use crate::pipeline::error::PipelineError;
 use crate::pipeline::inspect::options;
 use crate::pipeline::plant::Planted;
 use crate::pipeline::session::Session;
+use crate::scan::found::Found;
 use crate::scan::image_scan::scan_stored;
 use crate::secret::key_ring::KeyRing;
-use crate::secret::value::Secret;
 use crate::source;
 use crate::source::contract::Reach;
 
@@ -62,7 +62,7 @@ fn found_in(session: &Session, ring: &KeyRing, stored: &StoredImage, image: &Ima
     let mut found = BTreeSet::new();
     for (part, surfaces) in [(in_config, [Surface::Env, Surface::History]), (in_layers, [Surface::File, Surface::Buried])] {
         let seen = Mutex::new(BTreeSet::new());
-        let own = |secret: &Secret| match own::find_in(ring, secret) {
+        let own = |told: &Found<'_>| match told.values().find_map(|value| own::find_in(ring, value)) {
             Some(opened) => {
                 seen.lock().unwrap_or_else(PoisonError::into_inner).insert((opened.codes.surface, opened.kind.to_owned()));
                 true

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::ledger::record::Context;
 use crate::pipeline::progress::Progress;
 use crate::pipeline::under_way::UnderWay;
+use crate::pipeline::vendors::Asking;
 use crate::policy::gate::Policy;
 use crate::reader::cache::Cache;
 use crate::registry::access::Access;
@@ -39,6 +40,8 @@ pub struct Session {
     pub hold: bool,
     /// Layers that are read at once.
     pub threads: usize,
+    /// Whether vendors are asked about what is found.
+    pub asking: Asking,
     /// This program, which becomes a reader process when it is told to. Without it, layers are read in this one.
     pub reader: Option<PathBuf>,
 }

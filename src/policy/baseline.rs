@@ -190,6 +190,7 @@ mod tests {
             state: State::Live,
             redacted: String::new(),
             proven_by: None,
+            validation: None,
             marked_by: None,
             also_in: 0,
             places: Vec::new(),

@@ -231,6 +231,7 @@ mod tests {
             line: Some(1),
             column: Some(1),
             proven_by: None,
+            validation: None,
             marked_by: None,
             state: State::Live,
             redacted: String::new(),

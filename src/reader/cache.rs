@@ -19,6 +19,7 @@ use crate::reader::cache_entry::{Entry, EntryKey, EntryName, NONCE_LENGTH, read_
 use crate::reader::cache_folder::{Folder, FolderError};
 use crate::scan::blob_scan::{BlobScan, BlobScanner, LayerScan};
 use crate::scan::layer_record::{read_layer_scan, write_layer_scan};
+use crate::scan::places::Sighting;
 use crate::secret::key_ring::KeyRing;
 
 /// Bytes that a cache may take.
@@ -46,6 +47,8 @@ pub struct CachedScanner<'a> {
     now: i64,
     /// Hash of all that decides over every blob alike.
     basis: [u8; 32],
+    /// A secret whose value is wanted: the cache has none.
+    is_wanted: &'a (dyn Fn(&Sighting) -> bool + Sync),
     layers_known: AtomicU64,
 }
 
@@ -124,7 +127,19 @@ impl<'a> CachedScanner<'a> {
     #[must_use]
     pub fn new(inner: &'a dyn BlobScanner, cache: &'a Cache, rules: &str, limits: &'a Limits, now: i64) -> Self {
         let EntryName(basis) = cache.name(&[b"scan", rules.as_bytes(), format!("{limits:?}").as_bytes()]);
-        Self { inner, cache, limits, now, basis, layers_known: AtomicU64::new(0) }
+        Self { inner, cache, limits, now, basis, is_wanted: &|_| false, layers_known: AtomicU64::new(0) }
+    }
+
+    /// The same, where blobs are read again that hold a secret whose value is wanted.
+    #[must_use]
+    pub fn rereading(self, is_wanted: &'a (dyn Fn(&Sighting) -> bool + Sync)) -> Self {
+        Self { is_wanted, ..self }
+    }
+
+    /// What the cache knows of a blob, where that is enough.
+    fn known(&self, name: EntryName) -> Option<LayerScan> {
+        let scan = self.cache.read(name, self.now, self.limits)?;
+        (!scan.seen.sightings.iter().any(|placed| (self.is_wanted)(&placed.sighting))).then_some(scan)
     }
 
     /// Layers that were not read, because they are known.
@@ -143,7 +158,7 @@ impl<'a> CachedScanner<'a> {
 impl BlobScanner for CachedScanner<'_> {
     fn scan_layer(&self, blobs: &dyn Blobs, layer: &Descriptor, diff_id: &Digest, progress: &dyn Fn(u64)) -> Result<LayerScan, ImageError> {
         let name = self.name("layer", layer, Some(diff_id));
-        if let Some(scan) = self.cache.read(name, self.now, self.limits) {
+        if let Some(scan) = self.known(name) {
             self.layers_known.fetch_add(1, Ordering::Relaxed);
             progress(layer.size);
             return Ok(scan);
@@ -155,7 +170,7 @@ impl BlobScanner for CachedScanner<'_> {
 
     fn scan_blob(&self, blobs: &dyn Blobs, blob: &Descriptor) -> Result<BlobScan, ImageError> {
         let name = self.name("blob", blob, None);
-        if let Some(LayerScan { seen, bytes, .. }) = self.cache.read(name, self.now, self.limits) {
+        if let Some(LayerScan { seen, bytes, .. }) = self.known(name) {
             return Ok(BlobScan { seen, bytes });
         }
         let BlobScan { seen, bytes } = self.inner.scan_blob(blobs, blob)?;

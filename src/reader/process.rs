@@ -28,6 +28,7 @@ use crate::reader::probe::Attempt;
 use crate::reader::protocol::{MAX_REPLY, MAX_SCAN, Reply, Request, Start, cut, receive, receive_bytes, send};
 use crate::reader::worker::ARGUMENT;
 use crate::scan::blob_scan::{BlobScan, BlobScanner, DirectScanner, LayerScan, MAX_SIGHTINGS, PlacedSighting, Seen};
+use crate::scan::found::{Found, IsOwn};
 use crate::scan::gap::GapKind;
 use crate::scan::layer_record::read_layer_scan;
 use crate::scan::marker::is_marker;
@@ -55,9 +56,11 @@ pub struct Settings<'a> {
     pub program: Option<&'a Path>,
     pub rules: &'a RuleSet,
     /// Whether a secret is the owner's bait. Only this process has the keys.
-    pub is_own: &'a (dyn Fn(&Secret) -> bool + Sync),
+    pub is_own: &'a IsOwn<'a>,
     /// Whether that can be so of any; otherwise readers do not ask.
     pub has_keys: bool,
+    /// Whether `is_own` also wants to see what vendors can be asked about.
+    pub asks: bool,
     /// Seconds since 1970; web tokens that ended before it are mild.
     pub now: i64,
     pub limits: &'a Limits,
@@ -314,7 +317,8 @@ impl Reader {
     fn ready(self, settings: &Settings<'_>) -> io::Result<(Self, Confinement)> {
         self.socket.set_read_timeout(Some(BEGINNING))?;
         self.socket.set_write_timeout(Some(BEGINNING))?;
-        let start = Start { rules: settings.rules.added().to_vec(), limits: settings.limits.clone(), now: settings.now, has_keys: settings.has_keys };
+        let Settings { rules, limits, now, has_keys, asks, .. } = *settings;
+        let start = Start { rules: rules.added().to_vec(), limits: limits.clone(), now, has_keys, asks };
         send(&self.socket, &Request::Start(Box::new(start)), None)?;
         match receive(&self.socket, MAX_REPLY)? {
             Some((Reply::Ready { ruleset: theirs, confinement }, _)) if theirs == settings.rules.hash() => {
@@ -353,8 +357,9 @@ impl Reader {
                         }
                     }
                 }
-                Reply::IsOwn(secret) => {
-                    let is_own = (settings.is_own)(&Secret::new(secret));
+                Reply::Found { rule, secret, id } => {
+                    let (secret, id) = (Secret::new(secret), id.map(Secret::new));
+                    let is_own = (settings.is_own)(&Found { rule: &rule, secret: &secret, id: id.as_ref() });
                     own += usize::from(is_own);
                     send(&self.socket, &Request::Own(is_own), None)
                 }
@@ -483,7 +488,7 @@ mod tests {
         }
     }
 
-    fn never(_: &Secret) -> bool {
+    fn never(_: &Found<'_>) -> bool {
         false
     }
 
@@ -494,7 +499,7 @@ mod tests {
         let player = thread::spawn(move || {
             let _ = receive::<Request>(&theirs, MAX_REPLY);
             for (reply, bytes) in script {
-                let asks = matches!(reply, Reply::Open | Reply::IsOwn(_));
+                let asks = matches!(reply, Reply::Open | Reply::Found { .. });
                 let _ = send(&theirs, &reply, None).and_then(|()| send_bytes(&theirs, &bytes));
                 if asks {
                     let _ = receive::<Request>(&theirs, MAX_REPLY);
@@ -512,7 +517,7 @@ mod tests {
     fn settings(limits: &Limits) -> Settings<'_> {
         let patience = Duration::from_secs(20);
         let (program, rules) = (Some(Path::new("/nowhere")), RuleSet::builtin());
-        Settings { program, rules, is_own: &never, has_keys: true, now: 0, limits, count: 1, patience }
+        Settings { program, rules, is_own: &never, has_keys: true, asks: false, now: 0, limits, count: 1, patience }
     }
 
     fn scan(rule: &str, path: &[u8], redacted: &str, own: &[&str]) -> LayerScan {

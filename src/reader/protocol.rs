@@ -43,7 +43,7 @@ pub enum Request {
     File { start: u64, end: u64 },
     /// Answers [`Reply::Open`]: there is no such blob.
     Absent,
-    /// Answers [`Reply::IsOwn`].
+    /// Answers [`Reply::Found`]: whether it is the owner's bait.
     Own(bool),
     /// Try to get out.
     Probe(Attempt),
@@ -59,6 +59,8 @@ pub struct Start {
     pub now: i64,
     /// Whether there are keys that could know a secret as the owner's.
     pub has_keys: bool,
+    /// Whether secrets are to be told whose vendors can be asked about them.
+    pub asks: bool,
 }
 
 /// From the reader. Nothing in it is trusted, from the first byte of a blob on.
@@ -68,8 +70,8 @@ pub enum Reply {
     Ready { ruleset: String, confinement: Confinement },
     /// It wants the blob, from its beginning; a second time when it was damaged.
     Open,
-    /// Is this, or does it hold, the owner's bait?
-    IsOwn(String),
+    /// A secret, with its holder's name: is it, or does it hold, the owner's bait?
+    Found { rule: String, secret: String, id: Option<String> },
     /// So many more stored bytes were read. Zero is a sign of life.
     Progress(u64),
     /// The scan follows, so many bytes of it.

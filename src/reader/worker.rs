@@ -16,6 +16,7 @@ use crate::oci::digest::Digest;
 use crate::reader::confine::{confine, seclude};
 use crate::reader::protocol::{MAX_REQUEST, MAX_SCAN, Reply, Request, Start, receive, send, send_bytes};
 use crate::scan::blob_scan::{BlobScanner, DirectScanner};
+use crate::scan::found::Found;
 use crate::scan::layer_record::write_layer_scan;
 use crate::scan::rule_set::RuleSet;
 use crate::secret::value::Secret;
@@ -55,12 +56,13 @@ pub fn main() -> ExitCode {
 fn serve(socket: BorrowedFd<'static>) -> io::Result<()> {
     let strange = || io::Error::from(io::ErrorKind::InvalidData);
     let Some((Request::Start(start), _)) = receive(socket, MAX_REQUEST)? else { return Err(strange()) };
-    let Start { rules: added, limits, now, has_keys } = *start;
+    let Start { rules: added, limits, now, has_keys, asks } = *start;
     let own_rules = (!added.is_empty()).then(|| RuleSet::with_texts(added));
     let rules = own_rules.as_ref().unwrap_or_else(|| RuleSet::builtin());
     send(socket, &Reply::Ready { ruleset: rules.hash().to_owned(), confinement: confine(socket) }, None)?;
 
-    let is_own = |secret: &Secret| has_keys && asked(socket, secret);
+    let is_asked = |found: &Found<'_>| asks && rules.get(found.rule).is_some_and(|rule| rule.question().is_some());
+    let is_own = |found: &Found<'_>| (has_keys || is_asked(found)) && asked(socket, found);
     let scanner = DirectScanner { rules, is_own: &is_own, now, limits: &limits };
     let parcel = Parcel { socket };
     // Much may be unpacked inside a file while nothing more of the blob is read.
@@ -100,9 +102,10 @@ fn serve(socket: BorrowedFd<'static>) -> io::Result<()> {
     Ok(())
 }
 
-/// Asks the one who has the keys. Where nobody answers any more, the next message ends the process.
-fn asked(socket: BorrowedFd<'_>, secret: &Secret) -> bool {
-    let question = Reply::IsOwn(secret.expose().to_owned());
+/// Asks the one who has the keys, who may also ask its vendor about it. Where nobody answers any more, the next message ends the process.
+fn asked(socket: BorrowedFd<'_>, found: &Found<'_>) -> bool {
+    let text = |secret: &Secret| secret.expose().to_owned();
+    let question = Reply::Found { rule: found.rule.to_owned(), secret: text(found.secret), id: found.id.map(text) };
     let answer = send(socket, &question, None).and_then(|()| receive(socket, MAX_REQUEST));
     matches!(answer, Ok(Some((Request::Own(true), _))))
 }

@@ -28,6 +28,9 @@ pub struct Change {
 /// Why a finding has its confidence, as a phrase.
 #[must_use]
 pub fn certainty(finding: &Finding, rule: Option<&Rule>) -> String {
+    if let Some(validity) = finding.validation.as_ref().filter(|validity| validity.is_live()) {
+        return format!("the vendor accepted it at {}", validity.at.as_deref().unwrap_or_default());
+    }
     if let Some(name) = &finding.proven_by {
         let what = find_check(name).map_or("", |check| check.what);
         return format!("an offline check proves it ({name}): {what}").trim_end_matches([':', ' ']).to_owned();

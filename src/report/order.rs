@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 
 use crate::report::run_report::{ReportedFinding, RunReport};
 use crate::scan::finding::{Confidence, Severity};
+use crate::scan::validity::Validity;
 
 /// What a finding asks for first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,13 +41,14 @@ impl Urgency {
     }
 }
 
-/// What to do first, with the indexes of its findings: those that block, the gravest and the live ones first.
+/// What to do first, with the indexes of its findings: those whose vendors accept them, those that block, the gravest and the live ones first.
 #[must_use]
 pub fn by_urgency(report: &RunReport) -> Vec<(Urgency, Vec<usize>)> {
     let mut order: Vec<(Urgency, usize)> = report.findings.iter().enumerate().map(|(at, reported)| (Urgency::of(reported), at)).collect();
     order.sort_by_key(|(urgency, at)| {
         let ReportedFinding { finding, blocking, .. } = &report.findings[*at];
-        (*urgency, !blocking, Reverse((finding.severity, finding.confidence)), finding.state, *at)
+        let is_live = finding.validation.as_ref().is_some_and(Validity::is_live);
+        (*urgency, !is_live, !blocking, Reverse((finding.severity, finding.confidence)), finding.state, *at)
     });
     let groups = order.chunk_by(|one, next| one.0 == next.0);
     groups.filter_map(|group| Some((group.first()?.0, group.iter().map(|(_, at)| *at).collect()))).collect()

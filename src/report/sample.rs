@@ -12,6 +12,7 @@ use crate::report::run_report::{
 };
 use crate::scan::finding::{Confidence, Finding, FoundIn, LayerPlace, Severity, State};
 use crate::scan::nested_scan::Inside;
+use crate::scan::validity::{Validity, ValidityState};
 
 /// A denied run with one finding of each kind of place, and a placement that must not be published.
 pub(crate) fn sample() -> RunReport {
@@ -38,6 +39,7 @@ pub(crate) fn sample() -> RunReport {
         state,
         redacted: "ghp_… (40 characters)".to_owned(),
         proven_by: Some("crc32-base62".to_owned()),
+        validation: None,
         marked_by: None,
         also_in: 0,
         places: Vec::new(),
@@ -141,6 +143,7 @@ pub(crate) fn odd() -> Vec<(&'static str, RunReport)> {
         let finding = &mut reported.finding;
         (finding.rule, finding.path, finding.redacted) = (name.clone(), Some(name.clone()), name.clone());
         finding.layer.iter_mut().for_each(|layer| layer.instruction = Some(name.clone()));
+        finding.validation = Some(Validity { state: ValidityState::Unknown, why: name.clone(), at: Some(name.clone()) });
         reported.prevention = Some(Prevention { text: name.clone(), change: Some(Change { file: name.clone(), line: name.clone() }) });
         reported.first_seen.iter_mut().for_each(|first| {
             (first.reference, first.at, first.environment, first.commit) = (name.clone(), name.clone(), Some(name.clone()), Some(name.clone()));

@@ -7,6 +7,7 @@ use crate::oci::digest::Digest;
 use crate::oci::reference::Reference;
 use crate::report::run_report::{LeftBehind, Outcome, PushedImage, ReportedFinding, RunReport, SilencedBy, Timings};
 use crate::scan::finding::{Finding, FoundIn, State};
+use crate::scan::validity::Validity;
 
 /// Where the program comes from, if its package says so.
 #[must_use]
@@ -140,6 +141,14 @@ pub fn bare_step(step: &str) -> &str {
     step.trim_end().trim_end_matches("# buildkit").trim_end()
 }
 
+/// `dead: the vendor refused it: … (2026-11-22T04:00:00Z)`; empty where nobody wanted to know.
+#[must_use]
+pub fn validation(finding: &Finding) -> String {
+    let Some(Validity { state, why, at }) = &finding.validation else { return String::new() };
+    let at = at.as_ref().map(|at| format!(" ({at})")).unwrap_or_default();
+    format!("{}: {why}{at}", state.name())
+}
+
 /// `high: an offline check proves it …`.
 #[must_use]
 pub fn certainty(reported: &ReportedFinding) -> String {
@@ -221,6 +230,7 @@ pub fn facts(report: &RunReport, reported: &ReportedFinding) -> Vec<(&'static st
         ("Sample", Some(finding.redacted.clone())),
         ("Severity", Some(finding.severity.to_string())),
         ("Confidence", Some(certainty(reported))),
+        ("Vendor says", Some(validation(finding))),
         ("A thief", Some(reported.gains.clone())),
         ("Revoke it", Some(reported.advice.clone())),
         ("Keep it out", prevention.map(|prevention| prevention.text.clone())),

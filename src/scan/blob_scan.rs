@@ -14,12 +14,11 @@ use crate::image::limits::Limits;
 use crate::image::listing::LayerListing;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::digest::{Digest, Hasher, HashingReader};
-use crate::scan::content::ContentHit;
+use crate::scan::found::{Found, IsOwn};
 use crate::scan::nested_scan::{Inside, NestedScanner, Told, full_path};
 use crate::scan::places::Sighting;
 use crate::scan::rule_set::RuleSet;
 use crate::secret::fingerprint::Fingerprint;
-use crate::secret::value::Secret;
 
 /// Secrets of one blob that are kept; more than that is told as incomplete coverage.
 pub const MAX_SIGHTINGS: usize = 50_000;
@@ -100,15 +99,10 @@ pub trait BlobScanner: Sync {
 /// Scans on the thread that asks.
 pub struct DirectScanner<'a> {
     pub rules: &'a RuleSet,
-    pub is_own: &'a (dyn Fn(&Secret) -> bool + Sync),
+    pub is_own: &'a IsOwn<'a>,
     /// Seconds since 1970; web tokens that ended before it are mild.
     pub now: i64,
     pub limits: &'a Limits,
-}
-
-/// Whether a hit is the owner's bait. The holder's name may tell where the secret does not.
-pub fn is_own_bait(hit: &ContentHit<'_>, is_own: &dyn Fn(&Secret) -> bool) -> bool {
-    is_own(&hit.secret) || hit.id.as_ref().is_some_and(is_own)
 }
 
 impl<'r> DirectScanner<'r> {
@@ -160,12 +154,12 @@ impl Seen {
         (path, stray): (&[u8], bool),
         data: &mut dyn BufRead,
         pulse: &dyn Fn(),
-        is_own: &dyn Fn(&Secret) -> bool,
+        is_own: &IsOwn<'_>,
     ) -> io::Result<u64> {
         let first = self.sightings.len();
         let length = scanner.scan(path, data, pulse, &mut |inner, told| {
             let sighting = match told {
-                Told::Hit(hit) if is_own_bait(&hit, is_own) => {
+                Told::Hit(hit) if is_own(&Found::of(&hit)) => {
                     self.own_bait.insert(hit.fingerprint);
                     return;
                 }
@@ -209,7 +203,7 @@ fn drop_outer(sightings: &mut Vec<PlacedSighting>, first: usize) {
 
 struct Visitor<'a> {
     scanner: NestedScanner<'a>,
-    is_own: &'a (dyn Fn(&Secret) -> bool + Sync),
+    is_own: &'a IsOwn<'a>,
     seen: Seen,
     files: u64,
     progress: &'a dyn Fn(u64),

@@ -6,12 +6,12 @@
 use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
 
-use crate::scan::blob_scan::{PlacedSighting, Seen, is_own_bait};
+use crate::scan::blob_scan::{PlacedSighting, Seen};
 use crate::scan::content::ContentScanner;
+use crate::scan::found::{Found, IsOwn};
 use crate::scan::places::Sighting;
 use crate::scan::redact::redact_text;
 use crate::scan::rule_set::RuleSet;
-use crate::secret::value::Secret;
 
 /// Bytes of the longest Dockerfile whose instructions are read; what is longer is scanned as plain text alone.
 pub const MAX_DOCKERFILE: u64 = 1 << 20;
@@ -40,13 +40,7 @@ pub fn is_dockerfile(path: &str) -> bool {
 
 /// Adds to `seen` what only the instructions of a text show; its sightings from `first` on are those of the text as it is. Returns the
 /// instructions.
-pub fn scan_instructions(
-    seen: &mut Seen,
-    first: usize,
-    (path, text): (&str, &[u8]),
-    (rules, now): (&RuleSet, i64),
-    is_own: &dyn Fn(&Secret) -> bool,
-) -> Vec<Step> {
+pub fn scan_instructions(seen: &mut Seen, first: usize, (path, text): (&str, &[u8]), (rules, now): (&RuleSet, i64), is_own: &IsOwn<'_>) -> Vec<Step> {
     let mut scanner = ContentScanner::new(rules, now);
     let mut steps = Vec::new();
     for instruction in instructions(text) {
@@ -56,7 +50,7 @@ pub fn scan_instructions(
             // Memory can be read.
             let _ = scanner.scan(PATH, &mut &piece.bytes[..], &mut |hit| hits.push(hit));
             for hit in hits {
-                if is_own_bait(&hit, is_own) {
+                if is_own(&Found::of(&hit)) {
                     seen.own_bait.insert(hit.fingerprint);
                     continue;
                 }

@@ -4,17 +4,17 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
+use crate::scan::found::IsOwn;
 use crate::scan::image_scan::ScanOptions;
 use crate::scan::rule_set::RuleSet;
 use crate::scan::stream_scan::{FileScan, StreamScanner, gather, share_out};
-use crate::secret::value::Secret;
 
 /// Scans a file, or a directory with all below it. Symbolic links are not followed. The objects of
 /// a repository are read as well: whoever gets the folder gets its history.
 ///
 /// # Errors
 /// When `target` itself cannot be read. What cannot be read below it is named in the coverage.
-pub fn scan_path(target: &Path, rules: &RuleSet, is_own: &(dyn Fn(&Secret) -> bool + Sync), options: &ScanOptions) -> io::Result<FileScan> {
+pub fn scan_path(target: &Path, rules: &RuleSet, is_own: &IsOwn<'_>, options: &ScanOptions) -> io::Result<FileScan> {
     let mut not_scanned = Vec::new();
     let mut files = Vec::new();
     if fs::metadata(target)?.is_dir() {
@@ -40,13 +40,7 @@ pub fn scan_path(target: &Path, rules: &RuleSet, is_own: &(dyn Fn(&Secret) -> bo
 ///
 /// # Errors
 /// When the stream cannot be read.
-pub fn scan_reader(
-    name: &str,
-    data: &mut dyn BufRead,
-    rules: &RuleSet,
-    is_own: &(dyn Fn(&Secret) -> bool + Sync),
-    options: &ScanOptions,
-) -> io::Result<FileScan> {
+pub fn scan_reader(name: &str, data: &mut dyn BufRead, rules: &RuleSet, is_own: &IsOwn<'_>, options: &ScanOptions) -> io::Result<FileScan> {
     let mut scanner = StreamScanner::new(rules, is_own, options);
     scanner.scan(name, None, data)?;
     Ok(gather(vec![scanner.finish()], Vec::new(), rules, options))

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::oci::digest::Digest;
 pub use crate::scan::severity::{Confidence, Severity};
+use crate::scan::validity::Validity;
 use crate::secret::fingerprint::Fingerprint;
 
 /// The part of an image that a secret was found in.
@@ -84,6 +85,9 @@ pub struct Finding {
     /// The offline check, by its name, that the secret has passed and nothing but a real one would.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub proven_by: Option<String>,
+    /// Whether its vendor still takes it; `None` where nobody wanted to know.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub validation: Option<Validity>,
     /// The comment, by its name, that says on the spot to let it pass; of several places, all have one. See [`crate::scan::marker`].
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub marked_by: Option<String>,

@@ -14,15 +14,15 @@ use crate::oci::descriptor::Descriptor;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::Manifest;
 use crate::oci::media_type::is_foreign_layer;
-use crate::scan::blob_scan::{BlobScan, BlobScanner, DirectScanner, LayerScan, Seen, is_own_bait};
+use crate::scan::blob_scan::{BlobScan, BlobScanner, DirectScanner, LayerScan, Seen};
 use crate::scan::config_scan::{ConfigHit, scan_annotations, scan_config};
 use crate::scan::finding::{Confidence, Finding, FoundIn, LayerPlace, Severity, State};
+use crate::scan::found::{Found, IsOwn};
 use crate::scan::nested_scan::{Inside, full_path};
 use crate::scan::places::{Place, Places, Sighting};
 use crate::scan::redact::redact_text;
 use crate::scan::rule_set::RuleSet;
 use crate::secret::fingerprint::{Fingerprint, FingerprintKey};
-use crate::secret::value::Secret;
 
 /// How to scan.
 #[derive(Debug, Clone)]
@@ -88,7 +88,7 @@ pub struct ImageScan {
 pub fn scan_stored(
     stored: &StoredImage,
     rules: &RuleSet,
-    is_own: &(dyn Fn(&Secret) -> bool + Sync),
+    is_own: &IsOwn<'_>,
     options: &ScanOptions,
     observer: &dyn ScanObserver,
 ) -> Result<ImageScan, ImageError> {
@@ -104,7 +104,7 @@ pub fn scan_stored_with(
     scanner: &dyn BlobScanner,
     stored: &StoredImage,
     rules: &RuleSet,
-    is_own: &(dyn Fn(&Secret) -> bool + Sync),
+    is_own: &IsOwn<'_>,
     options: &ScanOptions,
     observer: &dyn ScanObserver,
 ) -> Result<ImageScan, ImageError> {
@@ -213,7 +213,7 @@ fn scan_layers(
 /// What the parts of an image have come to so far.
 struct Gathered<'a> {
     rules: &'a RuleSet,
-    is_own: &'a (dyn Fn(&Secret) -> bool + Sync),
+    is_own: &'a IsOwn<'a>,
     now: i64,
     places: Places,
     own_bait: BTreeSet<Fingerprint>,
@@ -237,7 +237,7 @@ impl Gathered<'_> {
     /// Notes the places of what stands in a document. A name may be a secret itself, or hold one.
     fn document(&mut self, hits: Vec<ConfigHit<'_>>, platform: Option<&str>, secrets: &mut Vec<(Severity, Confidence)>) {
         for ConfigHit { surface, name, hit } in hits {
-            if is_own_bait(&hit, self.is_own) {
+            if (self.is_own)(&Found::of(&hit)) {
                 self.own_bait.insert(hit.fingerprint.clone());
                 continue;
             }
@@ -356,7 +356,7 @@ mod tests {
         RuleSet::builtin().get(rule).expect("a rule").examples[0].clone()
     }
 
-    fn scan(stored: &StoredImage, is_own: &(dyn Fn(&Secret) -> bool + Sync)) -> ImageScan {
+    fn scan(stored: &StoredImage, is_own: &IsOwn<'_>) -> ImageScan {
         let options = ScanOptions { now: 1_800_000_000, threads: 2, limits: Limits::default(), fingerprint_key: None };
         scan_stored(stored, RuleSet::builtin(), is_own, &options, &()).expect("readable")
     }
@@ -429,7 +429,7 @@ mod tests {
         let mut memory = Memory::default();
         let pair = example("aws-key-pair");
         let root = memory.image(&[vec![file("root/.aws/credentials", &pair)]], "", "amd64");
-        let own = scan(&memory.open(&root), &|secret| secret.expose().starts_with("AKIA"));
+        let own = scan(&memory.open(&root), &|found| found.secret.expose().starts_with("AKIA"));
         assert_eq!((own.findings.len(), own.own_bait), (0, 1));
     }
 

@@ -94,6 +94,7 @@ impl Places {
                 line: Some(sighting.line).filter(|line| *line > 0),
                 column: Some(sighting.column).filter(|column| *column > 0),
                 proven_by: sighting.proven_by.clone(),
+                validation: None,
                 state,
                 redacted: sighting.redacted.clone(),
                 marked_by: sighting.marked_by.clone(),
@@ -123,11 +124,16 @@ impl Places {
             Some(keyed(Finding { severity, confidence, also_in, places, marked_by, ..first }))
         };
         let mut findings: Vec<Finding> = self.0.into_values().filter_map(one).collect();
-        findings.sort_by(|a, b| {
-            let gravity = (b.severity, b.confidence).cmp(&(a.severity, a.confidence));
-            let place = |finding: &Finding| (finding.layer.as_ref().map(|layer| layer.index), finding.surface, finding.path.clone(), finding.line);
-            gravity.then_with(|| a.rule.cmp(&b.rule)).then_with(|| place(a).cmp(&place(b))).then_with(|| a.fingerprint.cmp(&b.fingerprint))
-        });
+        sort(&mut findings);
         findings
     }
+}
+
+/// The gravest first.
+pub fn sort(findings: &mut [Finding]) {
+    findings.sort_by(|a, b| {
+        let gravity = (b.severity, b.confidence).cmp(&(a.severity, a.confidence));
+        let place = |finding: &Finding| (finding.layer.as_ref().map(|layer| layer.index), finding.surface, finding.path.clone(), finding.line);
+        gravity.then_with(|| a.rule.cmp(&b.rule)).then_with(|| place(a).cmp(&place(b))).then_with(|| a.fingerprint.cmp(&b.fingerprint))
+    });
 }

@@ -9,12 +9,12 @@ use std::thread;
 use crate::scan::blob_scan::Seen;
 use crate::scan::dockerfile_scan::{MAX_DOCKERFILE, Step, is_dockerfile, scan_instructions};
 use crate::scan::finding::{Finding, FoundIn, State};
+use crate::scan::found::IsOwn;
 use crate::scan::image_scan::{Coverage, ScanOptions};
 use crate::scan::nested_scan::NestedScanner;
 use crate::scan::places::{Place, Places};
 use crate::scan::redact::redact_text;
 use crate::scan::rule_set::RuleSet;
-use crate::secret::value::Secret;
 
 /// Items that a thread takes at a time.
 const BATCH: usize = 64;
@@ -44,7 +44,7 @@ impl FileScan {
 /// Scans on the thread that asks.
 pub struct StreamScanner<'a> {
     rules: &'a RuleSet,
-    is_own: &'a (dyn Fn(&Secret) -> bool + Sync),
+    is_own: &'a IsOwn<'a>,
     now: i64,
     scanner: NestedScanner<'a>,
     streams: Streams,
@@ -64,7 +64,7 @@ pub struct Streams {
 
 impl<'a> StreamScanner<'a> {
     #[must_use]
-    pub fn new(rules: &'a RuleSet, is_own: &'a (dyn Fn(&Secret) -> bool + Sync), options: &'a ScanOptions) -> Self {
+    pub fn new(rules: &'a RuleSet, is_own: &'a IsOwn<'a>, options: &'a ScanOptions) -> Self {
         let scanner = NestedScanner::new(rules, options.now, &options.limits);
         Self { rules, is_own, now: options.now, scanner, streams: Streams::default() }
     }

@@ -18,4 +18,5 @@ pub(crate) mod tar;
 pub(crate) mod thief;
 pub(crate) mod tls;
 pub(crate) mod token_server;
+pub(crate) mod vendors;
 pub(crate) mod wire;

@@ -2,8 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// Names that a test can lead to this machine, by a proxy or a name server of its own.
 pub(crate) const NAMES: [&str; 2] = ["ghcr.io", "registry.acme.test"];
@@ -40,8 +43,13 @@ impl Authority {
 
     /// Issues a certificate for this machine's loopback names and for those that tests lead here.
     pub(crate) fn issue(&self, folder: &Path) -> Identity {
-        let names = ["localhost".to_owned()].into_iter().chain(NAMES.map(str::to_owned));
-        let mut parameters = CertificateParams::new(names.collect::<Vec<_>>()).expect("they are names");
+        self.issue_for(folder, &[&["localhost"], &NAMES[..]].concat())
+    }
+
+    /// Issues a certificate for these names and the loopback address.
+    pub(crate) fn issue_for(&self, folder: &Path, names: &[&str]) -> Identity {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut parameters = CertificateParams::new(names).expect("they are names");
         parameters.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
         parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         self.sign(&parameters, Identity { certificate: folder.join("server.crt"), key: folder.join("server.key") })
@@ -62,4 +70,14 @@ impl Authority {
         std::fs::write(&identity.key, key.serialize_pem()).expect("the folder is writable");
         identity
     }
+}
+
+/// What a server in this process needs.
+pub(crate) fn server_config(identity: &Identity) -> Arc<rustls::ServerConfig> {
+    let chain = CertificateDer::pem_file_iter(&identity.certificate).expect("it was just written");
+    let chain = chain.collect::<Result<Vec<_>, _>>().expect("it is PEM");
+    let key = PrivateKeyDer::from_pem_file(&identity.key).expect("it was just written");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("the defaults are safe");
+    Arc::new(config.with_no_client_auth().with_single_cert(chain, key).expect("the key fits"))
 }

@@ -11,11 +11,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_RSA_SHA256, SigningKey as _};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 
-use crate::common::tls::Identity;
+use crate::common::tls::{Identity, server_config};
 
 pub(crate) const ISSUER: &str = "acme-auth";
 pub(crate) const SERVICE: &str = "acme-registry";
@@ -83,15 +81,6 @@ impl TokenServer {
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().expect("no thread panicked with it").clone()
     }
-}
-
-fn server_config(identity: &Identity) -> Arc<rustls::ServerConfig> {
-    let chain = CertificateDer::pem_file_iter(&identity.certificate).expect("it was just written");
-    let chain = chain.collect::<Result<Vec<_>, _>>().expect("it is PEM");
-    let key = PrivateKeyDer::from_pem_file(&identity.key).expect("it was just written");
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("the defaults are safe");
-    Arc::new(config.with_no_client_auth().with_single_cert(chain, key).expect("the key fits"))
 }
 
 /// Reads one request, answers it and closes.

@@ -180,6 +180,7 @@ impl Page<'_> {
         self.fact("First in", &words::first_seen(reported).as_deref().map(xml).unwrap_or_default());
         self.fact("Sample", &code(&finding.redacted));
         self.fact("Confidence", &xml(&words::certainty(reported)));
+        self.fact("Vendor says", &xml(&words::validation(finding)));
         self.fact("Accepted", &words::accepted(reported).as_deref().map(xml).unwrap_or_default());
         self.fact("Rule", &format!("{}, fingerprint {}", code(&finding.rule), code(finding.fingerprint.as_str())));
         let links = reported.references.iter().filter_map(|address| web_address(address));

@@ -122,8 +122,10 @@ fn row(report: &RunReport, reported: &ReportedFinding) -> String {
     let step = words::step(reported).map(|step| format!(": {}", markdown_code(step))).unwrap_or_default();
     let place = format!("{}{}", markdown_code(&words::place(finding)), words::also_in(finding));
     let first = words::first_seen(reported).map(|first| format!("<br>first in {}", markdown_code(&first))).unwrap_or_default();
+    let validation = words::validation(finding);
+    let validation = if validation.is_empty() { validation } else { format!("<br>{}", markdown(&validation)) };
     format!(
-        "| {mark} | {}<br>{} confidence | {}<br>{} | {place}{layer}{step}{first} | {} | {} |\n",
+        "| {mark} | {}<br>{} confidence | {}<br>{}{validation} | {place}{layer}{step}{first} | {} | {} |\n",
         finding.severity,
         finding.confidence,
         markdown(&reported.title),

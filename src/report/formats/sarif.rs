@@ -134,8 +134,10 @@ fn result(report: &RunReport, reported: &ReportedFinding) -> Value {
     let place = words::place(finding);
     let change =
         reported.change().map(|change| format!(" Put into {}: `{}`.", escape::line(&change.file), escape::sarif(&escape::line(&change.line))));
+    let validation = words::validation(finding);
+    let validation = if validation.is_empty() { validation } else { format!(" Vendor: {}.", escape::sarif(&escape::line(&validation))) };
     let text = format!(
-        "{} at {}{}{layer}{digest}{step}: {}. Confidence {}.{}",
+        "{} at {}{}{layer}{digest}{step}: {}. Confidence {}.{validation}{}",
         escape::sarif(&reported.title),
         escape::sarif(&escape::line(&place)),
         words::also_in(finding),
@@ -162,6 +164,10 @@ fn result(report: &RunReport, reported: &ReportedFinding) -> Value {
             "sample": escape::line(&finding.redacted),
         },
     });
+    if let Some(validity) = &finding.validation {
+        result["properties"]["validation"] =
+            json!({ "state": validity.state, "why": escape::line(&validity.why), "at": validity.at.as_deref().map(escape::line) });
+    }
     if let (Some(silencer), Some((_, why))) = (reported.silencer(), words::silenced(reported)) {
         let kind = if silencer == SilencedBy::Marker { "inSource" } else { "external" };
         result["suppressions"] = json!([{ "kind": kind, "status": "accepted", "justification": escape::prose(&why) }]);

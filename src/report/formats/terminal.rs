@@ -152,6 +152,7 @@ fn finding(page: &mut Page<'_>, report: &RunReport, reported: &ReportedFinding) 
     }
     page.field("secret", &secret(finding))?;
     page.field("sure", &escape::prose(&words::certainty(reported)))?;
+    page.field("vendor", &escape::prose(&words::validation(finding)))?;
     remedy(page, reported)?;
     prevention(page, reported)?;
     match words::silenced(reported) {
@@ -171,6 +172,7 @@ fn groups<'a>(report: &'a RunReport, found: &[usize]) -> Vec<Vec<&'a ReportedFin
                 && other.exception == reported.exception
                 && other.silenced == reported.silenced
                 && other.finding.marked_by == reported.finding.marked_by
+                && words::validation(&other.finding) == words::validation(&reported.finding)
         };
         match groups.iter_mut().find(|group| group.first().is_some_and(|first| alike(first))) {
             Some(group) => group.push(reported),
@@ -192,6 +194,7 @@ fn same_rule(page: &mut Page<'_>, report: &RunReport, group: &[&ReportedFinding]
     if group.iter().all(|reported| reported.why == first.why) {
         page.field("sure", &escape::prose(&words::certainty(first)))?;
     }
+    page.field("vendor", &escape::prose(&words::validation(&first.finding)))?;
     remedy(page, first)?;
     let (mut told, mut told_first) = (String::new(), String::new());
     let shown = &group[..group.len().min(TOLD)];
