@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::scan::finding::{Confidence, Finding, FoundIn, State};
+use crate::scan::known;
 use crate::scan::rule::{Rule, find_check};
 
 /// The longest command that is repeated in a line to be written, in characters.
@@ -31,8 +32,19 @@ pub fn certainty(finding: &Finding, rule: Option<&Rule>) -> String {
     if let Some(validity) = finding.validation.as_ref().filter(|validity| validity.is_live()) {
         return format!("the vendor accepted it at {}", validity.at.as_deref().unwrap_or_default());
     }
+    if let Some(origin) = known::origin(finding.unkeyed.as_ref().unwrap_or(&finding.fingerprint)) {
+        return format!("everybody has it: it comes from {origin}");
+    }
+    if let Some(rule) = rule.filter(|rule| finding.confidence == Confidence::Low && rule.confidence > Confidence::Low) {
+        return format!(
+            "it has the form of a credential of {}, but it looks made up: by a wrong checksum, by characters that are in order or repeated, or by \
+             a host that stands for any",
+            rule.vendor
+        );
+    }
     if let Some(name) = &finding.proven_by {
-        let what = find_check(name).map_or("", |check| check.what);
+        // What follows is about others.
+        let what = find_check(name).and_then(|check| check.what.split(';').next()).unwrap_or_default();
         return format!("an offline check proves it ({name}): {what}").trim_end_matches([':', ' ']).to_owned();
     }
     match (rule, finding.confidence) {
@@ -478,6 +490,11 @@ mod tests {
         assert_eq!(certainty(&finding, None), "an offline check proves it (a check of tomorrow)");
         finding.proven_by = None;
         assert_eq!(certainty(&finding, rule("github-personal-token")), "hardly anything but a credential of GitHub has this form");
+        finding.confidence = Confidence::Low;
+        assert!(certainty(&finding, rule("github-personal-token")).contains("of GitHub, but it looks made up"));
+        finding.unkeyed = Some("1beb1c9aed501286".parse().expect("a fingerprint"));
+        assert!(certainty(&finding, rule("private-key")).starts_with("everybody has it: it comes from GnuTLS"));
+        (finding.unkeyed, finding.confidence) = (None, Confidence::Medium);
         let generic = RuleSet::builtin().iter().find(|rule| rule.generic).expect("a generic rule");
         assert!(certainty(&finding, Some(generic)).starts_with("guessed"));
     }

@@ -2,7 +2,7 @@
 
 use crate::scan::canary;
 use crate::scan::checksum;
-use crate::scan::placeholder::{is_about_a_secret, is_placeholder, is_typed, is_word_or_code};
+use crate::scan::placeholder::{is_about_a_secret, is_documented_host, is_made_up, is_placeholder, is_typed, is_word_or_code};
 use crate::scan::structure::{self, Jwt, Pem, SupabaseRole};
 
 /// A match that a check looks at.
@@ -28,6 +28,8 @@ pub enum Opinion {
     Confirm,
     /// It is one of little worth, such as an expired or encrypted one: severity becomes low.
     Mild,
+    /// It has the form of one, and something about it says that nobody was given it: severity and confidence become low, whatever else is said.
+    Doubt,
     /// It is one that somebody has published as a trap: severity becomes low, confidence high.
     Canary,
     /// Nothing to say up to this second, since 1970; later it is mild.
@@ -42,8 +44,9 @@ pub struct Check {
     pub judge: fn(&Candidate<'_>) -> Opinion,
 }
 
-/// All checks, by name. Where an issuer says that every token has a checksum, a failed one makes the match mild: it has the form of a token, and
-/// no issuer gives out one that its own checksum denies. Where only observation says so, a failed one says nothing.
+/// All checks, by name. Where an issuer says that every token has a checksum, a failed one casts doubt on the match: it has the form of a token, and
+/// no issuer gives out one that its own checksum denies. Where only observation says so, a failed one says nothing. What is no credential at all
+/// without its structure, such as an encoded key, is dropped.
 pub const CHECKS: &[Check] = &[
     Check { name: "age", what: "the Bech32 checksum of an age identity", judge: |c| sure(checksum::bech32(c.secret)) },
     Check {
@@ -59,6 +62,7 @@ pub const CHECKS: &[Check] = &[
         what: "the Marvin-32 checksum of an identifiable key; other keys are kept",
         judge: |c| likely(checksum::azure_key(c.secret)),
     },
+    Check { name: "azure-sas", what: "the signature's URL is not beyond its expiry; an expired one is mild", judge: azure_sas },
     Check { name: "base64-json", what: "the token is JSON in base64", judge: |c| sure(structure::is_base64_json(c.secret)) },
     Check { name: "base64-pair", what: "the text is `user:password` in base64, and the password no placeholder", judge: base64_pair },
     Check {
@@ -68,7 +72,7 @@ pub const CHECKS: &[Check] = &[
     },
     Check {
         name: "crc32-base62",
-        what: "the last 6 characters are the CRC-32 of those after the prefix",
+        what: "the last 6 characters are the CRC-32 of those after the prefix; other tokens are doubted",
         judge: |c| formal(c, checksum::base62_crc32_of_body(c.secret)),
     },
     Check {
@@ -83,7 +87,7 @@ pub const CHECKS: &[Check] = &[
     },
     Check {
         name: "crc32-grafana",
-        what: "the part after the last `_` is the CRC-32 of all before it",
+        what: "the part after the last `_` is the CRC-32 of all before it; other tokens are doubted",
         judge: |c| formal(c, checksum::grafana(c.secret)),
     },
     Check {
@@ -114,8 +118,8 @@ pub const CHECKS: &[Check] = &[
     Check { name: "gitlab-routable", what: "the CRC-32 at the end of a routable token; older tokens have none", judge: gitlab_routable },
     Check {
         name: "grafana-key",
-        what: "the text is JSON in base64 that holds a key, its name and an organisation",
-        judge: |c| sure(structure::is_grafana_key(c.secret)),
+        what: "the text is JSON in base64 that holds a key, its name and an organisation, and the key is no placeholder",
+        judge: |c| sure(structure::grafana_key(c.secret).is_some_and(|key| !is_placeholder(key.as_bytes()))),
     },
     Check { name: "held", what: "the name is not that of something about a secret, such as its id, path or length", judge: held },
     Check { name: "jfrog-reference", what: "the token is a reference in base64", judge: |c| sure(structure::is_jfrog_reference(c.secret)) },
@@ -130,13 +134,19 @@ pub const CHECKS: &[Check] = &[
     Check { name: "pem", what: "the block decodes to a key; encrypted keys are mild", judge: pem },
     Check {
         name: "placeholder",
-        what: "the value is no template variable, sample or repeated character; one that was typed along the alphabet is mild",
+        what: "the value is no template variable, sample or repeated character; one that was typed along the alphabet or repeats itself is doubted",
         judge: placeholder,
     },
     Check { name: "puttygen", what: "an encrypted key is mild", judge: puttygen },
     Check { name: "pypi-macaroon", what: "the token is a macaroon whose location is an index", judge: |c| sure(structure::pypi_macaroon(c.secret)) },
+    Check {
+        name: "real-host",
+        what: "the URL's host is none that stands for any, such as example.com; a secret for one is doubted",
+        judge: |c| if is_documented_host(c.text) { Opinion::Doubt } else { Opinion::Keep },
+    },
     Check { name: "sentry", what: "an organisation's token holds JSON in base64", judge: sentry },
     Check { name: "supabase-role", what: "the token is signed by Supabase; an anonymous key is mild", judge: supabase_role },
+    Check { name: "test-mode", what: "the token does not say that it is one of a test mode or sandbox; one that does is mild", judge: test_mode },
     Check { name: "wireguard", what: "the key is 32 bytes that are clamped", judge: |c| keep(structure::is_wireguard_key(c.secret)) },
     Check {
         name: "word",
@@ -155,20 +165,20 @@ fn sure(good: bool) -> Opinion {
 
 /// The form of a token, with a checksum or without.
 fn formal(candidate: &Candidate<'_>, good: bool) -> Opinion {
-    if good {
-        Opinion::Confirm
-    } else if is_placeholder(candidate.secret) || is_typed(candidate.secret) {
+    if !good && (is_placeholder(candidate.secret) || is_typed(candidate.secret)) {
         Opinion::Drop
+    } else if good && !is_made_up(candidate.secret) {
+        Opinion::Confirm
     } else {
-        Opinion::Mild
+        Opinion::Doubt
     }
 }
 
 fn placeholder(candidate: &Candidate<'_>) -> Opinion {
     if is_placeholder(candidate.secret) {
         Opinion::Drop
-    } else if is_typed(candidate.secret) {
-        Opinion::Mild
+    } else if is_typed(candidate.secret) || is_made_up(candidate.secret) {
+        Opinion::Doubt
     } else {
         Opinion::Keep
     }
@@ -195,6 +205,14 @@ fn aws_key_id(candidate: &Candidate<'_>) -> Opinion {
     let is_old = matches!(id.get(4), Some(b'I' | b'J'));
     let is_sample = id.ends_with(b"EXAMPLE") || is_placeholder(id);
     keep(!is_sample && (is_old || checksum::aws_account(id).is_some_and(|account| account > 0)))
+}
+
+fn azure_sas(candidate: &Candidate<'_>) -> Opinion {
+    match structure::azure_sas_valid_until(candidate.text) {
+        Some(end) if end < candidate.now => Opinion::Mild,
+        Some(end) => Opinion::MildAfter(end),
+        None => Opinion::Keep,
+    }
 }
 
 fn base64_pair(candidate: &Candidate<'_>) -> Opinion {
@@ -237,6 +255,13 @@ fn supabase_role(candidate: &Candidate<'_>) -> Opinion {
         Some(SupabaseRole::Anonymous) => Opinion::Mild,
         Some(SupabaseRole::Service) => Opinion::Confirm,
     }
+}
+
+fn test_mode(candidate: &Candidate<'_>) -> Opinion {
+    let token = candidate.id.unwrap_or(candidate.secret).to_ascii_lowercase();
+    let says = |word: &str| memchr::memmem::find(&token, word.as_bytes()).is_some();
+    let is_test = token.starts_with(b"test_") || ["_test_", "_test-", "-test-", "sandbox", "_sdbx_", "_sbox_"].iter().any(|word| says(word));
+    if is_test { Opinion::Mild } else { Opinion::Keep }
 }
 
 fn has_letters_and_digits(value: &[u8]) -> bool {
@@ -283,14 +308,42 @@ mod tests {
         assert_eq!(opinion("crc32-base62", &["gh", "p_", "abcdefghijklmnopqrstuvwxyz0123456789"].concat()), Opinion::Drop);
         assert_eq!(opinion("mixed", "0123456789abcdef0123456789abcdef01234567"), Opinion::Drop);
         assert_eq!(opinion("placeholder", "changeme"), Opinion::Drop);
-        assert_eq!(opinion("placeholder", "abcdef1234567890abcdef1234567890"), Opinion::Mild);
+        assert_eq!(opinion("placeholder", "abcdef1234567890abcdef1234567890"), Opinion::Doubt);
         assert_eq!(opinion("placeholder", "a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d6"), Opinion::Keep);
         assert_eq!(opinion("word", "abcdefghijklmnopqrstuvwx"), Opinion::Drop);
     }
 
     #[test]
-    fn a_token_that_its_checksum_denies_is_mild() {
-        assert_eq!(opinion("crc32-base62", &["gh", "p_", "q8Zk2mVt7Lw92xQbN4rYc6HsJ1dGf3PaXe5U"].concat()), Opinion::Mild);
+    fn a_token_that_its_checksum_denies_is_doubted() {
+        assert_eq!(opinion("crc32-base62", &["gh", "p_", "q8Zk2mVt7Lw92xQbN4rYc6HsJ1dGf3PaXe5U"].concat()), Opinion::Doubt);
+    }
+
+    #[test]
+    fn a_token_of_a_test_mode_is_mild() {
+        let body = ["q8Zk2mVt", "7Lw92xQb"].concat();
+        for (prefix, opinion_of) in [
+            ("sk_test_", Opinion::Mild),
+            ("test_", Opinion::Mild),
+            ("pdl_sdbx_apikey_", Opinion::Mild),
+            ("FLWSECK_TEST-", Opinion::Mild),
+            ("access-sandbox-", Opinion::Mild),
+            ("sk_live_", Opinion::Keep),
+            ("latest_", Opinion::Keep),
+        ] {
+            assert_eq!(opinion("test-mode", &format!("{prefix}{body}")), opinion_of, "{prefix}");
+        }
+    }
+
+    #[test]
+    fn a_signature_is_mild_once_its_url_has_expired() {
+        let judged = |text: &str, now| azure_sas(&Candidate { secret: b"x", id: None, text: text.as_bytes(), now });
+        let end = 1_893_542_400;
+        for url in ["?se=2030-01-01T00%3A00%3A00Z&sig=x", "&amp;se=2030-01-01&amp;sig=x", "?sig=x&se=2030-01-01"] {
+            assert_eq!(judged(url, end - 1), Opinion::MildAfter(end), "{url}");
+            assert_eq!(judged(url, end + 1), Opinion::Mild, "{url}");
+        }
+        assert_eq!(judged("?sig=x&use=2030-01-01", end + 1), Opinion::Keep);
+        assert_eq!(judged("?se=2030-13-01&sig=x", end + 1), Opinion::Keep);
     }
 
     #[test]

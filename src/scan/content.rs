@@ -355,7 +355,7 @@ impl<'r> ContentScanner<'r> {
             }
             let redacted = sample(&hit);
             if known::origin(&hit.fingerprint).is_some() {
-                hit.severity = Severity::Low;
+                (hit.severity, hit.confidence) = (Severity::Low, Confidence::Low);
             }
             let Hit { rule, severity, confidence, until, fingerprint, line, column, proven_by, marked, secret, id, .. } = hit;
             hits(ContentHit { rule, severity, confidence, until, fingerprint, redacted, line, column, proven_by, marked, secret, id });

@@ -348,16 +348,20 @@ pub fn judge<'r>(rule: &'r Rule, source: &Source<'_>, buffer: &[u8], base: u64, 
     let id = id_range.clone().map(|range| &buffer[range]);
     let candidate = Candidate { secret, id, text: &buffer[range.clone()], now: source.now };
     let (mut severity, mut confidence) = (rule.severity, rule.confidence);
-    let (mut until, mut proven_by) = (None, None);
+    let (mut until, mut proven_by, mut is_doubted) = (None, None, false);
     for check in &rule.checks {
         match (check.judge)(&candidate) {
             Opinion::Drop => return Err(Refusal::Check(check.name, check.what)),
             Opinion::Keep => {}
             Opinion::Confirm => (confidence, proven_by) = (Confidence::High, Some(check.name)),
             Opinion::Mild => severity = Severity::Low,
+            Opinion::Doubt => is_doubted = true,
             Opinion::Canary => (severity, confidence, proven_by) = (Severity::Low, Confidence::High, Some(check.name)),
             Opinion::MildAfter(second) => until = Some(second),
         }
+    }
+    if is_doubted {
+        (severity, confidence) = (Severity::Low, Confidence::Low);
     }
     let absolute = |range: Range<usize>| base + range.start as u64..base + range.end as u64;
     let covers = id_range.map_or(secret_range.clone(), |id| id.start.min(secret_range.start)..id.end.max(secret_range.end));

@@ -1,5 +1,7 @@
 //! Tells values that stand for a secret (`changeme`, `${TOKEN}`, `<your key>`) from secrets.
 
+use std::collections::HashSet;
+
 /// Words that samples and templates are made of, lower case.
 pub const SAMPLE_WORDS: &[&str] = &[
     "example",
@@ -82,8 +84,32 @@ const ABOUT_WORDS: &[&str] = &[
     "server",
 ];
 
+/// Words by which a value says that it is none, lower case: too short or too common to leave it out for them.
+const DENYING_WORDS: &[&str] =
+    &["invalid", "testtest", "bogus", "fake_", "fake-", "fakekey", "fakesecret", "faketoken", "mock_", "mock-", "mocktoken"];
+
+/// Names of hosts that are no host's: what RFC 2606 sets aside for documentation, and the word itself. What lies below them, such as
+/// `db.example.com`, is how people hide a real name, and mostly that alone.
+const DOCUMENTED_HOSTS: &[&str] = &["example.com", "example.net", "example.org", "host", "hostname"];
+
 /// The longest run along the alphabet or the digits that a random value may have.
 const LONGEST_BY_CHANCE: usize = 9;
+
+/// From this many letters one after another in the order of the alphabet, whatever stands between them, they were put so: of 10 letters at
+/// random, 1 in 27 million sets is.
+const CLIMB: usize = 10;
+
+/// From this many times one after another, a character was typed. `A` is apart: bytes of zero are `A` in base64.
+const LONGEST_RUN: usize = 8;
+
+/// A stretch of this many characters that comes twice is no chance.
+const STRETCH: usize = 12;
+
+/// The longest version in a name, `v12alpha34`.
+const MAX_VERSION: usize = 10;
+
+/// Longer values have a form, such as JSON in base64, whose parts may come twice.
+const MAX_UNFORMED: usize = 128;
 
 /// Whole values that are words and settings rather than passwords, lower case.
 pub const PLAIN_WORDS: &[&str] = &[
@@ -189,7 +215,8 @@ pub fn is_placeholder(value: &[u8]) -> bool {
     template || wrapped(b'<', b'>') || wrapped(b'{', b'}') || wrapped(b'[', b']') || distinct(value) < 4 || SAMPLE_WORDS.iter().any(|word| has(word))
 }
 
-/// Whether somebody has typed a value along the alphabet or the digits: `abcdef1234567890`. Chance does not make it, and a form is shown by it.
+/// Whether somebody has typed a value along the alphabet or the digits: `abcdef1234567890`, `ABC123DEF456GHI789JKL`. Chance does not make it, and
+/// a form is shown by it.
 #[must_use]
 pub fn is_typed(value: &[u8]) -> bool {
     let lower = value.to_ascii_lowercase();
@@ -201,7 +228,28 @@ pub fn is_typed(value: &[u8]) -> bool {
         down = if is_next(pair[1], pair[0]) { down + 1 } else { 1 };
         longest = longest.max(up).max(down);
     }
-    lower.len() >= 6 && (follows * 5 >= (lower.len() - 1) * 3 || longest >= LONGEST_BY_CHANCE)
+    lower.len() >= 6 && (follows * 5 >= (lower.len() - 1) * 3 || longest >= LONGEST_BY_CHANCE || climb(&lower) >= CLIMB)
+}
+
+/// Whether a value denies itself: it repeats itself as chance does not (`888888888888`, the same half twice), or says in words that it is none.
+#[must_use]
+pub fn is_made_up(value: &[u8]) -> bool {
+    let lower = value.to_ascii_lowercase();
+    let is_run = value.chunk_by(|first, second| first == second).any(|run| run.len() >= LONGEST_RUN && run[0] != b'A');
+    let mut seen = HashSet::new();
+    let is_twice = |stretch: &[u8]| distinct(stretch) > 3;
+    let repeats = value.len() <= MAX_UNFORMED && value.windows(STRETCH).any(|stretch| !seen.insert(stretch) && is_twice(stretch));
+    is_run || repeats || DENYING_WORDS.iter().any(|word| memchr::memmem::find(&lower, word.as_bytes()).is_some())
+}
+
+/// Whether the host of a URL is one that stands for any: `https://user:pass@example.com/`.
+#[must_use]
+pub fn is_documented_host(url: &[u8]) -> bool {
+    let start = memchr::memmem::find(url, b"://").map_or(0, |at| at + 3);
+    let authority = url[start..].split(|byte| matches!(byte, b'/' | b'?' | b'#')).next().unwrap_or_default();
+    let host = authority.rsplit(|byte| *byte == b'@').next().unwrap_or_default();
+    let host = host.split(|byte| *byte == b':').next().unwrap_or_default().trim_ascii_end();
+    DOCUMENTED_HOSTS.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(host))
 }
 
 /// Whether a name, such as `credentialsId` or `TOKEN_URL`, says by its last word that its value is something about a secret.
@@ -221,7 +269,9 @@ pub fn is_about_a_secret(name: &[u8]) -> bool {
 /// Whether a value is a word of the language or of a program, and no password: for guesses from context alone.
 #[must_use]
 pub fn is_word_or_code(value: &[u8]) -> bool {
-    let value = value.trim_ascii();
+    let is_shown = |byte: &u8| !byte.is_ascii_whitespace() && !byte.is_ascii_control();
+    let end = value.iter().rposition(is_shown).map_or(0, |at| at + 1);
+    let value = &value[value.iter().position(is_shown).unwrap_or(end)..end];
     let lower = value.to_ascii_lowercase();
     let is_name =
         value.iter().all(|byte| byte.is_ascii_alphabetic() || !byte.is_ascii() || matches!(byte, b'_' | b'-' | b'.' | b' ' | b':' | b'/' | b'$'));
@@ -255,6 +305,17 @@ pub fn entropy(value: &[u8]) -> f64 {
     counts.iter().filter(|count| **count > 0).map(|count| -share(count) * share(count).log2()).sum()
 }
 
+/// The most letters, all in lower case, that stand in the order of the alphabet one after another, whatever is between them.
+fn climb(lower: &[u8]) -> usize {
+    let (mut last, mut length, mut longest) = (0, 0, 0);
+    for letter in lower.iter().copied().filter(u8::is_ascii_lowercase) {
+        length = if letter > last { length + 1 } else { 1 };
+        longest = longest.max(length);
+        last = letter;
+    }
+    longest
+}
+
 fn distinct(value: &[u8]) -> usize {
     let mut seen = [false; 256];
     for byte in value {
@@ -270,11 +331,12 @@ fn is_random_case(value: &[u8]) -> bool {
     value.len() >= 12 && value.iter().all(u8::is_ascii_alphabetic) && changes * 3 >= value.len() && capitals > 1
 }
 
-/// Names of a program, with a number in them: `_SESSION_TOKEN_V2`, `~azure.core.OAuth2Token`, `password1_field`.
+/// Names of a program, with a number in them: `_SESSION_TOKEN_V2`, `~azure.core.OAuth2Token`, `password1_field`, `api_v1alpha1_Server`.
 fn is_identifier(value: &[u8]) -> bool {
     let is_part = |part: &&[u8]| {
         let numbers = part.split(|byte| !byte.is_ascii_digit()).filter(|run| !run.is_empty()).count();
-        part.first().is_none_or(u8::is_ascii_alphabetic) && part.iter().all(u8::is_ascii_alphanumeric) && numbers < 2
+        let is_version = matches!(part, [b'v', b'0'..=b'9', ..]) && part.len() <= MAX_VERSION;
+        part.first().is_none_or(u8::is_ascii_alphabetic) && part.iter().all(u8::is_ascii_alphanumeric) && (numbers < 2 || is_version)
     };
     let parts: Vec<&[u8]> = value.split(|byte| matches!(byte, b'_' | b'.' | b':' | b'~' | b'@' | b',')).collect();
     let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
@@ -321,11 +383,36 @@ mod tests {
 
     #[test]
     fn values_typed_along_the_alphabet_are_known() {
-        for value in ["abcdef1234567890abcdef1234567890", "ABCDEFGHIJKLMNOPQRST12", "q8Zk123456789012xQ", "zyxwvutsrq987654"] {
+        for value in
+            ["abcdef1234567890abcdef1234567890", "ABCDEFGHIJKLMNOPQRST12", "q8Zk123456789012xQ", "zyxwvutsrq987654", "q8ABC123DEF456GHI789JKLq"]
+        {
             assert!(is_typed(value.as_bytes()), "{value}");
         }
         for value in ["a1b2c3d4e5f6a7b8c9d0", "q8Zk2mVt7Lw92xQb", "0f1e2d3c4b5a69788796a5b4"] {
             assert!(!is_typed(value.as_bytes()), "{value}");
+        }
+    }
+
+    #[test]
+    fn values_that_deny_themselves_are_known() {
+        let half = "q8Zk2mVt7Lw92xQb";
+        for value in [&half.repeat(2), "q8Z-888888888888-mVt7Lw9", "q8Zk2mVtInvalid7Lw92", "iNValIdinvaLid7Lw92"] {
+            assert!(is_made_up(value.as_bytes()), "{value}");
+        }
+        let bearer = format!("{}{half}", "A".repeat(21));
+        for value in [half, &bearer, "q8Z-8888888-mVt7Lw9", "f00dfacef00dface0123", &format!("{half}{}", &half[..11])] {
+            assert!(!is_made_up(value.as_bytes()), "{value}");
+        }
+    }
+
+    #[test]
+    fn hosts_of_documentation_are_hosts_of_nobody() {
+        for url in ["https://a:b@example.com/x", "ftp://a:b@Example.ORG:21", "http://a:b@host", "https://example.net/hooks/1", "a://b:c@example.com"]
+        {
+            assert!(is_documented_host(url.as_bytes()), "{url}");
+        }
+        for url in ["https://a:b@db.example.com/x", "https://example.com:b@corp.net/x", "https://corp.net/@example.com", "a://b:c@hosts", ""] {
+            assert!(!is_documented_host(url.as_bytes()), "{url}");
         }
     }
 
@@ -339,7 +426,9 @@ mod tests {
             "/run/secrets/db1",
             "8080",
             "args[0]",
+            "password\0\0",
             "getHttpClientForUser",
+            "schema_pkg_application_v1alpha1_BucketServer",
         ] {
             assert!(is_word_or_code(value.as_bytes()), "{value}");
         }

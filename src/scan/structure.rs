@@ -4,6 +4,8 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::Value;
+use time::Date;
+use time::macros::format_description;
 
 const LENIENT: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent).with_decode_allow_trailing_bits(true);
@@ -157,11 +159,20 @@ pub fn is_wireguard_key(text: &[u8]) -> bool {
     decode_base64(text).is_some_and(|key| key.len() == 32 && key[0] & 7 == 0 && key[31] & 0xc0 == 0x40)
 }
 
-/// Whether base64 text is an API key of Grafana's older form: JSON of a key, its name and the number of an organisation.
+/// The key in an API key of Grafana's older form: JSON in base64 of a key, its name and the number of an organisation.
 #[must_use]
-pub fn is_grafana_key(text: &[u8]) -> bool {
-    let member = |json: &Value, name: &str| json.get(name).is_some_and(|value| value.is_string() || value.is_u64());
-    json_object(text).is_some_and(|json| ["k", "n", "id"].iter().all(|name| member(&json, name)))
+pub fn grafana_key(text: &[u8]) -> Option<String> {
+    let json = json_object(text)?;
+    let member = |name: &str| json.get(name).is_some_and(|value| value.is_string() || value.is_u64());
+    json.get("k").and_then(Value::as_str).filter(|_| member("n") && member("id")).map(str::to_owned)
+}
+
+/// The end of the day on which a URL with a shared access signature expires (`se=2030-01-01…`), in seconds since 1970.
+#[must_use]
+pub fn azure_sas_valid_until(url: &[u8]) -> Option<i64> {
+    let start = ["&se=", "?se=", ";se=", " se="].iter().find_map(|name| memchr::memmem::find(url, name.as_bytes()))? + 4;
+    let day = std::str::from_utf8(url.get(start..start + 10)?).ok()?;
+    Some(Date::parse(day, format_description!("[year]-[month]-[day]")).ok()?.next_day()?.midnight().assume_utc().unix_timestamp())
 }
 
 /// Whether the first part of a Discord token is the number of an account.
@@ -205,8 +216,8 @@ mod tests {
 
     #[test]
     fn keys_in_base64_are_told_by_what_they_hold() {
-        assert!(is_grafana_key(STANDARD.encode(r#"{"k":"abc","n":"ci","id":1}"#).as_bytes()));
-        assert!(!is_grafana_key(STANDARD.encode(r#"{"k":"abc","t":"def","c":9}"#).as_bytes()));
+        assert_eq!(grafana_key(STANDARD.encode(r#"{"k":"abc","n":"ci","id":1}"#).as_bytes()).as_deref(), Some("abc"));
+        assert_eq!(grafana_key(STANDARD.encode(r#"{"k":"abc","t":"def","c":9}"#).as_bytes()), None);
         assert!(is_jfrog_reference(STANDARD.encode("reftkn:01:1700000000:abcdef").as_bytes()));
         assert!(!is_jfrog_reference(STANDARD.encode("reference").as_bytes()));
         let key = |first, last| STANDARD.encode([&[first][..], &[9; 30], &[last]].concat()).into_bytes();
