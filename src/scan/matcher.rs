@@ -53,7 +53,7 @@ pub struct Source<'a> {
     pub path: &'a [u8],
     /// Generic rules stay quiet.
     pub quiet: bool,
-    /// Self-made credentials are mild.
+    /// Self-made credentials are mild, and so are those that are known by the words around them.
     pub published: bool,
     /// Seconds since 1970.
     pub now: i64,
@@ -146,7 +146,7 @@ impl<'r> Matcher<'r> {
             }
             self.work += search.work;
             if let Some(mut hit) = hit {
-                if rule.self_made && source.published {
+                if source.published && (rule.self_made || hit.confidence < Confidence::High) {
                     hit.severity = Severity::Low;
                 }
                 self.progress_of(*number).end = hit.range.end;

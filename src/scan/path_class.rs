@@ -19,7 +19,8 @@ const DEPENDENCY_TREES: &[&str] = &[
     "usr/lib/",
     "usr/share/",
     "usr/include/",
-    "usr/src/",
+    "usr/src/linux",
+    "usr/src/kernels/",
     "usr/bin/",
     "usr/sbin/",
     "usr/libexec/",
@@ -80,15 +81,16 @@ const DERIVED_FILES: &[&str] = &[
 /// Whether the path lies where package managers put things, or is a derived file.
 #[must_use]
 pub fn is_dependency(path: &[u8]) -> bool {
-    DERIVED_FILES.iter().any(|ending| path.ends_with(ending.as_bytes())) || is_in_tree(path)
+    DERIVED_FILES.iter().any(|ending| path.ends_with(ending.as_bytes())) || is_in(DEPENDENCY_TREES, path)
 }
 
-fn is_in_tree(path: &[u8]) -> bool {
+fn is_in(trees: &[&str], path: &[u8]) -> bool {
+    // A tree that does not end with `/` is the beginning of a folder's name.
     let below = |tree: &&str| match tree.as_bytes() {
         [b'/', ..] => memchr::memmem::find(path, tree.as_bytes()).is_some(),
         tree => memchr::memmem::find_iter(path, tree).any(|at| at == 0 || path[at - 1] == b'/'),
     };
-    DEPENDENCY_TREES.iter().any(below)
+    trees.iter().any(below)
 }
 
 /// Folders of a package that hold its tests, samples and documents.
@@ -127,18 +129,32 @@ const SAMPLE_FOLDERS: &[&str] = &[
     "doc",
     "docs",
     "documentation",
+    "man",
+    "molecule",
     ".github",
 ];
+
+/// Endings of such folders' names.
+const SAMPLE_FOLDER_ENDINGS: &[&str] = &["_test", "_tests", "-test", "-tests"];
+
+/// Beginnings of the names of a package's tests.
+const TEST_PREFIXES: &[&str] = &["test_", "tests_", "test-", "tests-"];
 
 /// Endings of a package's tests and documents, without the extension.
 const SAMPLE_NAMES: &[&str] = &["_test", "_tests", ".test", ".spec", "-test", "_test_helpers", "test_helpers"];
 
-/// Whether the path is a test, sample or document of a package, in a tree that package managers fill: published with the package for all to
-/// read. What such a file holds and anybody can make by himself, a key pair for one, is there to be seen.
+/// Trees that hold sources as they were published, byte for byte: their package managers check that by its hash, and nothing else writes there.
+const PUBLISHED_TREES: &[&str] = &["go/pkg/mod/", ".cargo/registry/src/"];
+
+/// Whether the path is a test, sample or document of a package, in a tree that package managers fill, or a published source: for all to read with
+/// the package. What such a file holds and anybody can make by himself, a key pair for one, is there to be seen.
 #[must_use]
 pub fn is_published_sample(path: &[u8]) -> bool {
-    if !is_in_tree(path) {
+    if !is_in(DEPENDENCY_TREES, path) {
         return false;
+    }
+    if is_in(PUBLISHED_TREES, path) {
+        return true;
     }
     let mut parts = path.rsplit(|byte| *byte == b'/');
     let name = parts.next().unwrap_or_default();
@@ -147,11 +163,14 @@ pub fn is_published_sample(path: &[u8]) -> bool {
     let lower_name = name.to_ascii_lowercase();
     name.ends_with(b".md")
         || name.ends_with(b".rst")
-        || stem.starts_with(b"test_")
+        || TEST_PREFIXES.iter().any(|prefix| stem.starts_with(prefix.as_bytes()))
         || matches!(stem, b"METADATA" | b"test" | b"tests" | b"testing")
         || lower_name.starts_with(b"readme")
         || SAMPLE_NAMES.iter().any(ends)
-        || parts.any(|folder| SAMPLE_FOLDERS.iter().any(|sample| sample.as_bytes().eq_ignore_ascii_case(folder)))
+        || parts.any(|folder| {
+            SAMPLE_FOLDERS.iter().any(|sample| sample.as_bytes().eq_ignore_ascii_case(folder))
+                || SAMPLE_FOLDER_ENDINGS.iter().any(|ending| folder.ends_with(ending.as_bytes()))
+        })
 }
 
 #[cfg(test)]
@@ -176,6 +195,7 @@ mod tests {
             "etc/app.conf",
             "home/user/.env",
             "srv/node_modules_of_ours.txt",
+            "usr/src/app/.env",
             "app/vendor.ini",
             "",
         ] {
@@ -190,7 +210,11 @@ mod tests {
             "app/node_modules/zod/src/string.test.ts",
             "usr/lib/python3/dist-packages/jwt/tests/keys.py",
             "usr/share/doc/openssl/key.pem",
-            "root/.cargo/registry/src/index/pem-3.0.6/README.md",
+            "usr/share/man/man8/wg-quick.8.gz!/wg-quick.8",
+            "usr/lib/python3/dist-packages/jwcrypto/tests-cookbook.py",
+            "app/node_modules/a/agent_tests/server.key",
+            "root/.cargo/registry/src/index/pem-3.0.6/src/lib.rs",
+            "root/go/pkg/mod/github.com/nats-io/nats-server/v2@v2.15.2/server/configs/certs/key.pem",
         ] {
             assert!(is_published_sample(path.as_bytes()), "{path}");
         }
