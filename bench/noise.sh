@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What a scan says of trees that hold no secret of anybody's: packages of Debian, npm, PyPI, Go, Java and Rust as they are published.
-# Prints the findings of each base by severity, and those above low one by one. Needs apt, dpkg, npm, pip, go, unzip, jq and the network.
+# Prints the findings of each base by severity, and those above low one by one. Needs apt, dpkg, debootstrap, npm, pip, go, cargo, unzip, jq and
+# the network.
 # usage: noise.sh FOLDER [HONEYCRATE [SCAN-OPTION...]]
 #   The bases stay in FOLDER, about 5 GB, and are made once; a base that cannot be made is named and left out.
 #   HONEYCRATE: the program, target/release/honeycrate if not given; the options go to `honeycrate scan`, `--rules FILE` for example.
@@ -13,7 +14,9 @@ mkdir -p "$folder"
 # Debian packages, unpacked: servers, languages and their libraries, with documentation.
 debian() {
   cd "$1"
-  apt-get download -q nginx-common nginx-core apache2-bin apache2-data postgresql-15 postgresql-client-15 mariadb-server-core mariadb-common \
+  local package
+  # One by one: what a release does not have is no matter here.
+  for package in nginx-common nginx-core apache2-bin apache2-data postgresql-15 postgresql-client-15 mariadb-server-core mariadb-common \
     redis-tools php8.2-common php8.2-cli php8.2-fpm wordpress phpmyadmin roundcube-core libphp-phpmailer php-symfony-http-foundation \
     composer ruby3.1 libruby3.1 ruby-rails ruby-devise ruby-net-ssh ruby-jwt ruby-omniauth ruby-mail python3-django python3-flask \
     python3-cryptography python3-paramiko python3-twisted python3-boto3 python3-botocore python3-keystone python3-keystoneclient ansible-core \
@@ -22,15 +25,15 @@ debian() {
     exim4-base postfix dovecot-core mutt msmtp openvpn wireguard-tools strongswan-libcharon network-manager wpasupplicant hostapd \
     nodejs libnode108 node-jsonwebtoken node-webpack golang-1.19-src rustc libstd-rust-dev erlang-ssl erlang-public-key rabbitmq-server \
     tomcat10 libtomcat10-java libspring-web-java libbcprov-java libjwt-java maven gradle ant jetty9 vim-runtime emacs-common systemd udev \
-    snmp freeradius freeradius-config asterisk-config prosody coturn haproxy squid-common prometheus grub-common doc-debian 2>&1 ||
-    for name in nginx-core apache2-bin postgresql-15 mariadb-server-core php8.2-cli wordpress ruby-rails python3-django openssl git gnutls-bin; do
-      apt-get download -q "$name" || true
-    done
+    snmp freeradius freeradius-config prosody coturn haproxy squid-common prometheus grub-common doc-debian; do
+    apt-get download -q "$package" || echo "not had: $package"
+  done
   for package in *.deb; do dpkg -x "$package" . && rm "$package"; done
 }
 
 debian_root() {
   debootstrap --variant=minbase --include=ca-certificates,build-essential,python3,perl,ruby,nodejs,git,curl,openssl,gnupg,locales bookworm "$1"
+  umount "$1/proc" "$1/sys" 2>/dev/null
   rm -rf "${1:?}"/dev/*
 }
 
@@ -118,7 +121,7 @@ done
 for base in "${made[@]}"; do
   report=$folder/$base.json
   "$program" scan --quiet --fail-on none ${options[@]+"${options[@]}"} --report "$report" "$folder/$base" >/dev/null
-  printf '%-12s %8s files: ' "$base" "$(find "$folder/$base" -type f | wc -l)"
+  printf '%-12s %8s files, %6s MB: ' "$base" "$(find "$folder/$base" -xdev -type f | wc -l)" "$(du -xsm "$folder/$base" | cut -f1)"
   jq -r '[.findings[].severity] | [("critical", "high", "medium", "low") as $s | "\(map(select(. == $s)) | length) \($s)"] | join(", ")' "$report"
   jq -r '.findings[] | select(.severity != "low") | "  \(.severity)/\(.confidence) \(.rule) \(.fingerprint) \(.path):\(.line) \(.redacted) (and \(.also_in // 0) more)"' "$report"
 done
