@@ -281,9 +281,12 @@ pub fn is_word_or_code(value: &[u8]) -> bool {
         || value.starts_with(b"~/")
         || value.starts_with(b"arn:")
         || memchr::memmem::find(value, b"://").is_some();
+    // Texts of a program follow each other, each ended by a zero.
+    let is_binary = value.iter().any(u8::is_ascii_control);
     let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
     let is_name = is_name && !is_random_case(value);
     is_name
+        || is_binary
         || is_code
         || is_path
         || digits == value.len()
@@ -427,6 +430,7 @@ mod tests {
             "8080",
             "args[0]",
             "password\0\0",
+            "%m2\0re\0Super",
             "getHttpClientForUser",
             "schema_pkg_application_v1alpha1_BucketServer",
         ] {
