@@ -57,6 +57,8 @@ struct Around {
     four: Box<[u64; 1 << (FOUR_BITS - 6)]>,
     /// The same, where the literal has three bytes of the gram only.
     three: Box<[u64; 1 << (THREE_BITS - 6)]>,
+    /// The same, where these are all but the gram's first byte.
+    last_three: Box<[u64; 1 << (THREE_BITS - 6)]>,
 }
 
 /// Sizes of the second filter, as powers of two, in bits.
@@ -217,7 +219,7 @@ impl Prefilter {
 
 impl Around {
     fn new() -> Self {
-        Self { six: Box::new([0; _]), four: Box::new([0; _]), three: Box::new([0; _]) }
+        Self { six: Box::new([0; _]), four: Box::new([0; _]), three: Box::new([0; _]), last_three: Box::new([0; _]) }
     }
 
     /// Enters a literal under its gram at an offset.
@@ -236,7 +238,7 @@ impl Around {
             set(&mut *self.three, bit_of(three, THREE_BITS));
         } else if let Some(three) = bytes(0, 3) {
             // The gram's first byte is not the literal's.
-            (0..=0xff).for_each(|any| set(&mut *self.four, bit_of(three << 8 | any, FOUR_BITS)));
+            set(&mut *self.last_three, bit_of(three, THREE_BITS));
         }
     }
 
@@ -244,9 +246,10 @@ impl Around {
     #[inline]
     fn has(&self, eight: [u8; 8]) -> bool {
         let eight = u64::from_le_bytes(eight);
-        let (before, after, four, three) = (eight & 0xffff_ffff_ffff, eight >> 16, eight >> 16 & 0xffff_ffff, eight >> 16 & 0xff_ffff);
+        let (before, after, four) = (eight & 0xffff_ffff_ffff, eight >> 16, eight >> 16 & 0xffff_ffff);
         let six = bit(&*self.six, bit_of(before, SIX_BITS)) | bit(&*self.six, bit_of(after, SIX_BITS));
-        (six | bit(&*self.four, bit_of(four, FOUR_BITS)) | bit(&*self.three, bit_of(three, THREE_BITS))) & 1 == 1
+        let three = bit(&*self.three, bit_of(four & 0xff_ffff, THREE_BITS)) | bit(&*self.last_three, bit_of(four >> 8, THREE_BITS));
+        (six | three | bit(&*self.four, bit_of(four, FOUR_BITS))) & 1 == 1
     }
 }
 
