@@ -192,7 +192,7 @@ pub fn resolve(overrides: Overrides, variables: &Variables, directory: &Path, vo
         config: text.is_some().then_some(path),
         service: overrides.service.or(service).or(file.service),
         decoy_host: overrides.decoy_host.or(decoy_host).or(file.decoy_host),
-        fail_on: overrides.fail_on.or(fail_on).or(file.fail_on).unwrap_or(FailOn::Severity(Severity::High)),
+        fail_on: overrides.fail_on.or(fail_on).or(file.fail_on).unwrap_or_default(),
         environment: overrides.environment.or(environment),
         to: overrides.to,
         surfaces: overrides.surfaces,

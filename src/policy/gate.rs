@@ -144,11 +144,17 @@ impl Policy {
     }
 }
 
+impl Default for FailOn {
+    fn default() -> Self {
+        Self::Severity(Severity::High)
+    }
+}
+
 impl Default for Policy {
-    /// Denies from medium severity and medium confidence on.
+    /// Denies from high severity and medium confidence on.
     fn default() -> Self {
         Self {
-            fail_on: FailOn::Severity(Severity::Medium),
+            fail_on: FailOn::default(),
             min_confidence: Confidence::Medium,
             exceptions: Vec::new(),
             baseline: None,
@@ -268,7 +274,7 @@ mod tests {
             assert_eq!(verdict.outcome, expected, "{severity} {confidence} {fail_on}");
             assert_eq!(verdict.blocking.is_empty(), expected == Passed);
         }
-        let findings = [finding("a", Severity::Medium, Low, "x", 0)];
+        let findings = [finding("a", Severity::High, Low, "x", 0)];
         let strict = Policy { min_confidence: Low, ..Policy::default() };
         assert_eq!(judge(&findings, false, &strict, TODAY).outcome, Denied);
     }
