@@ -242,6 +242,10 @@ pub fn spellings(literal: &[u8]) -> Vec<Vec<u8>> {
     };
     let in_json = |byte| matches!(byte, b'"' | b'\\');
     let in_url = |byte: u8| !byte.is_ascii_alphanumeric() && !matches!(byte, b'_' | b'-' | b'.' | b'~');
+    // What is escaped anywhere is escaped in a URL.
+    if !literal.iter().any(|byte| in_url(*byte)) {
+        return Vec::new();
+    }
     let in_careful_json = |byte| matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'&' | b'+' | b'=');
     let in_html = |byte| matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'&');
     let mut all = vec![

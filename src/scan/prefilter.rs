@@ -120,11 +120,12 @@ impl Prefilter {
         let mut around = Around::new();
         keyed.iter().for_each(|(_, entry): &(u32, Entry)| around.enter(&text[entry.start as usize..][..entry.length.into()], entry.offset));
         keyed.sort_by_key(|(key, _)| index_of(*key));
-        let starts_at = |at| keyed.partition_point(|(key, _)| index_of(*key) < at);
-        let starts = (0..=1 << INDEX_BITS).map(|at| u32::try_from(starts_at(at)).unwrap_or(u32::MAX)).collect();
+        let mut starts = vec![0; (1 << INDEX_BITS) + 1];
+        keyed.iter().for_each(|(key, _)| starts[index_of(*key) + 1] += 1);
+        (1..starts.len()).for_each(|at| starts[at] += starts[at - 1]);
         let (keys, entries): (Vec<u32>, Vec<Entry>) = keyed.into_iter().unzip();
         let has_zeros = text.contains(&0);
-        Self { grams, entries, keys: keys.into(), starts, text, has_zeros, around }
+        Self { grams, entries, keys: keys.into(), starts: starts.into(), text, has_zeros, around }
     }
 
     /// Adds every occurrence of every literal in `buffer` at or after `from` to `hits`, sorted by place.

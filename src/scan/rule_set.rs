@@ -36,21 +36,29 @@ static BUILTIN: LazyLock<RuleSet> = LazyLock::new(|| {
 pub struct RuleSet {
     /// Sorted by id.
     rules: Vec<Arc<Rule>>,
-    /// Sorted.
-    literals: Vec<(Vec<u8>, Spelling)>,
-    /// For each literal, the rules that have it.
-    owners: Vec<Vec<usize>>,
+    /// Made when first needed: who scans nothing needs none.
+    index: OnceLock<Index>,
     /// The rules that are for some paths only.
     bound: Vec<usize>,
     /// Made when first needed, one for each [`Scope`].
     prefilters: [OnceLock<Prefilter>; 3],
-    longest: usize,
     before: usize,
     after: usize,
     /// What was added to the built-in rules, without its examples.
     added: Vec<RuleText>,
     /// Made when first asked for.
     hash: OnceLock<String>,
+}
+
+/// The literals of all rules, in all ways that they are written.
+#[derive(Debug, Default)]
+struct Index {
+    /// Sorted.
+    literals: Vec<(Vec<u8>, Spelling)>,
+    /// The rules of each literal, one literal's behind another's, and where each begins.
+    owners: Vec<usize>,
+    starts: Vec<usize>,
+    longest: usize,
 }
 
 /// Which rules can find something in a file: words like `password` are everywhere, and most files need no look at each of them.
@@ -145,9 +153,10 @@ impl RuleSet {
             return Err(problems);
         }
         let all = Self { added, ..Self::new(self.rules.iter().cloned().chain(more).collect()) };
-        if all.literals.len() >= usize::from(MARK) {
+        let literals = all.index().literals.len();
+        if literals >= usize::from(MARK) {
             let file = files.last().map(|(name, _)| name.clone()).unwrap_or_default();
-            let problem = format!("with it, the rules have {} literals, and {MARK} can be told apart", all.literals.len());
+            let problem = format!("with it, the rules have {literals} literals, and {MARK} can be told apart");
             return Err(vec![RuleProblem { file, rule: None, problem, hint: "leave out rules that are not needed" }]);
         }
         Ok((all, left_out))
@@ -217,34 +226,35 @@ impl RuleSet {
     pub fn prefilter(&self, scope: Scope) -> &Prefilter {
         let is_in = |rule: &Rule| scope == Scope::All || !rule.is_bound() && (scope == Scope::Generic || !rule.generic);
         self.prefilters[scope as usize].get_or_init(|| {
-            let literals = (0..MARK).zip(&self.literals).zip(&self.owners);
-            let wanted = literals.filter(|(_, owners)| owners.iter().any(|number| is_in(&self.rules[*number])));
-            Prefilter::new(wanted.map(|((number, (literal, _)), _)| (number, literal.as_slice())), &marks())
+            let literals = (0..MARK).zip(&self.index().literals);
+            let wanted = literals.filter(|(literal, _)| self.owners(*literal).iter().any(|number| is_in(&self.rules[*number])));
+            Prefilter::new(wanted.map(|(number, (literal, _))| (number, literal.as_slice())), &marks())
         })
     }
 
     /// The literal of a number.
     #[must_use]
     pub fn literal(&self, number: u16) -> &[u8] {
-        &self.literals[usize::from(number)].0
+        &self.index().literals[usize::from(number)].0
     }
 
     /// How the literal of a number is written.
     #[must_use]
     pub fn spelling(&self, number: u16) -> Spelling {
-        self.literals[usize::from(number)].1
+        self.index().literals[usize::from(number)].1
     }
 
     /// Length of the longest literal.
     #[must_use]
     pub fn longest_literal(&self) -> usize {
-        self.longest
+        self.index().longest
     }
 
     /// The rules that have a literal, as numbers for [`RuleSet::rule`].
     #[must_use]
     pub fn owners(&self, literal: u16) -> &[usize] {
-        &self.owners[usize::from(literal)]
+        let index = self.index();
+        &index.owners[index.starts[usize::from(literal)]..index.starts[usize::from(literal) + 1]]
     }
 
     /// The rule of a number.
@@ -261,22 +271,36 @@ impl RuleSet {
 
     fn new(mut rules: Vec<Arc<Rule>>) -> Self {
         rules.sort_by(|a, b| a.id.cmp(&b.id));
-        let mut literals: Vec<(Vec<u8>, Spelling)> = rules.iter().flat_map(|rule| &rule.literals).flat_map(|literal| written(literal)).collect();
-        literals.sort();
-        literals.dedup();
-        let mut owners = vec![Vec::new(); literals.len()];
-        for (number, rule) in rules.iter().enumerate() {
-            for literal in rule.literals.iter().flat_map(|literal| written(literal)) {
-                if let Ok(at) = literals.binary_search(&literal) {
-                    owners[at].push(number);
-                }
-            }
-        }
         let before = rules.iter().map(|rule| rule.before).max().unwrap_or_default();
         let after = rules.iter().map(|rule| rule.after).max().unwrap_or_default();
-        let longest = literals.iter().map(|(literal, _)| literal.len()).max().unwrap_or_default();
         let bound = (0..rules.len()).filter(|number| rules[*number].is_bound()).collect();
-        Self { literals, owners, bound, prefilters: Default::default(), longest, before, after, added: Vec::new(), hash: OnceLock::new(), rules }
+        Self { index: OnceLock::new(), bound, prefilters: Default::default(), before, after, added: Vec::new(), hash: OnceLock::new(), rules }
+    }
+
+    fn index(&self) -> &Index {
+        self.index.get_or_init(|| Index::of(&self.rules))
+    }
+}
+
+impl Index {
+    fn of(rules: &[Arc<Rule>]) -> Self {
+        let of_rule = |(number, rule): (usize, &Arc<Rule>)| -> Vec<((Vec<u8>, Spelling), usize)> {
+            rule.literals.iter().flat_map(|literal| written(literal)).map(|literal| (literal, number)).collect()
+        };
+        let mut written: Vec<_> = rules.iter().enumerate().flat_map(of_rule).collect();
+        written.sort_unstable();
+        written.dedup();
+        let mut index = Self::default();
+        for (literal, number) in written {
+            if index.literals.last() != Some(&literal) {
+                index.longest = index.longest.max(literal.0.len());
+                index.starts.push(index.owners.len());
+                index.literals.push(literal);
+            }
+            index.owners.push(number);
+        }
+        index.starts.push(index.owners.len());
+        index
     }
 }
 
