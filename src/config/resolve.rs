@@ -15,7 +15,6 @@ use crate::config::walk::nearest;
 use crate::oci::reference::Reference;
 use crate::policy::exception::Exception;
 use crate::policy::gate::{FailOn, InlineAllow};
-use crate::scan::finding::Severity;
 use crate::secret::value::Secret;
 
 /// What was said on the command line. `None` and empty mean that nothing was.
@@ -329,6 +328,7 @@ fn work_tree_of(path: &Path) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scan::finding::Severity;
 
     fn variables(set: &[(Variable, &str)]) -> Variables {
         let mut variables = Variables::default();

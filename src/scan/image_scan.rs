@@ -429,7 +429,7 @@ mod tests {
         let mut memory = Memory::default();
         let pair = example("aws-key-pair");
         let root = memory.image(&[vec![file("root/.aws/credentials", &pair)]], "", "amd64");
-        let own = scan(&memory.open(&root), &|found| found.secret.expose().starts_with("AKIA"));
+        let own = scan(&memory.open(&root), &|found| found.values().any(|value| value.expose().starts_with("AKIA")));
         assert_eq!((own.findings.len(), own.own_bait), (0, 1));
     }
 
