@@ -91,18 +91,31 @@ fn json_object(part: &[u8]) -> Option<Value> {
     serde_json::from_slice::<Value>(&decode_base64(part)?).ok().filter(Value::is_object)
 }
 
-/// Reads a PEM private key, also one inside a JSON or shell string, where line ends are `\n` in two characters.
+/// Reads a PEM private key, also one in comments or in the strings of a program, where line ends are `\n` in two characters.
+///
+/// Signs that begin a comment or join strings may be base64 as well: each way to take them off is tried.
 #[must_use]
 pub fn pem(block: &[u8]) -> Pem {
     let text = String::from_utf8_lossy(block).replace("\\r", "").replace("\\n", "\n").replace("\\u003d", "=");
-    let mut lines = text.lines().map(|line| line.trim_matches([' ', '\t', '\r', '"', '\'', '|', ',', '\\', '#', '*', '/', '+']));
-    let label = lines.next().unwrap_or_default().to_owned();
+    let ways: [fn(&str) -> &str; 3] = [
+        |line| line.split([' ', '\t', '"', '\'']).max_by_key(|word| word.len()).unwrap_or_default(),
+        |line| line.trim_start_matches("//"),
+        |line| line.trim_matches(['/', '+', ' ']),
+    ];
+    ways.iter().map(|undress| pem_of(&text, undress)).find(|pem| *pem != Pem::Malformed).unwrap_or(Pem::Malformed)
+}
+
+fn pem_of(text: &str, undress: &dyn Fn(&str) -> &str) -> Pem {
+    let mut lines = text.lines().map(|line| line.trim_matches([' ', '\t', '\r', '"', '\'', '|', ',', '\\', '#', '*']));
+    let label = lines.next().unwrap_or_default();
     let mut encrypted = label.contains("ENCRYPTED");
     let mut body = String::new();
-    for line in lines.take_while(|line| !line.starts_with("-----END")) {
-        encrypted |= line.starts_with("Proc-Type:") && line.contains("ENCRYPTED");
-        if !line.contains(':') && !line.starts_with('=') {
-            body.push_str(line);
+    for line in lines.take_while(|line| !line.contains("-----END")) {
+        encrypted |= line.contains("Proc-Type:") && line.contains("ENCRYPTED");
+        let characters = undress(line);
+        let is_sign = characters.len() <= 2 && !characters.bytes().any(|byte| byte.is_ascii_alphanumeric());
+        if !line.contains(':') && !characters.starts_with('=') && !is_sign {
+            body.push_str(characters);
         }
     }
     let Some(bytes) = decode_base64(body.as_bytes()).filter(|bytes| bytes.len() >= 32) else { return Pem::Malformed };
@@ -238,6 +251,26 @@ mod tests {
         let openssh = |cipher: &str| [b"openssh-key-v1\0\0\0\0\x04".as_slice(), cipher.as_bytes(), &[1; 40]].concat();
         assert_eq!(pem(&block("OPENSSH PRIVATE KEY", &openssh("none"))), Pem::Key);
         assert_eq!(pem(&block("OPENSSH PRIVATE KEY", &openssh("aes2"))), Pem::Encrypted);
+    }
+
+    #[test]
+    fn a_key_is_read_whatever_its_lines_begin_and_end_with() {
+        // Lines of 64 characters that begin and end with one that comments and joined strings have, too.
+        for (first, last) in [(0xff, 0xff), (0xfb, 0xfe), (0xfb, 0xbf), (0xff, 0x7e), (0x07, 0x07)] {
+            let line = [&[first][..], &[7; 46], &[last]].concat();
+            let der = [&[0x30, 0x82][..], &[7; 46], &line, &line, &line, &[first, last, last]].concat();
+            let characters = STANDARD.encode(&der);
+            let lines: Vec<&str> = characters.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).expect("ASCII")).collect();
+            let (begin, end) = ("-----BEGIN RSA PRIVATE KEY-----", "-----END RSA PRIVATE KEY-----");
+            let written = |before: &str, after: &str| {
+                let body: String = lines.iter().map(|line| format!("{before}{line}{after}\n")).collect();
+                format!("{before}{begin}{after}\n{body}{before}{end}{after}\n")
+            };
+            for (before, after) in [("", ""), ("  ", ""), ("# ", ""), ("// ", ""), ("//", ""), (" * ", ""), ("\"", "\\n\" +"), ("'", "\\n' .")] {
+                assert_eq!(pem(written(before, after).as_bytes()), Pem::Key, "{}", written(before, after));
+            }
+            assert_eq!(pem(written("", "").replace('\n', "\\n").as_bytes()), Pem::Key);
+        }
     }
 
     #[test]
