@@ -24,25 +24,36 @@ const DEPENDENCY_TREES: &[&str] = &[
     "usr/bin/",
     "usr/sbin/",
     "usr/libexec/",
-    "usr/local/lib/",
     "usr/local/go/",
     "usr/local/include/",
-    "usr/local/share/",
+    "usr/local/share/man/",
+    "usr/local/share/doc/",
     "var/lib/dpkg/",
     "var/lib/apt/",
     "var/lib/rpm/",
-    "var/cache/",
+    "var/cache/apt/",
+    "var/cache/apk/",
+    "var/cache/debconf/",
+    "var/cache/dnf/",
+    "var/cache/yum/",
     "lib/apk/",
     "nix/store/",
     ".rustup/toolchains/",
     ".pyenv/versions/",
-    "opt/conda/",
+    "opt/conda/lib/",
+    "opt/conda/pkgs/",
+    "opt/conda/share/",
+    "opt/conda/include/",
     "lib/python",
+    "lib/php/",
     "lib/ruby",
     "lib/perl",
     "BOOT-INF/lib/",
     "WEB-INF/lib/",
 ];
+
+/// Where web servers keep, by default, what their owners serve.
+const WEB_ROOTS: &[&str] = &["usr/share/nginx/html/", "usr/share/caddy/", "usr/share/httpd/"];
 
 /// Endings of files that are made of others.
 const DERIVED_FILES: &[&str] = &[
@@ -81,7 +92,11 @@ const DERIVED_FILES: &[&str] = &[
 /// Whether the path lies where package managers put things, or is a derived file.
 #[must_use]
 pub fn is_dependency(path: &[u8]) -> bool {
-    DERIVED_FILES.iter().any(|ending| path.ends_with(ending.as_bytes())) || is_in(DEPENDENCY_TREES, path)
+    DERIVED_FILES.iter().any(|ending| path.ends_with(ending.as_bytes())) || is_of_others(path)
+}
+
+fn is_of_others(path: &[u8]) -> bool {
+    is_in(DEPENDENCY_TREES, path) && !is_in(WEB_ROOTS, path)
 }
 
 fn is_in(trees: &[&str], path: &[u8]) -> bool {
@@ -143,14 +158,24 @@ const TEST_PREFIXES: &[&str] = &["test_", "tests_", "test-", "tests-"];
 /// Endings of a package's tests and documents, without the extension.
 const SAMPLE_NAMES: &[&str] = &["_test", "_tests", ".test", ".spec", "-test", "_test_helpers", "test_helpers"];
 
-/// Trees that hold sources as they were published, byte for byte: their package managers check that by its hash, and nothing else writes there.
-const PUBLISHED_TREES: &[&str] = &["go/pkg/mod/", ".cargo/registry/src/"];
+/// Trees that hold what everybody can read as it was published, byte for byte: their package managers check it by its hash. Go modules from
+/// elsewhere, and crates of other registries, may be private.
+const PUBLISHED_TREES: &[&str] = &[
+    ".cargo/registry/src/index.crates.io-",
+    ".cargo/registry/src/github.com-1ecc6299db9ec823/",
+    "go/pkg/mod/cloud.google.com/",
+    "go/pkg/mod/golang.org/",
+    "go/pkg/mod/google.golang.org/",
+    "go/pkg/mod/gopkg.in/",
+    "go/pkg/mod/k8s.io/",
+    "go/pkg/mod/sigs.k8s.io/",
+];
 
 /// Whether the path is a test, sample or document of a package, in a tree that package managers fill, or a published source: for all to read with
 /// the package. What such a file holds and anybody can make by himself, a key pair for one, is there to be seen.
 #[must_use]
 pub fn is_published_sample(path: &[u8]) -> bool {
-    if !is_in(DEPENDENCY_TREES, path) {
+    if !is_of_others(path) {
         return false;
     }
     if is_in(PUBLISHED_TREES, path) {
@@ -196,6 +221,10 @@ mod tests {
             "home/user/.env",
             "srv/node_modules_of_ours.txt",
             "usr/src/app/.env",
+            "usr/share/nginx/html/.env",
+            "usr/local/lib/app/config.yaml",
+            "var/cache/app/prod.env",
+            "opt/conda/app/creds.json",
             "app/vendor.ini",
             "",
         ] {
@@ -213,12 +242,23 @@ mod tests {
             "usr/share/man/man8/wg-quick.8.gz!/wg-quick.8",
             "usr/lib/python3/dist-packages/jwcrypto/tests-cookbook.py",
             "app/node_modules/a/agent_tests/server.key",
-            "root/.cargo/registry/src/index/pem-3.0.6/src/lib.rs",
-            "root/go/pkg/mod/github.com/nats-io/nats-server/v2@v2.15.2/server/configs/certs/key.pem",
+            "root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/pem-3.0.6/src/lib.rs",
+            "root/go/pkg/mod/golang.org/x/crypto@v0.40.0/ssh/keys.go",
+            "root/go/pkg/mod/github.com/acme/app@v1.2.0/testdata/server.key",
         ] {
             assert!(is_published_sample(path.as_bytes()), "{path}");
         }
-        for path in ["app/tests/server.key", "app/README.md", "app/node_modules/a/server.key", "etc/ssl/private/test.key", "usr/lib/app/latest.key"] {
+        for path in [
+            "app/tests/server.key",
+            "app/README.md",
+            "app/node_modules/a/server.key",
+            "etc/ssl/private/test.key",
+            "usr/lib/app/latest.key",
+            "usr/local/lib/app/docs/server.key",
+            "usr/share/nginx/html/docs/server.key",
+            "root/go/pkg/mod/github.com/acme/app@v1.2.0/internal/server.key",
+            "root/.cargo/registry/src/index.acme.io-1949cf8c6b5b557f/app-1.0.0/server.key",
+        ] {
             assert!(!is_published_sample(path.as_bytes()), "{path}");
         }
     }
