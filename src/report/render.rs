@@ -73,10 +73,7 @@ mod tests {
             };
             let pushed = text(&sample());
             assert!(pushed.contains("secret-lab") && pushed.contains("2026-10-02") && pushed.contains("4f2a91c"), "{id}: {pushed}");
-            assert!(
-                text(&denied).contains(if id == "json" { "\"pushed\": false" } else { "(denied, and no image with it was pushed since)" }),
-                "{id}"
-            );
+            assert!(text(&denied).contains(if id == "json" { "\"pushed\": false" } else { "denied, and no image with it was pushed since" }), "{id}");
         }
     }
 
