@@ -136,8 +136,9 @@ fn result(report: &RunReport, reported: &ReportedFinding) -> Value {
         reported.change().map(|change| format!(" Put into {}: `{}`.", escape::line(&change.file), escape::sarif(&escape::line(&change.line))));
     let validation = words::validation(finding);
     let validation = if validation.is_empty() { validation } else { format!(" Vendor: {}.", escape::sarif(&escape::line(&validation))) };
+    let first = words::first_seen(reported).map(|first| format!(" First in {}.", escape::sarif(&escape::line(&first)))).unwrap_or_default();
     let text = format!(
-        "{} at {}{}{layer}{digest}{step}: {}. Confidence {}.{validation}{}",
+        "{} at {}{}{layer}{digest}{step}: {}. Confidence {}.{first}{validation}{}",
         escape::sarif(&reported.title),
         escape::sarif(&escape::line(&place)),
         words::also_in(finding),
@@ -224,7 +225,7 @@ mod tests {
             &json!({
                 "ruleId": "github-token",
                 "level": "error",
-                "message": { "text": "GitHub personal access token at /app/.env:3:7, layer 3 of 5 (sha256:aaaaaaaaaaaa), made by `COPY . /app`: deleted by a later layer, still in the image. Confidence high: an offline check proves it (crc32-base62): the last 6 characters are the CRC-32 of those after the prefix. Put into .dockerignore: `.env`." },
+                "message": { "text": "GitHub personal access token at /app/.env:3:7, layer 3 of 5 (sha256:aaaaaaaaaaaa), made by `COPY . /app`: deleted by a later layer, still in the image. Confidence high: an offline check proves it (crc32-base62): the last 6 characters are the CRC-32 of those after the prefix. First in ghcr.io/acme/secret-lab:1.3, 2026-10-02, commit 4f2a91c. Put into .dockerignore: `.env`." },
                 "locations": [{
                     "physicalLocation": { "artifactLocation": { "uri": "Dockerfile" }, "region": { "startLine": 1 } },
                     "logicalLocations": [{ "name": "/app/.env:3:7", "fullyQualifiedName": "/app/.env:3:7", "kind": "resource" }],
