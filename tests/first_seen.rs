@@ -146,22 +146,23 @@ fn an_image_that_was_denied_is_told_until_one_with_the_secret_is_pushed() {
 }
 
 #[test]
-fn a_push_tells_the_ledger_that_is_there_and_nobody_asks_without_ledger_or_key() {
+fn shipping_without_bait_tells_the_ledger_that_is_there_and_nobody_asks_without_ledger_or_key() {
     let (honeycrate, registry, folder) = (Honeycrate::new(), Registry::plain(Auth::None), tempdir().expect("scratch"));
     let secret = github_token(123);
     let clean = Image::shop().write(&folder.path().join("clean"));
     let leaky = image(&folder.path().join("leaky"), "1", &[&secret]);
-    let push = || {
-        let mut command = honeycrate.command(&["push", &leaky, &registry.reference("acme/shop:7")]);
+    let without_bait = || {
+        let to = registry.reference("acme/shop:7");
+        let mut command = honeycrate.command(&["ship", &leaky, "--to", &to, "--no-plant", "--fail-on", "none"]);
         honeycrate.access(&mut command, &registry);
         assert_eq!(run(&mut command).code, 0);
     };
-    push();
+    without_bait();
     assert_eq!(firsts(&scan(&honeycrate, &leaky)), [Value::Null]);
     assert!(!honeycrate.ledger_path().exists());
     assert_eq!(ship(&honeycrate, &clean, &registry, "acme/shop:1").ran.code, 0);
-    push();
-    push();
+    without_bait();
+    without_bait();
     assert_eq!(found(&honeycrate).len(), 1);
     assert_eq!(firsts(&scan(&honeycrate, &leaky))[0]["reference"], Value::from(registry.reference("acme/shop:7")));
 
