@@ -310,6 +310,28 @@ fn a_strangers_change_asks_nobody_and_says_so() {
 }
 
 #[test]
+fn no_configuration_flag_or_variable_of_ours_says_whom_to_trust_for_a_vendor() {
+    let (honeycrate, vendors) = (Honeycrate::stranger(), Vendors::start(&["api.stripe.com"], generous));
+    let ca = vendors.ca().display().to_string();
+    let text = format!("KEY={}\n", stripe("middle"));
+    std::fs::write(honeycrate.home().join("config.env"), text).expect("the home is writable");
+    std::fs::write(honeycrate.home().join("honeycrate.yaml"), format!("validate: on\nregistry: {{ ca-file: {ca} }}\n"))
+        .expect("the home is writable");
+    let scan = |system: &[(&str, &str)]| {
+        let mut command = honeycrate.command(&["scan", "config.env", "--ca-file", &ca]);
+        vendors.reach(command.env("HONEYCRATE_CA_FILE", &ca)).env_remove("SSL_CERT_FILE").envs(system.iter().copied());
+        honeycrate.reported(&mut command)
+    };
+    let reported = scan(&[]);
+    let found = validation(&reported.report, "stripe-live-key");
+    assert!(found[0]["state"] == "unknown" && found[0]["why"] == "api.stripe.com cannot be reached", "{found:?}");
+    // Somebody was there, and was told nothing.
+    assert_eq!((vendors.reached().len(), vendors.asked()), (1, Vec::new()), "{}", reported.ran.all());
+    let reported = scan(&[("SSL_CERT_FILE", &ca)]);
+    assert_eq!(validation(&reported.report, "stripe-live-key")[0]["state"], "live", "{}", reported.ran.all());
+}
+
+#[test]
 fn a_layer_that_is_known_is_read_again_for_its_secret_and_the_others_are_not() {
     let (honeycrate, vendors, layout) = (Honeycrate::new(), Vendors::start(&["api.stripe.com"], generous), tempdir().expect("scratch"));
     let secret = stripe("layer");

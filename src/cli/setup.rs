@@ -192,7 +192,7 @@ impl Setup {
         let asking = match self.ci().untrusted {
             _ if !self.settings.validate => Asking::Off,
             Some(why) => Asking::Refused(why),
-            None => Asking::on(self.http()?),
+            None => Asking::on(vendors()?),
         };
         let hold = session.hold || asking.is_on();
         Ok((Session { asking, hold, ..session }, scratch))
@@ -308,6 +308,12 @@ impl Setup {
         let host = self.settings.decoy_host.as_deref().map(str::parse::<DecoyHost>).transpose();
         host.map_err(|error| Failure::usage(error.to_string(), error.hint()))
     }
+}
+
+/// The wire to vendors. Authorities that a configuration adds are for registries and forges: who writes one, such as the author of a tree that
+/// somebody scans, must not be able to read along. The system's authorities count, with `SSL_CERT_FILE` and `SSL_CERT_DIR`.
+fn vendors() -> Result<HttpClient, Failure> {
+    HttpClient::new(NetSettings::default()).map_err(|error| Failure::usage(error.to_string(), error.hint().unwrap_or_default()))
 }
 
 /// A baseline, by its name as findings tell it.

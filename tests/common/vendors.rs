@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -75,6 +75,11 @@ impl Vendors {
     /// Leads a command here, and nowhere else.
     pub(crate) fn reach<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command.env("HTTPS_PROXY", self.proxy.url()).env("HTTP_PROXY", self.proxy.url()).env("SSL_CERT_FILE", &self.ca)
+    }
+
+    /// The file of the authority that stands for them.
+    pub(crate) fn ca(&self) -> &Path {
+        &self.ca
     }
 
     /// Every request so far.
