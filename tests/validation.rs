@@ -310,6 +310,30 @@ fn a_strangers_change_asks_nobody_and_says_so() {
 }
 
 #[test]
+fn in_a_job_of_an_unknown_forge_the_command_line_asks_and_no_file() {
+    let (honeycrate, vendors) = (Honeycrate::stranger(), Vendors::start(&["api.stripe.com"], generous));
+    std::fs::write(honeycrate.home().join("config.env"), format!("KEY={}\n", stripe("job"))).expect("ours");
+    std::fs::write(honeycrate.home().join("honeycrate.yaml"), "validate: on\n").expect("the home is writable");
+    let scan = |job: (&str, &str), flags: &[&str]| {
+        let mut command = honeycrate.command(&["scan", "config.env"]);
+        honeycrate.reported(vendors.reach(command.args(flags).env(job.0, job.1)))
+    };
+    for job in [("CI", "true"), ("JENKINS_URL", "https://ci.acme.example/")] {
+        let reported = scan(job, &[]);
+        let found = validation(&reported.report, "stripe-live-key");
+        assert!(found[0]["state"] == "not-asked" && found[0]["why"].as_str().is_some_and(|why| why.contains("cannot tell")), "{found:?}");
+        let notices = reported.report["notices"].to_string();
+        assert!(notices.contains("give --validate on the command line of the job"), "{notices}");
+    }
+    assert_eq!(vendors.reached(), [""; 0]);
+    for (job, flags, all) in [(("CI", "true"), &["--validate"][..], 1), (("CI", "false"), &[], 2)] {
+        let reported = scan(job, flags);
+        assert_eq!(validation(&reported.report, "stripe-live-key")[0]["state"], "live", "{}", reported.ran.all());
+        assert_eq!(vendors.asked().len(), all);
+    }
+}
+
+#[test]
 fn no_configuration_flag_or_variable_of_ours_says_whom_to_trust_for_a_vendor() {
     let (honeycrate, vendors) = (Honeycrate::stranger(), Vendors::start(&["api.stripe.com"], generous));
     let ca = vendors.ca().display().to_string();

@@ -9,7 +9,7 @@ use clap::ColorChoice;
 use crate::alert::sinks;
 use crate::bait::host::DecoyHost;
 use crate::bait::kinds::KINDS;
-use crate::cli::args::{Global, Registries as RegistryFlags};
+use crate::cli::args::{Global, Registries as RegistryFlags, Switch};
 use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::rule_files;
@@ -21,7 +21,7 @@ use crate::config::file::{CacheChoice, Upload, Vocabulary};
 use crate::config::key;
 use crate::config::resolve::{Overrides, Settings, resolve};
 use crate::config::vars::{self, Variables};
-use crate::forge::ci::{CiContext, ForgeKind, Visibility};
+use crate::forge::ci::{Asks, CiContext, ForgeKind, Visibility};
 use crate::ledger::record::Context;
 use crate::ledger::sqlite::SqliteStore;
 use crate::net::client::{HttpClient, NetSettings, Purpose};
@@ -182,17 +182,20 @@ impl Setup {
         Cache::open(&folder.path, keys).map_err(|error| refused(error.to_string())).ok().map(Arc::new)
     }
 
-    /// A session that asks vendors about what it finds, if that is wanted and may be. Then nothing leaves before the verdict: a credential that
-    /// is alive weighs more than the scan of its layer could know.
+    /// A session that asks vendors about what it finds, if the command line or else the file wants it, and it may be. Then nothing leaves before
+    /// the verdict: a credential that is alive weighs more than the scan of its layer could know.
     ///
     /// # Errors
     /// As [`Setup::session`].
-    pub fn session_that_asks(&self, flags: &RegistryFlags) -> Result<(Session, Scratch), Failure> {
+    pub fn session_that_asks(&self, flags: &RegistryFlags, wanted: Option<Switch>) -> Result<(Session, Scratch), Failure> {
         let (session, scratch) = self.session(flags)?;
-        let asking = match self.ci().untrusted {
-            _ if !self.settings.validate => Asking::Off,
-            Some(why) => Asking::Refused(why),
-            None => Asking::on(vendors()?),
+        let asking = match self.ci().asks {
+            _ if !wanted.map_or(self.settings.validate, |wanted| wanted == Switch::On) => Asking::Off,
+            Asks::Nobody(why) => Asking::Refused(why.to_owned()),
+            Asks::CommandLine(why) if wanted.is_none() => {
+                Asking::Refused(format!("{why}, so that `validate` in a file counts for nothing: give --validate on the command line of the job"))
+            }
+            Asks::CommandLine(_) | Asks::Anybody => Asking::on(vendors()?),
         };
         let hold = session.hold || asking.is_on();
         Ok((Session { asking, hold, ..session }, scratch))

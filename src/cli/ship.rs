@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::bait::plan::{ImagePlan, PlanRequest};
 use crate::bait::visibility::{Scanner, seen_by};
-use crate::cli::args::{Global, Judging, Plant, Planting as PlantingFlags, Push, Registries, Scan, Ship, Switch, Validating};
+use crate::cli::args::{Global, Judging, Plant, Planting as PlantingFlags, Push, Registries, Scan, Ship};
 use crate::cli::diagnose::Failure;
 use crate::cli::editor;
 use crate::cli::exit::Exit;
@@ -36,12 +36,12 @@ use crate::source::contract::Reach;
 /// # Errors
 /// For everything that keeps the journey from beginning; what happens on the way is in the report.
 pub async fn ship(arguments: &Ship, global: &Global) -> Result<Exit, Failure> {
-    let mut setup = setup(global, Some(&arguments.planting), &arguments.judging, &arguments.registries)?;
-    want_answers(&mut setup, &arguments.validating);
+    let setup = setup(global, Some(&arguments.planting), &arguments.judging, &arguments.registries)?;
+    let asked = || setup.session_that_asks(&arguments.registries, arguments.validating.validate);
     let source = source(&arguments.image, &setup.settings.scratch)?;
     if let Some(why) = setup.ci().untrusted {
         anstream::eprintln!("scanning and reporting only, nothing is planted or pushed: {why}");
-        return go(&setup, &Journey::new(source, Vec::new()), &arguments.judging, setup.session_that_asks(&arguments.registries)?).await;
+        return go(&setup, &Journey::new(source, Vec::new()), &arguments.judging, asked()?).await;
     }
     let mut destinations = arguments.to.iter().map(|to| destination(to)).collect::<Result<Vec<_>, _>>()?;
     if destinations.is_empty() {
@@ -55,7 +55,7 @@ pub async fn ship(arguments: &Ship, global: &Global) -> Result<Exit, Failure> {
     }
     let planting = if arguments.no_plant { None } else { Some(planting(&setup, &destinations)?) };
     let journey = Journey { planting, dry_run: arguments.planting.dry_run, ..Journey::new(source, destinations) };
-    go(&setup, &journey, &arguments.judging, setup.session_that_asks(&arguments.registries)?).await
+    go(&setup, &journey, &arguments.judging, asked()?).await
 }
 
 /// Scan alone: an image, or files.
@@ -63,8 +63,7 @@ pub async fn ship(arguments: &Ship, global: &Global) -> Result<Exit, Failure> {
 /// # Errors
 /// As [`ship`].
 pub async fn scan(arguments: &Scan, global: &Global) -> Result<Exit, Failure> {
-    let mut setup = setup(global, None, &arguments.judging, &arguments.registries)?;
-    want_answers(&mut setup, &arguments.validating);
+    let setup = setup(global, None, &arguments.judging, &arguments.registries)?;
     let here = |range| Target::History(History { repository: ".".into(), range });
     let target = match (&arguments.target, &arguments.git) {
         (Some(text), _) => target(text, &setup.settings.scratch)?,
@@ -76,7 +75,7 @@ pub async fn scan(arguments: &Scan, global: &Global) -> Result<Exit, Failure> {
         // An editor shows nothing of what the ledger knows.
         return editor::serve(&Session { ledger: None, ..session });
     }
-    let (session, _scratch) = setup.session_that_asks(&arguments.registries)?;
+    let (session, _scratch) = setup.session_that_asks(&arguments.registries, arguments.validating.validate)?;
     if arguments.referrers && !matches!(target, Target::Image(Location::Registry(_))) {
         return Err(Failure::usage(
             "--referrers asks a registry, and the target is in none",
@@ -174,13 +173,6 @@ pub fn setup(global: &Global, planting: Option<&PlantingFlags>, judging: &Judgin
         ..Overrides::default()
     };
     Setup::with(global, overrides)
-}
-
-/// The flag goes over the file.
-fn want_answers(setup: &mut Setup, flags: &Validating) {
-    if let Some(wanted) = flags.validate {
-        setup.settings.validate = wanted == Switch::On;
-    }
 }
 
 /// What to plant for this run's environment, and who mints it.

@@ -72,7 +72,7 @@ pub struct Settings {
     pub registry: RegistrySettings,
     pub alerts: Vec<AlertEntry>,
     pub disclosure: DisclosureChoice,
-    /// Whether vendors are asked if what is found still works; the flag of `scan` and `ship` goes over it.
+    /// Whether the file wants vendors to be asked if what is found still works; the flag of `scan` and `ship` goes over it.
     pub validate: bool,
     /// `None` where no home directory is known either; ask [`crate::config::key::key_ring`].
     pub key_file: Option<PathBuf>,

@@ -43,6 +43,11 @@ variables! {
     HONEYCRATE_WEBHOOK_URL: true, "one more webhook that receives alerts";
     HONEYCRATE_GITLAB_TOKEN: true, "a project access token that may write notes on merge requests";
     CI: false, "any CI system: set in its jobs";
+    JENKINS_URL: false, "Jenkins: set in its jobs";
+    TF_BUILD: false, "Azure Pipelines: set in its jobs";
+    TEAMCITY_VERSION: false, "TeamCity: set in its jobs";
+    CODEBUILD_BUILD_ID: false, "AWS CodeBuild: set in its jobs";
+    BITBUCKET_BUILD_NUMBER: false, "Bitbucket Pipelines: set in its jobs";
     HOME: false, "the home directory, where the defaults lie";
     XDG_CACHE_HOME: false, "the directory of caches, instead of ~/.cache";
     XDG_CONFIG_HOME: false, "the directory of configurations, instead of ~/.config";

@@ -23,6 +23,17 @@ pub enum Visibility {
     Unknown,
 }
 
+/// Who may want that vendors are asked about what the job finds: they learn of it, and the one who reads the answer does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asks {
+    /// Also a file in the tree.
+    Anybody,
+    /// The command line of the job alone: whose the tree is cannot be told, for this reason.
+    CommandLine(&'static str),
+    /// The code may be a stranger's, for this reason.
+    Nobody(&'static str),
+}
+
 /// What `git` says of the working directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GitFacts {
@@ -45,8 +56,13 @@ pub struct CiContext {
     pub change: Option<u64>,
     /// Why the code that is built may be a stranger's; `None` where it is the repository's own.
     pub untrusted: Option<&'static str>,
+    pub asks: Asks,
     pub visibility: Visibility,
 }
+
+/// Any one of these is set in the jobs of CI systems. Most of them set `CI`; these do not, or did not always. Source: the lists of variables in
+/// the documentation of Jenkins, Azure Pipelines, TeamCity, AWS CodeBuild and Bitbucket Pipelines.
+const OF_JOBS: [&str; 6] = ["CI", "JENKINS_URL", "TF_BUILD", "TEAMCITY_VERSION", "CODEBUILD_BUILD_ID", "BITBUCKET_BUILD_NUMBER"];
 
 impl CiContext {
     /// Whether the job may do more than scan and report.
@@ -67,7 +83,13 @@ impl CiContext {
         if get("GITLAB_CI").as_deref() == Some("true") {
             return gitlab(&get);
         }
-        let visibility = if get("CI").is_some() { Visibility::Unknown } else { Visibility::Local };
+        let is_job = OF_JOBS.iter().filter_map(|name| get(name)).any(|value| !value.eq_ignore_ascii_case("false"));
+        let (visibility, asks) = match is_job {
+            true => {
+                (Visibility::Unknown, Asks::CommandLine("this is a job of a CI system of which we cannot tell whether the change is a stranger's"))
+            }
+            false => (Visibility::Local, Asks::Anybody),
+        };
         Self {
             forge: None,
             commit: git.commit.as_deref().and_then(commit),
@@ -75,6 +97,7 @@ impl CiContext {
             job: None,
             change: None,
             untrusted: None,
+            asks,
             visibility,
         }
     }
@@ -96,6 +119,11 @@ fn github(get: &dyn Fn(&str) -> Option<String>, event: &Value) -> CiContext {
         _ if dependabot => Some("the pull request comes from Dependabot"),
         _ => None,
     };
+    let asks = match (untrusted, name.as_str()) {
+        (Some(why), _) => Asks::Nobody(why),
+        (None, "issue_comment") => Asks::Nobody("a comment began the run, and what it builds may be a stranger's"),
+        (None, _) => Asks::Anybody,
+    };
     let visibility = match (text("/repository/visibility"), event.pointer("/repository/private").and_then(Value::as_bool)) {
         (Some("public"), _) | (None, Some(false)) => Visibility::Public,
         (Some("internal"), _) => Visibility::Internal,
@@ -112,6 +140,7 @@ fn github(get: &dyn Fn(&str) -> Option<String>, event: &Value) -> CiContext {
         job,
         change: event.pointer("/pull_request/number").and_then(Value::as_u64),
         untrusted,
+        asks,
         visibility,
         repository,
     }
@@ -121,13 +150,15 @@ fn gitlab(get: &dyn Fn(&str) -> Option<String>) -> CiContext {
     let change = get("CI_MERGE_REQUEST_IID").and_then(|iid| iid.parse().ok());
     let (source, target) = (get("CI_MERGE_REQUEST_SOURCE_PROJECT_PATH"), get("CI_MERGE_REQUEST_PROJECT_PATH"));
     let fork = get("CI_MERGE_REQUEST_IID").is_some() && (source.is_none() || source != target);
+    let untrusted = fork.then_some("the merge request comes from a fork");
     CiContext {
         forge: Some(ForgeKind::GitLab),
         commit: ["CI_MERGE_REQUEST_SOURCE_BRANCH_SHA", "CI_COMMIT_SHA"].iter().find_map(|name| get(name).as_deref().and_then(commit)),
         repository: get("CI_PROJECT_PATH"),
         job: get("CI_JOB_URL"),
         change,
-        untrusted: fork.then_some("the merge request comes from a fork"),
+        untrusted,
+        asks: untrusted.map_or(Asks::Anybody, Asks::Nobody),
         visibility: match get("CI_PROJECT_VISIBILITY").as_deref() {
             Some("private") => Visibility::Private,
             Some("internal") => Visibility::Internal,
@@ -197,6 +228,7 @@ mod tests {
                 job: Some("https://github.example.com/acme/shop/actions/runs/7".to_owned()),
                 change: Some(12),
                 untrusted: None,
+                asks: Asks::Anybody,
                 visibility: Visibility::Private,
             }
         );
@@ -224,6 +256,21 @@ mod tests {
     }
 
     #[test]
+    fn who_may_want_questions_to_vendors_depends_on_whose_the_tree_is() {
+        let of_job = |name: &str, value: &str| detect(&[(name, value)], None).asks;
+        for (name, value) in [("CI", "true"), ("CI", "woodpecker"), ("JENKINS_URL", "https://ci.acme.example"), ("TF_BUILD", "True")] {
+            assert!(matches!(of_job(name, value), Asks::CommandLine(why) if why.contains("stranger")), "{name}");
+        }
+        assert_eq!((of_job("CI", "false"), of_job("HOME", "/")), (Asks::Anybody, Asks::Anybody));
+        assert_eq!(on_github("push", &json!({})).asks, Asks::Anybody);
+        assert!(matches!(on_github("pull_request", &pull_request("mallory/shop")).asks, Asks::Nobody(why) if why.contains("fork")));
+        let commented = on_github("issue_comment", &json!({}));
+        assert!(commented.trusted() && matches!(commented.asks, Asks::Nobody(why) if why.contains("comment")));
+        assert!(matches!(detect(&[("GITLAB_CI", "true"), ("CI_MERGE_REQUEST_IID", "3")], None).asks, Asks::Nobody(_)));
+        assert_eq!(detect(&[("GITLAB_CI", "true"), ("CI", "true")], None).asks, Asks::Anybody);
+    }
+
+    #[test]
     fn visibility_that_is_not_said_is_unknown() {
         for (event, visibility) in [
             (json!({ "repository": { "visibility": "internal", "private": true } }), Visibility::Internal),
@@ -234,6 +281,7 @@ mod tests {
             assert_eq!(on_github("push", &event).visibility, visibility, "{event}");
         }
         assert_eq!(detect(&[("CI", "true")], None).visibility, Visibility::Unknown);
+        assert_eq!(detect(&[("TEAMCITY_VERSION", "2026.1")], None).visibility, Visibility::Unknown);
         assert_eq!(detect(&[], None).visibility, Visibility::Local);
     }
 

@@ -159,7 +159,7 @@ impl Account {
             })
             .collect();
         self.exceptions(session, verdict);
-        if let Asking::Refused(why) = session.asking {
+        if let Asking::Refused(why) = &session.asking {
             self.notice(format!("no vendor was asked whether a finding is live, although it was wanted: {why}"), false);
         }
         if own_bait > 0 {

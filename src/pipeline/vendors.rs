@@ -34,7 +34,7 @@ pub enum Asking {
     #[default]
     Off,
     /// Somebody wants it, and this run may not, for this reason.
-    Refused(&'static str),
+    Refused(String),
     On(Arc<Vendors>),
 }
 
