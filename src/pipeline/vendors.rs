@@ -147,6 +147,7 @@ impl Vendors {
                 (ValidityState::Unknown, format!("{said}: it has had enough questions"))
             }
             Meaning::Unforeseen if status.is_redirection() => (ValidityState::Unknown, format!("{said}, and nobody follows a redirect")),
+            Meaning::Unforeseen if !is_json => (ValidityState::Unknown, format!("{said}, and not in JSON, as its interface would")),
             Meaning::Unforeseen => (ValidityState::Unknown, format!("{said}, which says neither")),
         };
         Validity { state, why, at: Some(clock::timestamp()) }

@@ -71,16 +71,13 @@ impl Question {
     }
 
     /// What an answer says. The first that fits counts, those that look into the body before those that do not. Vendors' interfaces answer in
-    /// JSON: a page that says 200 is somebody else's, such as of a proxy that blocks them.
+    /// JSON: a page that says 200 or 401 is somebody else's, such as of a proxy that blocks them.
     #[must_use]
     pub fn meaning(&self, status: u16, is_json: bool, body: &[u8]) -> Meaning {
         let json: Value = serde_json::from_slice(body).unwrap_or_default();
         let mut fitting: Vec<(Meaning, &Answer)> = self.answers().filter(|(_, answer)| answer.status == status && fits(answer, &json)).collect();
         fitting.sort_by_key(|(_, answer)| answer.json.is_empty());
-        match fitting.first() {
-            Some((Meaning::Live, _)) if !is_json => Meaning::Unforeseen,
-            first => first.map_or(Meaning::Unforeseen, |(meaning, _)| *meaning),
-        }
+        fitting.first().filter(|_| is_json).map_or(Meaning::Unforeseen, |(meaning, _)| *meaning)
     }
 
     fn answers(&self) -> impl Iterator<Item = (Meaning, &Answer)> {
@@ -183,7 +180,9 @@ mod tests {
         ] {
             assert_eq!(asked.meaning(status, true, body.as_bytes()), meaning, "{status} {body}");
         }
-        assert_eq!((asked.meaning(204, false, b"<html>"), asked.meaning(401, false, b"<html>")), (Meaning::Unforeseen, Meaning::Dead));
+        for status in [200, 204, 401, 404] {
+            assert_eq!(asked.meaning(status, false, br#"{"ok":true}"#), Meaning::Unforeseen, "{status}");
+        }
         assert!(asked.reads_body(200) && !asked.reads_body(401));
     }
 }
