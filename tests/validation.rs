@@ -310,6 +310,21 @@ fn a_strangers_change_asks_nobody_and_says_so() {
 }
 
 #[test]
+fn a_host_that_cannot_be_reached_is_not_tried_for_each_credential() {
+    // It shows the certificate of another one.
+    let (honeycrate, vendors) = (Honeycrate::stranger(), Vendors::start(&["api.notion.com"], generous));
+    let text: String = (0..20).map(|number| format!("KEY_{number}={}\n", stripe(&number.to_string()))).collect();
+    let reported = scan(&honeycrate, &vendors, &text, &["--validate"]);
+    let found = validation(&reported.report, "stripe-live-key");
+    let (unknown, not_asked): (Vec<&Value>, Vec<&Value>) = found.into_iter().partition(|found| found["state"] == "unknown");
+    assert!(unknown.iter().all(|found| found["why"] == "api.stripe.com cannot be reached"), "{unknown:?}");
+    assert!(not_asked.iter().all(|found| found["why"] == "api.stripe.com could not be reached for another question"), "{not_asked:?}");
+    // As many as are asked at the same time.
+    assert!((1..=4).contains(&unknown.len()) && unknown.len() + not_asked.len() == 20, "{}", reported.ran.all());
+    assert_eq!((vendors.reached().len(), vendors.asked()), (unknown.len(), Vec::new()));
+}
+
+#[test]
 fn in_a_job_of_an_unknown_forge_the_command_line_asks_and_no_file() {
     let (honeycrate, vendors) = (Honeycrate::stranger(), Vendors::start(&["api.stripe.com"], generous));
     std::fs::write(honeycrate.home().join("config.env"), format!("KEY={}\n", stripe("job"))).expect("ours");

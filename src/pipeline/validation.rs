@@ -1,13 +1,10 @@
 //! Asks vendors whether found credentials still work: only when told to, about each once, and never with what may be somebody's bait.
 
-use std::collections::BTreeSet;
-use std::sync::Mutex;
-
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
 use crate::pipeline::session::Session;
-use crate::pipeline::vendors::Asking;
+use crate::pipeline::vendors::{Asking, Round};
 use crate::report::words::count;
 use crate::scan::finding::{Confidence, Finding, Severity};
 use crate::scan::gap::GapKind;
@@ -53,8 +50,8 @@ pub async fn validate(session: &Session, findings: &mut [Finding]) {
     if !requests.is_empty() {
         session.progress.note(&format!("asking vendors about {}", count(requests.len(), "credential")));
     }
-    let tired = &Mutex::new(BTreeSet::new());
-    let answers = stream::iter(requests).map(|(request, question, places)| async move { (places, vendors.ask(question, &request, tired).await) });
+    let round = &Round::begin();
+    let answers = stream::iter(requests).map(|(request, question, places)| async move { (places, vendors.ask(question, &request, round).await) });
     let answers: Vec<(Vec<usize>, Validity)> = answers.buffer_unordered(AT_ONCE).collect().await;
     for (places, validity) in answers {
         for at in places {

@@ -1,9 +1,9 @@
 //! The way to vendors: what is kept to ask with, the one request about each credential, and what the answer says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{HeaderName, HeaderValue, StatusCode};
 use reqwest::Response;
@@ -25,6 +25,8 @@ use crate::secret::value::Secret;
 const MAX_KEPT: usize = 1_000;
 /// From the first byte sent to the last byte read.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a run asks, all in all.
+const BUDGET: Duration = Duration::from_secs(60);
 /// Bytes of an answer that are read, where it is read at all.
 const MAX_ANSWER: usize = 64 << 10;
 
@@ -42,6 +44,13 @@ pub enum Asking {
 pub struct Vendors {
     http: HttpClient,
     kept: Mutex<BTreeMap<(String, Fingerprint), Kept>>,
+}
+
+/// The questions of one run: the hosts that get no more of them, and for how long there may be any.
+pub struct Round {
+    began: Instant,
+    /// Why, as a phrase after the host's name.
+    left_alone: Mutex<BTreeMap<String, &'static str>>,
 }
 
 struct Kept {
@@ -106,6 +115,28 @@ pub fn question<'r>(
     Ok(question)
 }
 
+impl Round {
+    #[must_use]
+    pub fn begin() -> Self {
+        Self { began: Instant::now(), left_alone: Mutex::default() }
+    }
+
+    fn leave_alone(&self, host: &str, why: &'static str) {
+        self.left_alone.lock().unwrap_or_else(PoisonError::into_inner).entry(host.to_owned()).or_insert(why);
+    }
+
+    /// How long an answer of this host is waited for when the round has gone on for so long; the error says why it is not asked, as a phrase.
+    fn patience(&self, host: &str, gone: Duration) -> Result<Duration, String> {
+        if let Some(why) = self.left_alone.lock().unwrap_or_else(PoisonError::into_inner).get(host) {
+            return Err(format!("{host} {why}"));
+        }
+        match BUDGET.saturating_sub(gone) {
+            Duration::ZERO => Err(format!("asking about others took {} seconds, and a run asks no longer", BUDGET.as_secs())),
+            left => Ok(left.min(TIMEOUT)),
+        }
+    }
+}
+
 impl Vendors {
     /// The request about a finding.
     ///
@@ -120,19 +151,29 @@ impl Vendors {
         Ok((question.about(secret.expose(), id.as_ref().map(Secret::expose))?, question))
     }
 
-    /// Sends a request, once. Hosts that have had enough questions are noted in `tired`, and asked no more.
-    pub async fn ask(&self, question: &Question, request: &VendorRequest, tired: &Mutex<BTreeSet<String>>) -> Validity {
+    /// Sends a request, once. A host that has had enough questions, or does not answer, gets no more of them in this round.
+    pub async fn ask(&self, question: &Question, request: &VendorRequest, round: &Round) -> Validity {
         let unknown = |why: String| Validity { state: ValidityState::Unknown, why, at: Some(clock::timestamp()) };
         let Ok(url) = Url::parse(&request.url) else { return Validity::not_asked("it makes no address") };
-        let host = url.host_str().unwrap_or_default().to_owned();
-        if tired.lock().unwrap_or_else(PoisonError::into_inner).contains(&host) {
-            return Validity::not_asked(format!("{host} has had enough questions (429)"));
-        }
+        let host = url.host_str().unwrap_or_default();
+        let patience = match round.patience(host, round.began.elapsed()) {
+            Ok(patience) => patience,
+            Err(why) => return Validity::not_asked(why),
+        };
         // What the wire says of an error may hold the address, which may hold the credential.
-        let answered = tokio::time::timeout(TIMEOUT, self.send(question, request, &url)).await;
+        let answered = tokio::time::timeout(patience, self.send(question, request, &url)).await;
         let Heard { status, is_json, body } = match answered {
-            Err(_) => return unknown(format!("{host} did not answer within {} seconds", TIMEOUT.as_secs())),
-            Ok(Err(Trouble::Unreachable)) => return unknown(format!("{host} cannot be reached")),
+            Err(_) if patience < TIMEOUT => {
+                return unknown(format!("{host} had not answered when the {} seconds were over that a run asks for", BUDGET.as_secs()));
+            }
+            Err(_) => {
+                round.leave_alone(host, "did not answer another question");
+                return unknown(format!("{host} did not answer within {} seconds", TIMEOUT.as_secs()));
+            }
+            Ok(Err(Trouble::Unreachable)) => {
+                round.leave_alone(host, "could not be reached for another question");
+                return unknown(format!("{host} cannot be reached"));
+            }
             Ok(Err(Trouble::Broken)) => return unknown(format!("the answer of {host} broke off")),
             Ok(Err(Trouble::TooLong)) => return unknown(format!("the answer of {host} is longer than {} KiB", MAX_ANSWER >> 10)),
             Ok(Ok(answer)) => answer,
@@ -143,7 +184,7 @@ impl Vendors {
             Meaning::Dead => (ValidityState::Dead, format!("the vendor refused it: {said}")),
             Meaning::Elsewhere => (ValidityState::Unknown, format!("{said}: it may be one for another server or region")),
             Meaning::Unforeseen if status == StatusCode::TOO_MANY_REQUESTS => {
-                tired.lock().unwrap_or_else(PoisonError::into_inner).insert(host);
+                round.leave_alone(host, "has had enough questions (429)");
                 (ValidityState::Unknown, format!("{said}: it has had enough questions"))
             }
             Meaning::Unforeseen if status.is_redirection() => (ValidityState::Unknown, format!("{said}, and nobody follows a redirect")),
@@ -258,6 +299,20 @@ mod tests {
             for finding in &scan.findings {
                 assert!(rules.get(&finding.rule).is_some_and(|rule| rule.question().is_none()), "{}: {}", kind.id(), finding.rule);
             }
+        }
+    }
+
+    #[test]
+    fn a_host_that_keeps_silent_is_asked_no_more_and_a_round_ends() {
+        let (round, start) = (Round::begin(), Duration::ZERO);
+        assert_eq!(round.patience("a.example", start), Ok(TIMEOUT));
+        round.leave_alone("a.example", "did not answer another question");
+        round.leave_alone("a.example", "has had enough questions (429)");
+        assert_eq!(round.patience("a.example", start), Err("a.example did not answer another question".to_owned()));
+        assert_eq!(round.patience("b.example", start), Ok(TIMEOUT));
+        assert_eq!(round.patience("b.example", BUDGET - Duration::from_secs(3)), Ok(Duration::from_secs(3)));
+        for gone in [BUDGET, BUDGET * 2] {
+            assert!(round.patience("b.example", gone).is_err_and(|why| why.contains("60 seconds")));
         }
     }
 
