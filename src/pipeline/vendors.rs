@@ -147,7 +147,11 @@ impl Vendors {
         let question = question(rules.get(&finding.rule), *severity, *confidence, proven_by.as_deref())?;
         let name = (finding.rule.clone(), unkeyed.as_ref().unwrap_or(fingerprint).clone());
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let Kept { secret, id } = kept.get(&name).ok_or("its value was not kept: it is no text, or there were too many")?;
+        let Kept { secret, id } = kept.get(&name).ok_or(if kept.len() < MAX_KEPT {
+            "its value was not kept: it is no text"
+        } else {
+            "its value was not kept: a run keeps a thousand, and others came first"
+        })?;
         Ok((question.about(secret.expose(), id.as_ref().map(Secret::expose))?, question))
     }
 
@@ -331,5 +335,19 @@ mod tests {
         let most = (0..MAX_KEPT * 2).map(|number| keep("stripe-live-key", &number.to_string(), None)).max();
         assert_eq!(most, Some(MAX_KEPT));
         assert_eq!(format!("{vendors:?}"), "Vendors(***)");
+        // Who came too late is told so, and who came in time is asked about.
+        let rules = RuleSet::builtin();
+        let key = |last: char| ["sk", "_live_", "51Hq8ZrT4nWc7YbKx2Vd", "9PmLs6JfGa3Eu1Ro5Nt", &last.to_string()].concat();
+        let find = |text: String| {
+            let scan = scan_reader("app/.env", &mut format!("KEY={text}\n").as_bytes(), rules, &|_| false, &options()).expect("readable");
+            scan.findings.into_iter().find(|finding| finding.rule == "stripe-live-key").expect("it is found")
+        };
+        keep("stripe-live-key", &key('k'), None);
+        let late = vendors.request(rules, &find(key('k'))).map(|_| ());
+        assert_eq!((MAX_KEPT, late), (1_000, Err("its value was not kept: a run keeps a thousand, and others came first")));
+        vendors.kept.lock().expect("no panic").clear();
+        assert_eq!(vendors.request(rules, &find(key('k'))).map(|_| ()), Err("its value was not kept: it is no text"));
+        keep("stripe-live-key", &key('k'), None);
+        assert!(vendors.request(rules, &find(key('k'))).is_ok());
     }
 }
