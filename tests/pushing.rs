@@ -35,6 +35,8 @@ fn pushing_alone_looks_into_nothing_says_so_and_still_checks_every_digest() {
     let ran = run(&mut push(&honeycrate, &source, &registry));
     assert_eq!(ran.code, 0, "{}", ran.all());
     assert!(ran.out().contains("not scanned: the image") && !ran.all().contains("github"), "{}", ran.all());
+    assert!(ran.out().starts_with("– not scanned  ") && ran.out().contains("nobody looked into it"), "{}", ran.all());
+    assert!(!ran.all().contains("passed") && !ran.all().contains('✔'), "{}", ran.all());
 
     let manifest: Value = serde_json::from_str(&skopeo::raw_manifest(&registry, "acme/shop:1")).expect("a manifest");
     let digest = manifest["layers"][0]["digest"].as_str().expect("a digest");

@@ -106,7 +106,7 @@ impl Account {
     pub fn unseen(&mut self) {
         self.stop();
         self.report.verdict.outcome = Outcome::Passed;
-        self.report.verdict.reasons = vec!["pushed as it is".to_owned()];
+        self.report.verdict.reasons = vec!["pushed as it is, and nobody looked into it".to_owned()];
         self.report.coverage.not_scanned = vec![NotScanned { what: "the image".to_owned(), why: "push alone does not look into it".to_owned() }];
     }
 

@@ -44,6 +44,7 @@ pub fn for_file(text: &str) -> Result<(&'static dyn Format, &str), ReportError> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::run_report::Outcome;
     use crate::report::sample::{odd, sample};
 
     #[test]
@@ -74,6 +75,24 @@ mod tests {
             let pushed = text(&sample());
             assert!(pushed.contains("secret-lab") && pushed.contains("2026-10-02") && pushed.contains("4f2a91c"), "{id}: {pushed}");
             assert!(text(&denied).contains(if id == "json" { "\"pushed\": false" } else { "denied, and no image with it was pushed since" }), "{id}");
+        }
+    }
+
+    #[test]
+    fn no_format_says_that_an_image_passed_that_nobody_looked_into() {
+        let mut unseen = sample();
+        (unseen.verdict.outcome, unseen.findings, unseen.coverage.layers) = (Outcome::Passed, Vec::new(), None);
+        let seen = RunReport { coverage: sample().coverage, ..unseen.clone() };
+        for id in ["terminal", "markdown", "html"] {
+            let text = |report: &RunReport| {
+                let mut out = Vec::new();
+                render(report, id, Disclosure::Placements, Style::default(), &mut out).expect("renders");
+                String::from_utf8(out).expect("UTF-8")
+            };
+            let marks = |text: &str| ["✔", "✅"].iter().any(|mark| text.contains(mark));
+            let (seen, unseen) = (text(&seen), text(&unseen));
+            assert!(marks(&seen) && !seen.contains("not scanned  ") && !marks(&unseen) && unseen.contains("not scanned"), "{id}: {unseen}");
+            assert!(!unseen.contains("No secrets were found"), "{id}: {unseen}");
         }
     }
 

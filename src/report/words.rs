@@ -25,10 +25,17 @@ pub fn count(number: usize, one: &str) -> String {
 #[must_use]
 pub fn outcome(report: &RunReport) -> &'static str {
     match report.verdict.outcome {
+        Outcome::Passed if is_unseen(report) => "not scanned",
         Outcome::Passed => "passed",
         Outcome::Denied => "denied",
         Outcome::Error => "no verdict",
     }
+}
+
+/// Whether nobody looked into the image, as with `push` alone: then nothing speaks against it, and nothing for it.
+#[must_use]
+pub fn is_unseen(report: &RunReport) -> bool {
+    report.verdict.outcome == Outcome::Passed && report.coverage.layers.is_none() && !report.coverage.not_scanned.is_empty()
 }
 
 /// The image and the environment that this is a copy for: what sets its reports apart from others'.

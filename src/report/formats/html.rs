@@ -85,6 +85,7 @@ impl Page<'_> {
     fn head(&mut self) {
         let report = self.report;
         let (class, mark) = match report.verdict.outcome {
+            Outcome::Passed if words::is_unseen(report) => ("unseen", "–"),
             Outcome::Passed => ("passed", "✔"),
             Outcome::Denied => ("denied", "✘"),
             Outcome::Error => ("error", "!"),
@@ -126,7 +127,8 @@ impl Page<'_> {
         let total = self.report.findings.len();
         self.add("<section aria-labelledby=\"todo\">\n<h2 id=\"todo\">What to do first</h2>");
         if total == 0 {
-            let text = if self.report.verdict.outcome == Outcome::Error { "Nothing was judged." } else { "No secrets were found." };
+            let judged = self.report.verdict.outcome != Outcome::Error && !words::is_unseen(self.report);
+            let text = if judged { "No secrets were found." } else { "Nothing was judged." };
             self.add(&format!("<p>{text}</p>"));
         }
         let mut room = MAX_FINDINGS;

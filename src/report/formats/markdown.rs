@@ -46,6 +46,7 @@ pub fn marker(report: &RunReport) -> String {
 #[must_use]
 pub fn body(report: &RunReport) -> String {
     let mark = match report.verdict.outcome {
+        Outcome::Passed if words::is_unseen(report) => "➖",
         Outcome::Passed => "✅",
         Outcome::Denied => "❌",
         Outcome::Error => "⚠️",

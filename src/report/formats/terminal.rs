@@ -119,6 +119,7 @@ impl Page<'_> {
 
 fn verdict(page: &mut Page<'_>, report: &RunReport) -> io::Result<()> {
     let (mark, colour) = match report.verdict.outcome {
+        Outcome::Passed if words::is_unseen(report) => ("–", AnsiColor::Yellow),
         Outcome::Passed => ("✔", AnsiColor::Green),
         Outcome::Denied => ("✘", AnsiColor::Red),
         Outcome::Error => ("!", AnsiColor::Yellow),
