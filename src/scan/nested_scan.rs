@@ -504,6 +504,10 @@ mod tests {
             assert_eq!(told("a.war", &archive), [row("lib/a.tgz!/a.tar!/app/.npmrc", NPM), row("last", NPM)]);
             let script = [b"#!/usr/bin/env python3\n".to_vec(), archive].concat();
             assert_eq!(told("tool.pyz", &script)[..2], told("a.war", &script[23..])[..2], "an executable archive");
+            for mark in [&b"PK\x07\x08"[..], b"PK00", b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"] {
+                let marked = [mark, &script[23..]].concat();
+                assert_eq!(told("a.zip", &marked)[..2], told("a.war", &script[23..])[..2], "{}", mark.escape_ascii());
+            }
         }
     }
 
@@ -669,8 +673,23 @@ mod tests {
         assert_eq!(all, [row("", HIDDEN), row("", "unscanned-damaged-archive")]);
         let locked = lies(&|archive| archive[first.len() + 6] = 1);
         assert_eq!(locked, [row("", HIDDEN), row("", "unscanned-encrypted-archive")]);
-        let newer = lies(&|archive| archive[first.len() + 4] = 99);
-        assert_eq!(newer, [row("", HIDDEN)]);
+        let newer = lies(&|archive| (archive[4], archive[first.len() + 4]) = (200, 99));
+        assert_eq!(newer, [row("b", NPM)], "no reader minds the version");
+    }
+
+    #[test]
+    fn an_entry_in_a_member_does_not_swallow_the_directory() {
+        for lengths in [[0_u16, 300, 0], [100, 50, 50], [60_000; 3]] {
+            let fake = [&b"PK\x01\x02"[..], &[20, 0, 20, 0], &[0; 20], &lengths.map(u16::to_le_bytes).concat(), &[0; 12]].concat();
+            let members = |b: &[u8]| zip(&[("b", b, Way::Deflated), ("a.bin", &fake, Way::Stored)]);
+            let (packed, whole) = (deflate(&secret()).len(), members(&secret()));
+            let whole = &whole[..whole.len() - 4];
+            let entries = [(8, packed, 0), (0, fake.len(), 31 + packed)];
+            assert_eq!(told("a.zip", &[whole, &directory(whole, &entries)].concat()), [row("b", NPM)]);
+            // The first is seen by its entry alone.
+            let hidden = [(8, packed, 0), (0, fake.len(), 31 + packed), (8, packed, 4)];
+            assert_eq!(told("a.zip", &[whole, &directory(whole, &hidden)].concat()), [row("b", NPM), row("", "unscanned-misleading-archive")]);
+        }
     }
 
     #[test]

@@ -2,8 +2,6 @@
 //!
 //! Source: PKWARE APPNOTE.TXT 6.3.10, sections 4.3.12 to 4.3.16 and 4.5.3.
 
-use std::cell::Cell;
-
 use memchr::memmem;
 
 /// What is read of a member: of one that is stored, its size.
@@ -15,6 +13,7 @@ impl Taken {
     pub const ENCRYPTED: Self = Self(u64::MAX - 1);
     /// Nothing, which was told as a gap of its own.
     pub const NOTHING: Self = Self(u64::MAX - 2);
+    const EMPTY: Self = Self(0);
 
     #[must_use]
     pub fn stored(size: u64) -> Self {
@@ -37,17 +36,17 @@ impl Taken {
 pub type Place = (u64, Taken);
 
 /// Listens for the directory. Its memory is bounded by the number of members and the longest entry, 192 KiB.
-pub struct Directory<'a> {
+#[derive(Default)]
+pub struct Directory {
     /// How many members there were so far: many more entries are not kept.
-    members: &'a Cell<usize>,
-    /// Bytes that passed.
+    members: usize,
+    /// Where the bytes that passed end.
     position: u64,
     /// A record that has begun, and the length at which to look at it again.
     held: Vec<u8>,
     wanted: usize,
     run: Run,
-    /// The size and offset that a wide end record says.
-    wide: Option<(u64, u64)>,
+    wide: Option<Wide>,
     end: Option<End>,
 }
 
@@ -58,45 +57,81 @@ struct Run {
     end: u64,
     entries: Vec<Place>,
     is_cut: bool,
+    /// Its last bytes are what readers of the wide record look for there.
+    has_locator: bool,
 }
 
-/// The last end record, by which readers find the directory.
+/// The end record of 64-bit numbers that stands next to a run.
+struct Wide {
+    start: u64,
+    size: u64,
+    offset: u64,
+    /// Where the locator next to it says that it is.
+    said: Option<u64>,
+}
+
+/// The last end record outside of members.
 struct End {
     position: u64,
-    /// Where its comment ends, as it says.
-    comment_end: u64,
-    /// Another one lies in the comment of this one, and readers differ in which they believe.
-    is_doubtful: bool,
     /// As it is said here or in the wide record.
     size: u64,
     offset: u64,
     run: Run,
 }
 
+/// Listens for end records, by which readers find the directory: any bytes that look like one, wherever they lie.
+#[derive(Default)]
+pub struct Ends {
+    position: u64,
+    /// The last bytes that passed.
+    held: Vec<u8>,
+    last: Option<LastEnd>,
+    /// Where the one before the last begins, and where the farthest comment of all before the last ends.
+    before: Option<u64>,
+    comments_end: u64,
+}
+
+struct LastEnd {
+    position: u64,
+    comment_end: u64,
+    entries: u16,
+    size: u32,
+    offset: u32,
+    has_locator: bool,
+}
+
 const ENTRY: [u8; 4] = *b"PK\x01\x02";
 const END: [u8; 4] = *b"PK\x05\x06";
 const WIDE_END: [u8; 4] = *b"PK\x06\x06";
+const LOCATOR: [u8; 4] = *b"PK\x06\x07";
 const MARK: usize = 4;
 const ENTRY_LENGTH: usize = 46;
 const END_LENGTH: usize = 22;
 const WIDE_END_LENGTH: usize = 56;
-/// Behind its own bytes an end record has a comment. Readers look no further from the end of the file.
-const MAX_COMMENT: u64 = 0xffff;
+const LOCATOR_LENGTH: usize = 20;
+/// How far from the end of the file readers look for the end record. A comment and the record are 65,557 bytes; unzip looks at 66,000, rounded up
+/// to whole buffers.
+const REACH: u64 = 128 << 10;
+/// What is held of an end record that has not passed whole, and of what stands before it.
+const END_AND_BEFORE: usize = LOCATOR_LENGTH + END_LENGTH - 1;
 /// Entries for which there is made room at once.
 const STEP: usize = 1 << 10;
-/// Entries that may be ahead of the members, which are counted a little after they have passed.
-const AHEAD: usize = 1 << 10;
+/// Entries that may be more than the members: some are named twice.
+const MORE: usize = 1 << 10;
+const ELSEWHERE: &str = "its directory is not where its end says";
+const TWO_ENDS: &str = "it has two ends, and readers differ in which they believe";
 
-impl<'a> Directory<'a> {
-    #[must_use]
-    pub fn new(members: &'a Cell<usize>) -> Self {
-        Self { members, position: 0, held: Vec::new(), wanted: MARK, run: Run::default(), wide: None, end: None }
-    }
-
-    /// Takes the next bytes of the archive.
-    pub fn pass(&mut self, mut bytes: &[u8]) {
+impl Directory {
+    /// Takes the next bytes that belong to no member, and where they begin. `members` came before them.
+    pub fn pass(&mut self, start: u64, mut bytes: &[u8], members: usize) {
+        self.members = members;
+        if start != self.position {
+            self.held.clear();
+            self.position = start;
+        }
         while !bytes.is_empty() {
             if self.held.is_empty() {
+                self.wanted = MARK;
                 let keep = usize::from(bytes.ends_with(b"P"));
                 let at = memmem::find(bytes, b"PK").unwrap_or(bytes.len() - keep);
                 self.position += at as u64;
@@ -113,28 +148,31 @@ impl<'a> Directory<'a> {
     }
 
     /// Why the readers that begin at the directory would read something else than what was read, if they would. `read` is in the order of
-    /// places. Call it when the archive has passed.
+    /// places. Call it when the archive has passed, and all of it by `ends`.
     #[must_use]
-    pub fn contradiction(&self, read: &[Place]) -> Option<String> {
-        let end = self.end.as_ref()?;
-        if self.position - end.position > END_LENGTH as u64 + MAX_COMMENT {
+    pub fn contradiction(&self, ends: &Ends, read: &[Place]) -> Option<String> {
+        let last = ends.last()?;
+        if ends.are_doubtful(last) {
+            return Some(TWO_ENDS.to_owned());
+        }
+        if last.is_empty() {
             return None;
         }
-        if end.is_doubtful {
-            return Some("it has two ends, one in the comment of the other".to_owned());
+        let end = self.end.as_ref().filter(|end| end.position == last.position && end.size > 0 && end.size == end.run.end - end.run.start);
+        let Some((end, shift)) = end.and_then(|end| Some((end, end.run.start.checked_sub(end.offset)?))) else { return Some(ELSEWHERE.to_owned()) };
+        // Where something follows that the end does not know of, Java believes it only if a member begins where the archive does.
+        let has_first = || read.binary_search_by_key(&shift, |(at, _)| *at).is_ok();
+        if ends.before().is_some() && last.comment_end != ends.position && !has_first() {
+            return Some(TWO_ENDS.to_owned());
         }
-        if end.size == 0 {
-            return None;
-        }
-        let shift = end.run.start.checked_sub(end.offset).filter(|_| end.size == end.run.end - end.run.start);
-        let Some(shift) = shift else { return Some("its directory is not where its end says".to_owned()) };
         if end.run.is_cut {
             return Some("its directory names more members than its headers".to_owned());
         }
         let is_read = |(offset, wanted): &Place| {
             let at = offset.checked_add(shift)?;
             let (_, taken) = read[read.binary_search_by_key(&at, |(at, _)| *at).ok()?];
-            (taken == *wanted || taken == Taken::NOTHING || *wanted == Taken::ENCRYPTED).then_some(())
+            // Who takes the directory's word that a member is empty reads nothing, and who takes the header's reads what was read.
+            (taken == *wanted || taken == Taken::NOTHING || [Taken::ENCRYPTED, Taken::EMPTY].contains(wanted)).then_some(())
         };
         let hidden = end.run.entries.iter().filter(|entry| is_read(entry).is_none()).count();
         (hidden > 0).then(|| format!("its directory names {hidden} of its members otherwise than their headers"))
@@ -147,31 +185,18 @@ impl<'a> Directory<'a> {
             (ENTRY, MARK) => ENTRY_LENGTH,
             (END, MARK) => END_LENGTH,
             (WIDE_END, MARK) => WIDE_END_LENGTH,
+            (LOCATOR, MARK) => LOCATOR_LENGTH,
             (_, MARK) => return self.search_on(),
-            // No version beyond 6.3, and no second disk: else it is no entry.
-            (ENTRY, ENTRY_LENGTH) if self.held[6] <= 63 && self.held[34..36] == [0, 0] => {
-                let length = ENTRY_LENGTH + [28, 30, 32].map(|at| usize::from(short(&self.held, at))).iter().sum::<usize>();
-                if length == ENTRY_LENGTH {
-                    self.entry();
-                }
-                length
-            }
-            (ENTRY, ENTRY_LENGTH) => MARK,
-            (ENTRY, _) => {
-                self.entry();
-                MARK
-            }
-            (END, _) => {
-                self.end();
-                MARK
-            }
-            _ => {
-                self.wide = (self.start() == self.run.end).then(|| (quad(&self.held, 40), quad(&self.held, 48)));
-                MARK
-            }
+            (ENTRY, ENTRY_LENGTH) => ENTRY_LENGTH + [28, 30, 32].map(|at| usize::from(short(&self.held, at))).iter().sum::<usize>(),
+            _ => self.held.len(),
         };
-        if self.wanted == MARK || self.wanted == self.held.len() {
-            self.wanted = MARK;
+        if self.wanted == self.held.len() {
+            match mark {
+                ENTRY => self.entry(),
+                END => self.end(),
+                WIDE_END => self.wide_end(),
+                _ => self.locator(),
+            }
             self.held.clear();
         }
     }
@@ -197,6 +222,7 @@ impl<'a> Directory<'a> {
             self.wide = None;
         }
         self.run.end = self.position;
+        self.run.has_locator = held[held.len() - LOCATOR_LENGTH..].starts_with(&LOCATOR);
         let extra = ENTRY_LENGTH + usize::from(short(held, 28));
         let mut wide = wide_field(&held[extra..extra + usize::from(short(held, 30))]);
         let mut number = |at: usize| match (long(held, at), wide) {
@@ -209,35 +235,124 @@ impl<'a> Directory<'a> {
         };
         // They stand in the wide field in this order.
         let [_, packed, offset] = [24, 20, 42].map(&mut number);
-        // Of nothing, nothing can be hidden.
-        if packed == 0 {
-            return;
-        }
-        let place = (offset, Taken::by(short(held, 8), short(held, 10), packed));
+        let taken = if packed == 0 { Taken::EMPTY } else { Taken::by(short(held, 8), short(held, 10), packed) };
         let entries = &mut self.run.entries;
-        if entries.len() >= self.members.get() + AHEAD {
+        if entries.len() >= self.members + MORE {
             self.run.is_cut = true;
         } else {
             if entries.len() == entries.capacity() {
                 entries.reserve_exact(STEP);
             }
-            entries.push(place);
+            entries.push((offset, taken));
+        }
+    }
+
+    fn wide_end(&mut self) {
+        let (start, held) = (self.start(), &self.held);
+        // One that says that it is longer has data behind it, which nobody writes.
+        let is_next = start == self.run.end && quad(held, 4) == WIDE_END_LENGTH as u64 - 12;
+        self.wide = is_next.then(|| Wide { start, size: quad(held, 40), offset: quad(held, 48), said: None });
+    }
+
+    fn locator(&mut self) {
+        let (start, said) = (self.start(), quad(&self.held, 8));
+        if let Some(wide) = self.wide.as_mut().filter(|wide| start == wide.start + WIDE_END_LENGTH as u64) {
+            wide.said = Some(said);
         }
     }
 
     fn end(&mut self) {
         let (start, held) = (self.start(), &self.held);
         let said = (u64::from(long(held, 12)), u64::from(long(held, 16)));
-        let wide = self.wide.take();
-        let is_next = start == self.run.end || wide.is_some();
+        let wide = self.wide.take().filter(|wide| start == wide.start + (WIDE_END_LENGTH + LOCATOR_LENGTH) as u64);
         let narrow = |said: u64, wide: u64| if said == u64::from(u32::MAX) { wide } else { said };
-        let (size, offset) = wide.map_or(said, |(size, offset)| (narrow(said.0, size), narrow(said.1, offset)));
-        // What the wide record says must be what this one says, as far as it does.
-        let agrees = wide.is_none_or(|wide| wide == (size, offset));
-        let run = if is_next && agrees { std::mem::take(&mut self.run) } else { Run::default() };
-        let is_doubtful = self.end.as_ref().is_some_and(|before| start < before.comment_end);
-        let comment_end = self.position + u64::from(short(held, 20));
-        self.end = Some(End { position: start, comment_end, is_doubtful, size, offset, run });
+        let (size, offset) = wide.as_ref().map_or(said, |wide| (narrow(said.0, wide.size), narrow(said.1, wide.offset)));
+        let is_next = match wide {
+            None => start == self.run.end && !self.run.has_locator,
+            // What the wide record says must be what this one says, as far as it does, and it must be where its locator says.
+            Some(wide) => {
+                let distance = wide.said.and_then(|said| said.checked_sub(offset));
+                (wide.size, wide.offset) == (size, offset) && distance == Some(self.run.end - self.run.start)
+            }
+        };
+        let run = if is_next { std::mem::take(&mut self.run) } else { Run::default() };
+        self.end = Some(End { position: start, size, offset, run });
+    }
+}
+
+impl Ends {
+    /// Takes the next bytes of the file.
+    pub fn pass(&mut self, bytes: &[u8]) {
+        let start = self.position - self.held.len() as u64;
+        let mut border = std::mem::take(&mut self.held);
+        border.extend_from_slice(&bytes[..bytes.len().min(END_AND_BEFORE)]);
+        self.search(start, &border);
+        if bytes.len() > END_AND_BEFORE {
+            self.search(self.position, bytes);
+            border.clear();
+            border.extend_from_slice(&bytes[bytes.len() - END_AND_BEFORE..]);
+        } else {
+            border.drain(..border.len().saturating_sub(END_AND_BEFORE));
+        }
+        self.held = border;
+        self.position += bytes.len() as u64;
+    }
+
+    /// Passes over bytes that are looked at elsewhere.
+    pub fn skip(&mut self, count: usize) {
+        self.held.clear();
+        self.position += count as u64;
+    }
+
+    /// Whether readers that look for the end would take the file for an archive with members, whatever it begins with.
+    #[must_use]
+    pub fn show_members(&self) -> bool {
+        self.last().is_some_and(|end| {
+            let is_wide = end.has_locator || end.size == u32::MAX || end.offset == u32::MAX;
+            is_wide || (end.size as usize >= ENTRY_LENGTH && u64::from(end.size) + u64::from(end.offset) <= end.position)
+        })
+    }
+
+    fn search(&mut self, start: u64, bytes: &[u8]) {
+        for at in memmem::find_iter(bytes, &END) {
+            let Some(record) = bytes.get(at..at + END_LENGTH) else { return };
+            let position = start + at as u64;
+            if self.last.as_ref().is_some_and(|last| position <= last.position) {
+                continue;
+            }
+            let last = LastEnd {
+                position,
+                comment_end: position + END_LENGTH as u64 + u64::from(short(record, 20)),
+                entries: short(record, 8) | short(record, 10),
+                size: long(record, 12),
+                offset: long(record, 16),
+                has_locator: at.checked_sub(LOCATOR_LENGTH).is_some_and(|at| bytes[at..].starts_with(&LOCATOR)),
+            };
+            if let Some(before) = self.last.replace(last) {
+                self.before = Some(before.position);
+                self.comments_end = self.comments_end.max(before.comment_end);
+            }
+        }
+    }
+
+    fn last(&self) -> Option<&LastEnd> {
+        self.last.as_ref().filter(|end| self.position - end.position <= REACH)
+    }
+
+    fn before(&self) -> Option<u64> {
+        self.before.filter(|position| self.position - position <= REACH)
+    }
+
+    /// Readers may take one before the last: where the last lies in its comment, says less than there is, or more.
+    fn are_doubtful(&self, last: &LastEnd) -> bool {
+        let is_odd = last.comment_end > self.position || (last.is_empty() && last.comment_end != self.position);
+        self.before().is_some() && (is_odd || self.comments_end > last.position)
+    }
+}
+
+impl LastEnd {
+    fn is_empty(&self) -> bool {
+        self.entries == 0 && self.size == 0 && !self.has_locator
     }
 }
 
@@ -286,11 +401,19 @@ mod tests {
 
     /// What is said of an archive, however it is cut into pieces.
     fn said(archive: &[u8], read: &[Place]) -> Option<String> {
-        let members = Cell::new(read.len());
-        let told = [1, 3, 7, 50, archive.len()].map(|length| {
-            let mut directory = Directory::new(&members);
-            archive.chunks(length).for_each(|piece| directory.pass(piece));
-            directory.contradiction(read)
+        said_behind(0, archive, read)
+    }
+
+    /// The same, where so many bytes of it belong to members.
+    fn said_behind(data: usize, archive: &[u8], read: &[Place]) -> Option<String> {
+        let told = [1, 3, 7, 30, 50, archive.len()].map(|length| {
+            let (mut directory, mut ends, mut position) = (Directory::default(), Ends::default(), data as u64);
+            for piece in archive[data..].chunks(length) {
+                directory.pass(position, piece, read.len());
+                position += piece.len() as u64;
+            }
+            archive.chunks(length).for_each(|piece| ends.pass(piece));
+            directory.contradiction(&ends, read)
         });
         assert!(told.iter().all(|one| *one == told[0]), "{told:?}");
         told[0].clone()
@@ -310,8 +433,8 @@ mod tests {
         }
         assert_eq!(said(DATA, &read), None, "no directory, no reader of it");
         assert_eq!(said(&[DATA, &end(0, 0, b"")].concat(), &read), None, "an empty one");
-        let empty = entry(0, 0, 4000, b"");
-        assert_eq!(said(&[DATA, &empty, &end(empty.len(), DATA.len() as u32, b"")].concat(), &read), None, "nothing hides in nothing");
+        let empty = entry(8, 0, 0, b"");
+        assert_eq!(said(&[DATA, &empty, &end(empty.len(), DATA.len() as u32, b"")].concat(), &read), None, "of nothing, no more is read");
     }
 
     #[test]
@@ -322,6 +445,7 @@ mod tests {
             (entry(0, 6, 0, b""), "another size"),
             (entry(8, 5, 0, b""), "another method"),
             (entry(8, 5, 9, b""), "not encrypted"),
+            (entry(8, 0, 3, b""), "nothing by the directory, and by a header that was not seen who knows"),
         ] {
             let entries = [entry(8, 3, 7, b""), wrong].concat();
             let archive = [DATA, &entries, &end(entries.len(), DATA.len() as u32, b"")].concat();
@@ -336,11 +460,78 @@ mod tests {
         let entries = entry(0, u32::MAX, u32::MAX, &wide);
         let place = [(entries.len() as u64).to_le_bytes(), (DATA.len() as u64).to_le_bytes()].concat();
         let wide_end = |place: &[u8]| [&WIDE_END[..], &44_u64.to_le_bytes(), &[0; 28], place].concat();
-        let archive = |wide_end: &[u8]| [DATA, &entries, wide_end, b"PK\x06\x07", &[0; 16], &end(0xffff_ffff, u32::MAX, b"")].concat();
+        let located = |locator: &[u8]| {
+            let at = (DATA.len() + entries.len()) as u64;
+            [locator, &[0; 4], &at.to_le_bytes(), &[1, 0, 0, 0], &end(0xffff_ffff, u32::MAX, b"")].concat()
+        };
+        let archive = |wide_end: &[u8]| [DATA, &entries, wide_end, &located(b"PK\x06\x07")].concat();
         assert_eq!(said(&archive(&wide_end(&place)), &[(7, Taken::stored(4))]), None);
         assert!(said(&archive(&wide_end(&place)), &[(7, Taken::stored(5))]).is_some());
         let elsewhere = [(entries.len() as u64).to_le_bytes(), offset.to_le_bytes()].concat();
         assert!(said(&archive(&wide_end(&elsewhere)), &[(7, Taken::stored(4))]).is_some_and(|why| why.contains("not where")));
+        let unlocated = [DATA, &entries, &wide_end(&place), &located(b"PK\x06\x08")].concat();
+        assert!(said(&unlocated, &[(7, Taken::stored(4))]).is_some_and(|why| why.contains("not where")), "nobody finds the wide record");
+    }
+
+    #[test]
+    fn a_wide_record_in_a_comment_is_one() {
+        let mut entries = entry(8, 3, 0, b"");
+        entries.truncate(entries.len() - 2);
+        let comment = [&WIDE_END[..], &44_u64.to_le_bytes(), &[0; 44], &LOCATOR, &[0; 16]].concat();
+        entries[32] = comment.len() as u8;
+        let entries = [entries, comment].concat();
+        let archive = [DATA, &entries, &end(entries.len(), DATA.len() as u32, b"")].concat();
+        assert!(said(&archive, &[(0, Taken::INFLATED)]).is_some_and(|why| why.contains("not where")));
+    }
+
+    #[test]
+    fn an_entry_that_swallows_the_directory_is_one() {
+        let entries = entry(8, 3, 0, b"");
+        let real = [&entries[..], &end(entries.len(), 200, b"")].concat();
+        for lengths in [[0_u16, 300, 0], [100, 50, 50], [60_000; 3]] {
+            let mut fake = entry(0, 0, 0, b"");
+            fake.truncate(ENTRY_LENGTH);
+            fake[28..34].copy_from_slice(&lengths.map(u16::to_le_bytes).concat());
+            let data = [&fake[..], &[b'x'; 154]].concat();
+            let archive = [&data[..], &real].concat();
+            assert_eq!(said_behind(200, &archive, &[(0, Taken::INFLATED)]), None, "in a member it is the member's");
+            let why = said(&archive, &[(0, Taken::INFLATED)]);
+            assert!(why.is_some_and(|why| why.contains("not where")), "{lengths:?}");
+        }
+        assert!(said_behind(real.len(), &real, &[]).is_some_and(|why| why.contains("not where")), "a member that reaches over it");
+    }
+
+    #[test]
+    fn versions_and_disks_of_entries_are_not_believed_by_readers() {
+        let mut entries = entry(8, 3, 5, b"");
+        (entries[6], entries[34]) = (200, 1);
+        let archive = [DATA, &entries, &end(entries.len(), DATA.len() as u32, b"")].concat();
+        assert_eq!(said(&archive, &[(5, Taken::INFLATED)]), None);
+        assert!(said(&archive, &[(0, Taken::INFLATED)]).is_some_and(|why| why.contains("otherwise")));
+    }
+
+    #[test]
+    fn a_file_that_ends_as_an_archive_shows_members() {
+        let shows = |file: &[u8]| {
+            let told = [1, 5, 21, 22, 41, 42, 63, file.len()].map(|length| {
+                let mut ends = Ends::default();
+                file.chunks(length).for_each(|piece| ends.pass(piece));
+                ends.show_members()
+            });
+            assert!(told.iter().all(|one| *one == told[0]), "{told:?}");
+            told[0]
+        };
+        let before = [b'x'; 150];
+        assert!(shows(&[&before[..], &end(50, 100, b"")].concat()));
+        assert!(shows(&[&before[..], &end(50, 20, b"a comment"), &[b'x'; 66_000]].concat()));
+        assert!(shows(&[&before[..], &LOCATOR, &[0; 16], &end(0, 0, b"")].concat()), "a wide record says where");
+        for no in [end(0, 0, b""), end(50, 101, b""), [end(50, 20, b""), vec![b'x'; 140_000]].concat(), end(50, 20, b"")[..21].to_vec()] {
+            assert!(!shows(&[&before[..], &no].concat()));
+        }
+        let mut ends = Ends::default();
+        ends.pass(&before);
+        ends.skip(end(50, 20, b"").len());
+        assert!(!ends.show_members());
     }
 
     #[test]
@@ -354,9 +545,15 @@ mod tests {
         assert!(said(&[DATA, &entries, b"x", &end(entries.len(), DATA.len() as u32, b"")].concat(), &read).is_some());
         let in_comment = end(entries.len(), DATA.len() as u32, &end(0, 0, b""));
         assert!(said(&[DATA, &entries, &in_comment].concat(), &read).is_some_and(|why| why.contains("two ends")));
-        let more = entries.repeat(AHEAD + 2);
+        let cut_off = end(entries.len(), DATA.len() as u32, b"a comment");
+        assert!(said(&[&whole[..], &entries, &cut_off[..24]].concat(), &read).is_some_and(|why| why.contains("two ends")));
+        assert!(said(&[&whole[..], &end(0, 0, b""), b"x"].concat(), &read).is_some_and(|why| why.contains("two ends")), "Java takes the first");
+        let mut counted = end(0, 0, b"");
+        counted[10] = 1;
+        assert!(said(&[DATA, &entries, &counted].concat(), &read).is_some_and(|why| why.contains("not where")), "unzip goes by the count");
+        let more = entries.repeat(MORE + 2);
         assert!(said(&[DATA, &more, &end(more.len(), DATA.len() as u32, b"")].concat(), &read).is_some_and(|why| why.contains("more members")));
-        let far = [&whole[..], &vec![b'x'; 70_000]].concat();
+        let far = [&whole[..], &vec![b'x'; 140_000]].concat();
         assert_eq!(said(&far, &[]), None, "nobody looks for it there");
     }
 }

@@ -3,7 +3,6 @@
 //!
 //! Source: PKWARE APPNOTE.TXT 6.3.10, sections 4.3 to 4.5.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read};
 
@@ -12,12 +11,14 @@ use crate::scan::containers::contract::{Container, Members, Opened, stored_part}
 use crate::scan::gap::{Gap, GapKind};
 use crate::scan::inflated::Inflated;
 use crate::scan::lookahead::Lookahead;
-use crate::scan::zip_directory::{Directory, Place, Taken, wide_field};
+use crate::scan::zip_directory::{Directory, Ends, Place, Taken, wide_field};
 
 pub struct Zip;
 
 const LOCAL: &[u8] = b"PK\x03\x04";
 const DESCRIPTOR: &[u8] = b"PK\x07\x08";
+/// Before the first member there may be the mark of a zip that was to be cut into pieces, or the end of an empty one.
+const MARK: &[u8] = b"PK";
 /// Executable zips of Python begin with a line for the kernel.
 const SHEBANG: &[u8] = b"#!";
 const ENCRYPTED: u16 = 1;
@@ -34,26 +35,23 @@ impl Container for Zip {
     }
 
     fn is_start(&self, start: &[u8]) -> bool {
-        let line = || memchr::memchr(b'\n', start).map(|end| &start[end + 1..]);
-        let archive = if start.starts_with(SHEBANG) { line().unwrap_or_default() } else { start };
-        is_member(archive)
+        (start.starts_with(MARK) || start.starts_with(SHEBANG)) && memchr::memmem::find(start, LOCAL).is_some()
     }
 
     fn walk(&self, file: &mut Opened<'_, '_>, members: &mut dyn Members) -> io::Result<()> {
-        let count = Cell::new(0);
-        let mut watched = Watched { bytes: &mut *file.bytes, directory: Directory::new(&count) };
+        let mut watched = Watched { bytes: &mut *file.bytes, ends: Ends::default() };
         let mut bytes = Lookahead::new(&mut watched);
         let mut file = Opened { bytes: &mut bytes, name: file.name, inflate: &mut *file.inflate, limits: file.limits, work: file.work };
-        let mut seen = Seen { unread: BTreeMap::new(), places: Some(Vec::new()), count: &count };
+        let mut seen = Seen { unread: BTreeMap::new(), places: Some(Vec::new()), count: 0, directory: Directory::default() };
         let walked = walk(&mut file, members, &mut seen);
-        let drained = io::copy(&mut bytes, &mut io::sink());
-        let Seen { unread, places, .. } = seen;
+        let drained = seen.drain(&mut bytes);
+        let Seen { unread, places, directory, .. } = seen;
         match places {
             // The bound that was reached is told.
             _ if drained.is_err() || walked.as_ref().is_err_and(is_bound) => {}
             None => members.gap(b"", Gap::new(GapKind::TooLarge, "zip: it has more members than can be compared with its directory")),
             Some(places) => {
-                if let Some(why) = watched.directory.contradiction(&places) {
+                if let Some(why) = directory.contradiction(&watched.ends, &places) {
                     members.gap(b"", Gap::new(GapKind::Misleading, format!("zip: {why}")));
                 }
             }
@@ -66,30 +64,30 @@ impl Container for Zip {
             };
             members.gap(b"", Gap::new(kind, format!("zip: {count} of its members are {words}")));
         }
-        walked.and(drained.map(|_| ()))
+        walked.and(drained)
     }
 }
 
-/// Shows an archive's bytes to whatever listens for its directory.
-struct Watched<'w, 'b, 'a> {
+/// Shows an archive's bytes to whatever listens for its end.
+struct Watched<'w, 'b> {
     bytes: &'w mut Lookahead<'b>,
-    directory: Directory<'a>,
+    ends: Ends,
 }
 
-impl BufRead for Watched<'_, '_, '_> {
+impl BufRead for Watched<'_, '_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         self.bytes.fill_buf()
     }
 
     fn consume(&mut self, count: usize) {
         if let Ok(lent) = self.bytes.fill_buf() {
-            self.directory.pass(&lent[..count.min(lent.len())]);
+            self.ends.pass(&lent[..count.min(lent.len())]);
         }
         self.bytes.consume(count);
     }
 }
 
-impl Read for Watched<'_, '_, '_> {
+impl Read for Watched<'_, '_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let lent = self.fill_buf()?;
         let count = lent.len().min(out.len());
@@ -100,15 +98,16 @@ impl Read for Watched<'_, '_, '_> {
 }
 
 /// What a walk comes to.
-struct Seen<'a> {
+struct Seen {
     /// Members that are not read, by why.
     unread: BTreeMap<Unread, u64>,
     /// Of all members; `None` where there are more than there is memory for.
     places: Option<Vec<Place>>,
-    count: &'a Cell<usize>,
+    count: usize,
+    directory: Directory,
 }
 
-impl Seen<'_> {
+impl Seen {
     /// Notes a member before it is read.
     fn note(&mut self, at: u64, header: &Header, members: &mut dyn Members) {
         let Some(places) = &mut self.places else { return };
@@ -120,7 +119,37 @@ impl Seen<'_> {
             places.reserve_exact(STEP);
         }
         places.push((at, header.taken()));
-        self.count.set(places.len());
+        self.count = places.len();
+    }
+
+    /// Passes over the next bytes, of no member.
+    fn pass(&mut self, bytes: &mut Lookahead<'_>, count: usize) -> io::Result<()> {
+        let position = bytes.position();
+        self.directory.pass(position, &bytes.peek(count)?[..count], self.count);
+        bytes.consume(count);
+        Ok(())
+    }
+
+    fn drain(&mut self, bytes: &mut Lookahead<'_>) -> io::Result<()> {
+        loop {
+            match bytes.peek(1)?.len() {
+                0 => return Ok(()),
+                count => self.pass(bytes, count)?,
+            }
+        }
+    }
+
+    /// Goes on to the next member; `false` where there is none.
+    fn find_next(&mut self, bytes: &mut Lookahead<'_>) -> io::Result<bool> {
+        loop {
+            let shown = bytes.peek(STRIDE)?;
+            let (at, length) = (memchr::memmem::find(shown, LOCAL), shown.len());
+            match at {
+                Some(at) => return self.pass(bytes, at).map(|()| true),
+                None if length < STRIDE => return Ok(false),
+                None => self.pass(bytes, length - LOCAL.len())?,
+            }
+        }
     }
 }
 
@@ -136,14 +165,9 @@ enum Unread {
     Method(u16),
 }
 
-/// A member's mark, and the version that is needed to unpack it; the newest is 6.3.
-fn is_member(start: &[u8]) -> bool {
-    start.strip_prefix(LOCAL).and_then(<[u8]>::first).is_some_and(|version| *version <= 63)
-}
-
-fn walk(file: &mut Opened<'_, '_>, members: &mut dyn Members, seen: &mut Seen<'_>) -> io::Result<()> {
+fn walk(file: &mut Opened<'_, '_>, members: &mut dyn Members, seen: &mut Seen) -> io::Result<()> {
     loop {
-        if is_member(file.bytes.peek(5)?) {
+        if file.bytes.peek(LOCAL.len())?.starts_with(LOCAL) {
             let at = file.bytes.position();
             let header = Header::read(file.bytes)?;
             seen.note(at, &header, members);
@@ -151,7 +175,7 @@ fn walk(file: &mut Opened<'_, '_>, members: &mut dyn Members, seen: &mut Seen<'_
                 *seen.unread.entry(why).or_default() += 1;
                 pass_data(&header, file.bytes)?;
             }
-        } else if !find_next(file.bytes)? {
+        } else if !seen.find_next(file.bytes)? {
             // Nothing but the members makes a zip: a file that has some bytes behind them is still read, and a directory in between hides none.
             return Ok(());
         }
@@ -260,25 +284,4 @@ fn pass_descriptor(header: &Header, bytes: &mut Lookahead<'_>, packed: u64, unpa
         () => return Ok(()),
     };
     bytes.pass((mark + 4 + length) as u64)
-}
-
-/// Goes on to the next member; `false` where there is none.
-fn find_next(bytes: &mut Lookahead<'_>) -> io::Result<bool> {
-    loop {
-        let seen = bytes.peek(STRIDE)?;
-        let is_last = seen.len() < STRIDE;
-        match memchr::memmem::find(seen, LOCAL) {
-            Some(at) if is_member(&seen[at..]) => {
-                bytes.consume(at);
-                return Ok(true);
-            }
-            // The version may stand in what comes next.
-            Some(at) if at + LOCAL.len() < seen.len() => bytes.consume(at + LOCAL.len()),
-            _ if is_last => return Ok(false),
-            _ => {
-                let passed = seen.len() - LOCAL.len();
-                bytes.consume(passed);
-            }
-        }
-    }
 }
