@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::image::entry;
 use crate::image::inflate::Inflate;
 use crate::image::limits::{FREE_BYTES, Limits};
-use crate::scan::containers::contract::{Container, Members, Opened, START};
+use crate::scan::containers::contract::{Container, Members, Opened, SCRIPT, SHEBANG, START};
 use crate::scan::containers::recognise;
 use crate::scan::content::{ContentHit, ContentScanner, Stream};
 use crate::scan::decode::Encoding;
@@ -218,8 +218,9 @@ fn look<'r>(levels: &mut [Level<'r>], depth: usize, run: &Run<'_, 'r>, way: &[u8
     let Some((Level { scanner, inflate }, below)) = levels.split_first_mut() else { return Ok(()) };
     let path = full_path(run.path, way);
     let mut ahead = Lookahead::new(data);
-    let start = ahead.peek(START)?;
-    let (encoding, container) = (Encoding::of(start), recognise(start));
+    let wanted = if ahead.peek(START)?.starts_with(SHEBANG) { SCRIPT } else { START };
+    let start = ahead.peek(wanted)?;
+    let (encoding, container) = (Encoding::of(start), recognise(&start[..start.len().min(wanted)]));
     let stream = scanner.begin(&path, encoding);
     let is_silent = Cell::new(false);
     let mut tee = Tee { data: &mut ahead, scanner, stream, run, way, depth, is_silent: &is_silent, failure: None };
@@ -504,6 +505,8 @@ mod tests {
             assert_eq!(told("a.war", &archive), [row("lib/a.tgz!/a.tar!/app/.npmrc", NPM), row("last", NPM)]);
             let script = [b"#!/usr/bin/env python3\n".to_vec(), archive].concat();
             assert_eq!(told("tool.pyz", &script)[..2], told("a.war", &script[23..])[..2], "an executable archive");
+            let long = [b"#!/bin/bash\n".to_vec(), b"echo a line of a script\n".repeat(1000), script[23..].to_vec()].concat();
+            assert_eq!(told("app.jar", &long)[..2], told("a.war", &script[23..])[..2], "a jar that starts itself");
             for mark in [&b"PK\x07\x08"[..], b"PK00", b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"] {
                 let marked = [mark, &script[23..]].concat();
                 assert_eq!(told("a.zip", &marked)[..2], told("a.war", &script[23..])[..2], "{}", mark.escape_ascii());

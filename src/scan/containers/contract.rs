@@ -12,7 +12,7 @@ pub trait Container: Sync {
     /// For people, in gaps.
     fn name(&self) -> &'static str;
 
-    /// Whether a file that begins with these bytes is one: [`START`] of them, or all that it has.
+    /// Whether a file that begins with these bytes is one: [`START`] of them, [`SCRIPT`] of a script, or all that it has.
     fn is_start(&self, start: &[u8]) -> bool;
 
     /// Shows each member, in order. What is left unread is read by the caller, who scans the raw bytes as they pass.
@@ -25,6 +25,9 @@ pub trait Container: Sync {
 
 /// Bytes of a file's beginning that are enough to know it: a tar header.
 pub const START: usize = 512;
+/// A script may have an archive behind it: a line before a zip of Python, 10 KiB before a jar that starts itself. It is known by so many bytes.
+pub const SHEBANG: &[u8] = b"#!";
+pub const SCRIPT: usize = 64 << 10;
 
 /// A file that was recognised.
 pub struct Opened<'a, 'b> {

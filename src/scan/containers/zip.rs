@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read};
 
 use crate::image::tar::TarSource as _;
-use crate::scan::containers::contract::{Container, Members, Opened, stored_part};
+use crate::scan::containers::contract::{Container, Members, Opened, SHEBANG, stored_part};
 use crate::scan::gap::{Gap, GapKind};
 use crate::scan::inflated::Inflated;
 use crate::scan::lookahead::Lookahead;
@@ -19,8 +19,6 @@ const LOCAL: &[u8] = b"PK\x03\x04";
 const DESCRIPTOR: &[u8] = b"PK\x07\x08";
 /// Before the first member there may be the mark of a zip that was to be cut into pieces, or the end of an empty one.
 const MARK: &[u8] = b"PK";
-/// Executable zips of Python begin with a line for the kernel.
-const SHEBANG: &[u8] = b"#!";
 const ENCRYPTED: u16 = 1;
 const SIZES_FOLLOW: u16 = 1 << 3;
 /// Bytes that are searched for the next member at once.
