@@ -507,7 +507,7 @@ mod tests {
             assert_eq!(told("tool.pyz", &script)[..2], told("a.war", &script[23..])[..2], "an executable archive");
             let long = [b"#!/bin/bash\n".to_vec(), b"echo a line of a script\n".repeat(1000), script[23..].to_vec()].concat();
             assert_eq!(told("app.jar", &long)[..2], told("a.war", &script[23..])[..2], "a jar that starts itself");
-            for mark in [&b"PK\x07\x08"[..], b"PK00", b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"] {
+            for mark in [&b"PK\x07\x08"[..], b"PK00", b"JM\x01\0", b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"] {
                 let marked = [mark, &script[23..]].concat();
                 assert_eq!(told("a.zip", &marked)[..2], told("a.war", &script[23..])[..2], "{}", mark.escape_ascii());
             }

@@ -19,6 +19,8 @@ const LOCAL: &[u8] = b"PK\x03\x04";
 const DESCRIPTOR: &[u8] = b"PK\x07\x08";
 /// Before the first member there may be the mark of a zip that was to be cut into pieces, or the end of an empty one.
 const MARK: &[u8] = b"PK";
+/// Modules of Java have a mark of their own before the zip.
+const JMOD: &[u8] = b"JM\x01\0";
 const ENCRYPTED: u16 = 1;
 const SIZES_FOLLOW: u16 = 1 << 3;
 /// Bytes that are searched for the next member at once.
@@ -33,7 +35,7 @@ impl Container for Zip {
     }
 
     fn is_start(&self, start: &[u8]) -> bool {
-        (start.starts_with(MARK) || start.starts_with(SHEBANG)) && memchr::memmem::find(start, LOCAL).is_some()
+        [MARK, SHEBANG, JMOD].iter().any(|mark| start.starts_with(mark)) && memchr::memmem::find(start, LOCAL).is_some()
     }
 
     fn walk(&self, file: &mut Opened<'_, '_>, members: &mut dyn Members) -> io::Result<()> {
