@@ -13,11 +13,13 @@ use crate::image::inflate::Inflate;
 use crate::image::limits::{FREE_BYTES, Limits};
 use crate::scan::containers::contract::{Container, Members, Opened, SCRIPT, SHEBANG, START};
 use crate::scan::containers::recognise;
+use crate::scan::containers::zip::Zip;
 use crate::scan::content::{ContentHit, ContentScanner, Stream};
 use crate::scan::decode::Encoding;
 use crate::scan::gap::{Gap, GapKind};
 use crate::scan::lookahead::Lookahead;
 use crate::scan::rule_set::RuleSet;
+use crate::scan::zip_directory::Ends;
 
 /// Containers one inside the other that are taken apart. A Debian package in an archive is four, and a jar in it two more.
 const DEPTH: usize = 6;
@@ -223,7 +225,9 @@ fn look<'r>(levels: &mut [Level<'r>], depth: usize, run: &Run<'_, 'r>, way: &[u8
     let (encoding, container) = (Encoding::of(start), recognise(&start[..start.len().min(wanted)]));
     let stream = scanner.begin(&path, encoding);
     let is_silent = Cell::new(false);
-    let mut tee = Tee { data: &mut ahead, scanner, stream, run, way, depth, is_silent: &is_silent, failure: None };
+    // The walk of a zip listens for its end itself.
+    let ends = container.is_none_or(|container| container.name() != Zip.name()).then(Ends::default);
+    let mut tee = Tee { data: &mut ahead, scanner, stream, run, way, depth, is_silent: &is_silent, ends, failure: None };
     let walked = match container {
         None => Ok(()),
         Some(container) if below.is_empty() => {
@@ -240,8 +244,11 @@ fn look<'r>(levels: &mut [Level<'r>], depth: usize, run: &Run<'_, 'r>, way: &[u8
     };
     is_silent.set(false);
     let drained = io::copy(&mut tee, &mut io::sink());
-    let Tee { scanner, stream, failure, .. } = tee;
+    let Tee { scanner, stream, ends, failure, .. } = tee;
     scanner.end(&stream, &mut |hit| run.tell(way, Told::Hit(hit)));
+    if failure.is_none() && ends.is_some_and(|ends| ends.show_members()) {
+        run.gap(way, Gap::new(GapKind::Misleading, "zip: it ends as one and begins as something else"));
+    }
     match (failure, walked) {
         // What holds this is at fault, or the file itself.
         (Some(failure), _) => return Err(failure),
@@ -262,6 +269,7 @@ struct Tee<'t, 'a, 'r> {
     depth: usize,
     /// What passes is a member, which is scanned for itself.
     is_silent: &'t Cell<bool>,
+    ends: Option<Ends>,
     /// Why nothing more comes. It is told by whoever made the tee, whatever is made of it on the way.
     failure: Option<io::Error>,
 }
@@ -282,7 +290,10 @@ impl BufRead for Tee<'_, '_, '_> {
         let Ok(lent) = self.data.fill_buf() else { return };
         let count = count.min(lent.len());
         let (run, way) = (self.run, self.way);
-        if !self.is_silent.get() {
+        if self.is_silent.get() {
+            self.ends.iter_mut().for_each(|ends| ends.skip(count));
+        } else {
+            self.ends.iter_mut().for_each(|ends| ends.pass(&lent[..count]));
             self.scanner.feed(&mut self.stream, &lent[..count], &mut |hit| run.tell(way, Told::Hit(hit)));
         }
         self.data.consume(count);
@@ -693,6 +704,24 @@ mod tests {
             let hidden = [(8, packed, 0), (0, fake.len(), 31 + packed), (8, packed, 4)];
             assert_eq!(told("a.zip", &[whole, &directory(whole, &hidden)].concat()), [row("b", NPM), row("", "unscanned-misleading-archive")]);
         }
+    }
+
+    #[test]
+    fn an_archive_behind_something_else_is_told_as_a_gap() {
+        let packed = deflate(&secret()).len();
+        let whole = zip(&[("b", &secret(), Way::Deflated)]);
+        let whole = &whole[..whole.len() - 4];
+        let archive = [whole, &directory(whole, &[(8, packed, 0)])].concat();
+        let gap = row("", "unscanned-misleading-archive");
+        for before in [&b"\x7fELF\x02\x01\x01"[..], b"MZ\x90\0", b"text\n", b"\x89PNG\r\n", b"#!/bin/sh\n"] {
+            let far = if before.starts_with(b"#!") { SCRIPT } else { 1000 };
+            let file = [before, &vec![b'x'; far], &archive].concat();
+            assert_eq!(told("app/run", &file), std::slice::from_ref(&gap), "{}", before.escape_ascii());
+        }
+        assert_eq!(told("a.gz", &[gzip(b"text"), archive.clone()].concat()).last(), Some(&gap));
+        assert_eq!(told("a.tar", &[tar(&[("a", b"text")]), archive.clone()].concat()).last(), Some(&gap));
+        assert_eq!(told("a.tar", &tar(&[("a.zip", &archive)])), [row("a.zip!/b", NPM)], "a member is looked into");
+        assert_eq!(told("app/run", &[&b"\x7fELF"[..], b"PK\x05\x06", &[0; 100]].concat()), [], "a program that writes such");
     }
 
     #[test]
