@@ -5,7 +5,7 @@ use std::io;
 
 use crate::image::error::ImageError;
 use crate::scan::finding::{Confidence, Severity};
-use crate::scan::path_class::is_dependency;
+use crate::scan::path_class::{is_dependency, is_in_dependency_tree};
 use crate::scan::places::Sighting;
 use crate::secret::fingerprint::Fingerprint;
 
@@ -93,10 +93,11 @@ impl GapKind {
     }
 
     /// Low where whoever pulls the image sees no more than we did; high where they might, so that it is no pass unless somebody says so. In other
-    /// people's code nothing is above low.
+    /// people's code nothing is above low; but what no usual program makes is theirs only where package managers put it, whatever its name.
     fn severity(self, path: &[u8]) -> Severity {
         match self {
-            Self::Unknown | Self::TooLarge | Self::Misleading if !is_dependency(path) => Severity::High,
+            Self::Unknown | Self::TooLarge if !is_dependency(path) => Severity::High,
+            Self::Misleading if !is_in_dependency_tree(path) => Severity::High,
             _ => Severity::Low,
         }
     }
@@ -172,6 +173,8 @@ mod tests {
         assert_eq!(severity(GapKind::TooLarge, "app/a.zip"), Severity::High);
         assert_eq!(severity(GapKind::Unknown, "app/a.7z"), Severity::High);
         assert_eq!(severity(GapKind::Misleading, "app/a.zip"), Severity::High);
+        assert_eq!(severity(GapKind::Misleading, "app/shop.jar"), Severity::High);
+        assert_eq!(severity(GapKind::Misleading, "opt/venv/lib/python3.12/site-packages/a/a.jar"), Severity::Low);
         assert_eq!(severity(GapKind::Unknown, "app/node_modules/a/test/a.7z"), Severity::Low);
     }
 

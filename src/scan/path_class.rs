@@ -92,10 +92,12 @@ const DERIVED_FILES: &[&str] = &[
 /// Whether the path lies where package managers put things, or is a derived file.
 #[must_use]
 pub fn is_dependency(path: &[u8]) -> bool {
-    DERIVED_FILES.iter().any(|ending| path.ends_with(ending.as_bytes())) || is_of_others(path)
+    DERIVED_FILES.iter().any(|ending| path.ends_with(ending.as_bytes())) || is_in_dependency_tree(path)
 }
 
-fn is_of_others(path: &[u8]) -> bool {
+/// Whether the path lies where package managers put things.
+#[must_use]
+pub fn is_in_dependency_tree(path: &[u8]) -> bool {
     is_in(DEPENDENCY_TREES, path) && !is_in(WEB_ROOTS, path)
 }
 
@@ -175,7 +177,7 @@ const PUBLISHED_TREES: &[&str] = &[
 /// the package. What such a file holds and anybody can make by himself, a key pair for one, is there to be seen.
 #[must_use]
 pub fn is_published_sample(path: &[u8]) -> bool {
-    if !is_of_others(path) {
+    if !is_in_dependency_tree(path) {
         return false;
     }
     if is_in(PUBLISHED_TREES, path) {
