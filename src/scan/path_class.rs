@@ -102,12 +102,15 @@ pub fn is_in_dependency_tree(path: &[u8]) -> bool {
 }
 
 fn is_in(trees: &[&str], path: &[u8]) -> bool {
-    // A tree that does not end with `/` is the beginning of a folder's name.
-    let below = |tree: &&str| match tree.as_bytes() {
-        [b'/', ..] => memchr::memmem::find(path, tree.as_bytes()).is_some(),
-        tree => memchr::memmem::find_iter(path, tree).any(|at| at == 0 || path[at - 1] == b'/'),
+    // A tree that does not end with `/` is the beginning of a folder's name; one that begins with it is not at the top.
+    let begins = |at: usize| {
+        let rest = &path[at..];
+        trees.iter().any(|tree| match tree.strip_prefix('/') {
+            Some(tree) => at > 0 && rest.starts_with(tree.as_bytes()),
+            None => rest.starts_with(tree.as_bytes()),
+        })
     };
-    trees.iter().any(below)
+    begins(0) || memchr::memchr_iter(b'/', path).any(|slash| begins(slash + 1))
 }
 
 /// Folders of a package that hold its tests, samples and documents.
