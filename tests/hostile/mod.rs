@@ -17,6 +17,8 @@ use std::collections::BTreeSet;
 pub(crate) use crate::hostile::mutations::damage;
 pub(crate) use crate::hostile::nested::seeds as nested_seeds;
 
+use honeycrate::oci::digest::Digest;
+
 use crate::common::images::Packing;
 use crate::hostile::case::Case;
 use crate::hostile::jail::{Tally, scan_all};
@@ -47,7 +49,7 @@ pub(crate) fn parts_of_all(tars: &[Vec<u8>]) -> Parts {
 
 /// A token with a valid checksum for each number, put together at run time.
 pub(crate) fn token_number(number: u32) -> String {
-    let body = format!("{:030}", u64::from(number) * 7_919_317 + 1_234_567_891_234_567);
+    let body = Digest::of(&number.to_le_bytes()).hex()[..30].to_owned();
     let mut sum = crc32fast::hash(body.as_bytes());
     let mut check = [b'0'; 6];
     for place in check.iter_mut().rev() {
