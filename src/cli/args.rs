@@ -169,6 +169,9 @@ pub struct Judging {
     /// Deny from this severity up: none, low, medium, high, critical; default: high
     #[arg(long, value_name = "SEVERITY")]
     pub fail_on: Option<String>,
+    /// What becomes of a denied image: block, warn (it goes on), block-after:DATE (it goes on up to that day); default: block
+    #[arg(long, value_name = "HOW")]
+    pub enforce: Option<String>,
     /// More rules: a file of ours, gitleaks, Nosey Parker or Kingfisher, or a folder of them
     #[arg(long, value_name = "FILE")]
     pub rules: Vec<PathBuf>,
@@ -234,6 +237,7 @@ impl Default for Judging {
     fn default() -> Self {
         Self {
             fail_on: None,
+            enforce: None,
             rules: Vec::new(),
             passing: Passing::default(),
             report: Vec::new(),

@@ -63,6 +63,8 @@ fn template(service: Option<&str>, decoy: Option<&str>) -> String {
          \n\
          # An image with a finding of this severity or above goes no further: none, low, medium, high, critical.\n\
          fail-on: high\n\
+         # What becomes of it: block, warn (it goes on, and is told), block-after:2027-03-31 (warn up to that day).\n\
+         # enforce: block\n\
          \n\
          # Each environment has tokens of its own. `to` saves typing --to.\n\
          # environments:\n\

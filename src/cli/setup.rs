@@ -244,7 +244,7 @@ impl Setup {
     /// # Errors
     /// When one of these cannot be read or is not what it should be.
     fn policy(&self) -> Result<Policy, Failure> {
-        let Settings { fail_on, inline_allow, .. } = self.settings;
+        let Settings { fail_on, inline_allow, enforce, .. } = self.settings;
         let baseline = self.settings.baseline.as_deref().map(read_baseline).transpose()?;
         let mut exceptions = self.settings.exceptions.clone();
         let mut not_taken_over = Vec::new();
@@ -258,7 +258,7 @@ impl Setup {
             exceptions.extend(taken.exceptions);
             not_taken_over.extend(taken.left_out);
         }
-        Ok(Policy { fail_on, inline_allow, exceptions, baseline, not_taken_over, ..Policy::default() })
+        Ok(Policy { fail_on, inline_allow, enforce, exceptions, baseline, not_taken_over, ..Policy::default() })
     }
 
     /// Who is at the keyboard, as the system says.

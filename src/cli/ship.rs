@@ -148,6 +148,8 @@ pub fn setup(global: &Global, planting: Option<&PlantingFlags>, judging: &Judgin
     output::check(judging)?;
     let fail_on = judging.fail_on.as_deref().map(str::parse).transpose();
     let fail_on = fail_on.map_err(|why: String| Failure::usage(format!("--fail-on: {why}"), "none lets every finding pass"))?;
+    let enforce = judging.enforce.as_deref().map(str::parse).transpose();
+    let enforce = enforce.map_err(|why: String| Failure::usage(format!("--enforce: {why}"), "warn tells what would deny, and lets it go on"))?;
     let upload = registries.upload.as_deref().map(str::parse).transpose();
     let upload =
         upload.map_err(|why: String| Failure::usage(format!("--upload: {why}"), "after-verdict sends nothing before the whole image has passed"))?;
@@ -163,6 +165,7 @@ pub fn setup(global: &Global, planting: Option<&PlantingFlags>, judging: &Judgin
         surfaces: planting.surfaces.clone().unwrap_or_default(),
         decoy_host: planting.decoy.clone(),
         fail_on,
+        enforce,
         rules: judging.rules.clone(),
         baseline: passing.baseline.clone(),
         ignore_files: passing.ignore_file.clone(),

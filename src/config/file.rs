@@ -7,7 +7,7 @@ use std::str::FromStr;
 use crate::bait::surfaces::Surface;
 use crate::oci::reference::Reference;
 use crate::policy::exception::Exception;
-use crate::policy::gate::{FailOn, InlineAllow};
+use crate::policy::gate::{Enforce, FailOn, InlineAllow};
 use crate::report::disclosure::Disclosure;
 use crate::secret::value::Secret;
 
@@ -26,6 +26,7 @@ pub struct ConfigFile {
     pub service: Option<String>,
     pub decoy_host: Option<String>,
     pub fail_on: Option<FailOn>,
+    pub enforce: Option<Enforce>,
     pub environments: BTreeMap<String, Environment>,
     /// A place of the user's own for each surface: a path for `file` and `buried`, a name for `env` and `history`.
     pub plant: BTreeMap<Surface, String>,

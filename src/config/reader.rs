@@ -79,10 +79,11 @@ struct Reader<'r> {
     file: &'r str,
 }
 
-const SECTIONS: [&str; 16] = [
+const SECTIONS: [&str; 17] = [
     "service",
     "decoy",
     "fail-on",
+    "enforce",
     "environments",
     "plant",
     "exceptions",
@@ -115,6 +116,10 @@ impl Reader<'_> {
             fail_on: fields.get("fail-on").and_then(|cursor| {
                 let word = self.walk.word(cursor, "severity", &["none", "low", "medium", "high", "critical"])?;
                 word.parse().ok()
+            }),
+            enforce: fields.get("enforce").and_then(|cursor| {
+                let text = self.walk.text(cursor, "`enforce`")?;
+                text.parse().map_err(|why| self.walk.problem(cursor.at(), why, None)).ok()
             }),
             environments: fields.get("environments").map(|cursor| self.environments(cursor)).unwrap_or_default(),
             plant: fields.get("plant").map(|cursor| self.plant(cursor)).unwrap_or_default(),
@@ -334,7 +339,8 @@ fn is_web_address(text: &str) -> bool {
 mod tests {
     use super::*;
     use crate::config::file::DisclosureChoice;
-    use crate::policy::gate::{FailOn, InlineAllow};
+    use crate::policy::gate::{Enforce, FailOn, InlineAllow};
+    use time::macros::date;
 
     fn vocabulary() -> Vocabulary {
         let kinds = vec![("registry-login", vec![Surface::File, Surface::Buried]), ("database-url", vec![Surface::Env, Surface::History])];
@@ -366,6 +372,7 @@ exceptions:
 baseline: known.yaml
 ignore-files: [.gitleaksignore]
 inline-allow: everywhere
+enforce: block-after:2027-03-31
 rules: [rules/own.yaml]
 ledger: { path: /var/lib/honeycrate/ledger.sqlite }
 registry: { plain-http: ["localhost:5000"], ca-file: ca.pem, allow-realm: [auth.example.com] }
@@ -395,6 +402,7 @@ disclosure: auto
         assert_eq!(file.exceptions[0].source, "x:15");
         assert_eq!((file.baseline.as_deref(), &file.ignore_files[..]), (Some("known.yaml"), &[".gitleaksignore".to_owned()][..]));
         assert_eq!(file.inline_allow, Some(InlineAllow::Everywhere));
+        assert_eq!(file.enforce, Some(Enforce::BlockAfter(date!(2027 - 03 - 31))));
         assert_eq!(file.registry.plain_http, ["localhost:5000"]);
         assert_eq!(file.alerts[1].url, Some(Secret::new("https://hooks.example.com/1".to_owned())));
         assert_eq!(file.disclosure, Some(DisclosureChoice::Auto));

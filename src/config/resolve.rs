@@ -14,7 +14,7 @@ use crate::config::vars::{self, Variable, Variables};
 use crate::config::walk::nearest;
 use crate::oci::reference::Reference;
 use crate::policy::exception::Exception;
-use crate::policy::gate::{FailOn, InlineAllow};
+use crate::policy::gate::{Enforce, FailOn, InlineAllow};
 use crate::secret::value::Secret;
 
 /// What was said on the command line. `None` and empty mean that nothing was.
@@ -27,6 +27,7 @@ pub struct Overrides {
     pub surfaces: Vec<Surface>,
     pub decoy_host: Option<String>,
     pub fail_on: Option<FailOn>,
+    pub enforce: Option<Enforce>,
     /// Added to the file's.
     pub rules: Vec<PathBuf>,
     pub baseline: Option<PathBuf>,
@@ -52,6 +53,7 @@ pub struct Settings {
     pub service: Option<String>,
     pub decoy_host: Option<String>,
     pub fail_on: FailOn,
+    pub enforce: Enforce,
     /// The environment that this run is for, if one was named.
     pub environment: Option<String>,
     /// Destinations and surfaces from the command line; [`Settings::plan`] puts them over the environment's own.
@@ -150,6 +152,7 @@ pub fn resolve(overrides: Overrides, variables: &Variables, directory: &Path, vo
     };
     let mut said = Said { variables, problems: Vec::new() };
     let fail_on = said.parsed::<FailOn>(vars::HONEYCRATE_FAIL_ON);
+    let enforce = said.parsed::<Enforce>(vars::HONEYCRATE_ENFORCE);
     let disclosure = said.parsed::<DisclosureChoice>(vars::HONEYCRATE_DISCLOSURE);
     let decoy_host = said.text(vars::HONEYCRATE_DECOY).filter(|host| said.is_host(vars::HONEYCRATE_DECOY, host));
     let plain_http = said.text(vars::HONEYCRATE_PLAIN_HTTP).unwrap_or_default();
@@ -192,6 +195,7 @@ pub fn resolve(overrides: Overrides, variables: &Variables, directory: &Path, vo
         service: overrides.service.or(service).or(file.service),
         decoy_host: overrides.decoy_host.or(decoy_host).or(file.decoy_host),
         fail_on: overrides.fail_on.or(fail_on).or(file.fail_on).unwrap_or_default(),
+        enforce: overrides.enforce.or(enforce).or(file.enforce).unwrap_or_default(),
         environment: overrides.environment.or(environment),
         to: overrides.to,
         surfaces: overrides.surfaces,

@@ -113,7 +113,11 @@ impl Account {
     /// What was found, and what to think of it.
     pub fn judged(&mut self, session: &Session, findings: Vec<Finding>, own_bait: usize, coverage: &image_scan::Coverage, verdict: &gate::Verdict) {
         self.stop();
-        self.report.verdict.outcome = if verdict.outcome == gate::Outcome::Denied { Outcome::Denied } else { Outcome::Passed };
+        self.report.verdict.outcome = match verdict.outcome {
+            gate::Outcome::Passed => Outcome::Passed,
+            gate::Outcome::Warned => Outcome::Warned,
+            gate::Outcome::Denied => Outcome::Denied,
+        };
         self.report.verdict.reasons.clone_from(&verdict.reasons);
         self.report.coverage = Coverage {
             layers: Some(coverage.layers),

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 use time::Date;
+use time::macros::format_description;
 
 use crate::policy::baseline::Baseline;
 use crate::policy::exception::Exception;
@@ -30,6 +31,7 @@ pub struct Policy {
     /// Findings that are known, which do not deny.
     pub baseline: Option<Baseline>,
     pub inline_allow: InlineAllow,
+    pub enforce: Enforce,
     /// What other scanners' ignore files say and nothing here corresponds to, a phrase for each.
     pub not_taken_over: Vec<String>,
 }
@@ -47,10 +49,23 @@ pub enum InlineAllow {
     Everywhere,
 }
 
+/// What becomes of an image that the policy speaks against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Enforce {
+    #[default]
+    Block,
+    /// It goes on all the same, and is told.
+    Warn,
+    /// As [`Enforce::Warn`] up to and on that day, then as [`Enforce::Block`].
+    BlockAfter(Date),
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     Passed,
+    /// It would be denied, were the policy enforced.
+    Warned,
     Denied,
 }
 
@@ -122,7 +137,8 @@ pub fn judge(findings: &[Finding], coverage_incomplete: bool, policy: &Policy, t
         verdict.reasons.push("not everything could be scanned".to_owned());
     }
     if !verdict.reasons.is_empty() {
-        verdict.outcome = Outcome::Denied;
+        verdict.outcome = if policy.enforce.blocks(today) { Outcome::Denied } else { Outcome::Warned };
+        verdict.reasons.extend(policy.enforce.leniency(today));
     }
     for (number, exception) in policy.exceptions.iter().enumerate() {
         if exception.has_expired(today) {
@@ -159,7 +175,44 @@ impl Default for Policy {
             exceptions: Vec::new(),
             baseline: None,
             inline_allow: InlineAllow::default(),
+            enforce: Enforce::default(),
             not_taken_over: Vec::new(),
+        }
+    }
+}
+
+impl Enforce {
+    fn blocks(self, today: Date) -> bool {
+        match self {
+            Self::Block => true,
+            Self::Warn => false,
+            Self::BlockAfter(last) => today > last,
+        }
+    }
+
+    /// Why an image goes on that would be denied.
+    fn leniency(self, today: Date) -> Option<String> {
+        match self {
+            _ if self.blocks(today) => None,
+            Self::BlockAfter(last) => Some(format!("told only, because the policy is enforced after {last}")),
+            _ => Some("told only, because the policy is not enforced".to_owned()),
+        }
+    }
+}
+
+impl FromStr for Enforce {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let day = |text: &str| Date::parse(text, format_description!("[year]-[month]-[day]")).ok();
+        match text {
+            "block" => Ok(Self::Block),
+            "warn" => Ok(Self::Warn),
+            _ => text
+                .strip_prefix("block-after:")
+                .and_then(day)
+                .map(Self::BlockAfter)
+                .ok_or_else(|| format!("`{text}` is not one of block, warn, block-after:YEAR-MONTH-DAY")),
         }
     }
 }
@@ -255,6 +308,23 @@ mod tests {
     fn verdict(findings: &[Finding], fail_on: &str, exceptions: Vec<Exception>) -> Verdict {
         let policy = Policy { fail_on: fail_on.parse().expect("a severity"), exceptions, ..Policy::default() };
         judge(findings, false, &policy, TODAY)
+    }
+
+    #[test]
+    fn what_is_not_enforced_is_told_and_goes_on_up_to_its_last_day() {
+        let findings = [finding("a", Severity::High, Confidence::High, "app/a", 0)];
+        for (enforce, outcome, reasons) in [
+            ("block", Outcome::Denied, 1),
+            ("warn", Outcome::Warned, 2),
+            ("block-after:2026-11-22", Outcome::Warned, 2),
+            ("block-after:2026-11-21", Outcome::Denied, 1),
+        ] {
+            let policy = Policy { enforce: enforce.parse().expect("known"), ..Policy::default() };
+            let judged = judge(&findings, false, &policy, TODAY);
+            assert_eq!((judged.outcome, judged.reasons.len(), judged.blocking.len()), (outcome, reasons, 1), "{enforce}");
+            assert_eq!(judge(&[], false, &policy, TODAY).outcome, Outcome::Passed);
+        }
+        assert!(["block-after:", "block-after:tomorrow", "Block", ""].iter().all(|text| text.parse::<Enforce>().is_err()));
     }
 
     #[test]

@@ -27,6 +27,9 @@ pub struct RunReport {
     pub service: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub environment: Option<String>,
+    /// What sets the note on a change apart from those of other runs for this image and environment, where the owner says something.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub comment_id: Option<String>,
     pub verdict: Verdict,
     /// `None` where the run ended before the source was found.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -73,6 +76,8 @@ pub struct Tool {
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     Passed,
+    /// The policy speaks against it and is not enforced: it went on.
+    Warned,
     /// Denied by policy; nothing was uploaded.
     Denied,
     /// The run ended by an error: there is no verdict, and nothing may be concluded.
@@ -370,6 +375,7 @@ impl RunReport {
             started,
             service: None,
             environment: None,
+            comment_id: None,
             verdict: Verdict { outcome: Outcome::Error, fail_on, reasons: Vec::new() },
             source: None,
             context: Context::default(),

@@ -27,6 +27,7 @@ pub fn outcome(report: &RunReport) -> &'static str {
     match report.verdict.outcome {
         Outcome::Passed if is_unseen(report) => "not scanned",
         Outcome::Passed => "passed",
+        Outcome::Warned => "warned",
         Outcome::Denied => "denied",
         Outcome::Error => "no verdict",
     }

@@ -87,6 +87,7 @@ impl Page<'_> {
         let (class, mark) = match report.verdict.outcome {
             Outcome::Passed if words::is_unseen(report) => ("unseen", "–"),
             Outcome::Passed => ("passed", "✔"),
+            Outcome::Warned => ("warned", "!"),
             Outcome::Denied => ("denied", "✘"),
             Outcome::Error => ("error", "!"),
         };

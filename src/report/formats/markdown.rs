@@ -48,6 +48,7 @@ pub fn body(report: &RunReport) -> String {
     let mark = match report.verdict.outcome {
         Outcome::Passed if words::is_unseen(report) => "➖",
         Outcome::Passed => "✅",
+        Outcome::Warned => "🟡",
         Outcome::Denied => "❌",
         Outcome::Error => "⚠️",
     };

@@ -121,6 +121,7 @@ fn verdict(page: &mut Page<'_>, report: &RunReport) -> io::Result<()> {
     let (mark, colour) = match report.verdict.outcome {
         Outcome::Passed if words::is_unseen(report) => ("–", AnsiColor::Yellow),
         Outcome::Passed => ("✔", AnsiColor::Green),
+        Outcome::Warned => ("!", AnsiColor::Yellow),
         Outcome::Denied => ("✘", AnsiColor::Red),
         Outcome::Error => ("!", AnsiColor::Yellow),
     };
