@@ -16,7 +16,7 @@ use crate::report::run_report::{Outcome, RunReport};
 pub async fn leave(setup: &Setup, report: &RunReport, judging: &Judging) -> Result<(), Failure> {
     let Err(why) = try_to(setup, report, judging.comment).await else { return Ok(()) };
     let why = format!("no note was left on the change: {}", line(&why));
-    if judging.strict_forge && report.verdict.outcome == Outcome::Passed {
+    if judging.strict_forge && matches!(report.verdict.outcome, Outcome::Passed | Outcome::Warned) {
         return Err(Failure::new(Exit::Forge, why, "without --strict-forge the run ends as its verdict says"));
     }
     anstream::eprintln!("{why}");
@@ -35,7 +35,7 @@ async fn try_to(setup: &Setup, report: &RunReport, comment: Comment) -> Result<(
     }
     let Some(desk) = setup.desk(&ci)? else { return Ok(()) };
     match annotate(&desk, &ci, report, setup.disclosure(), notes).await {
-        Ok(Some(Annotated::Created | Annotated::Edited)) => anstream::eprintln!("the change was told"),
+        Ok(Some(noted)) if matches!(noted.what, Annotated::Created | Annotated::Edited) => anstream::eprintln!("the change was told"),
         Ok(_) => {}
         Err(error) => return Err(format!("{error}{}", error.hint().map(|hint| format!("; {hint}")).unwrap_or_default())),
     }

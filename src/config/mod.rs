@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod file;
+pub mod inputs;
 pub mod key;
 pub mod positions;
 pub mod reader;

@@ -12,6 +12,8 @@ pub enum ForgeError {
     Failed { forge: &'static str, what: &'static str, status: u16 },
     #[error("{forge} cannot be reached to {what}: {cause}")]
     Unreachable { forge: &'static str, what: &'static str, cause: String },
+    #[error("{forge} has no way to {what}")]
+    Unsupported { forge: &'static str, what: &'static str },
     #[error("{forge} gave an answer that is not understood when asked to {what}: {why}")]
     Malformed { forge: &'static str, what: &'static str, why: String },
 }

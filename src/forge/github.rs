@@ -1,14 +1,13 @@
 //! GitHub: the comment on a pull request.
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt as _, Limited};
 use octocrab::Octocrab;
 use octocrab::service::middleware::retry::RetryConfig;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::forge::contract::{Absent, Annotated, Forge};
+use crate::forge::contract::{Absent, Annotated, Forge, Noted, Told};
 use crate::forge::error::{ForgeError, innermost};
 use crate::secret::value::Secret;
 
@@ -107,8 +106,12 @@ impl GitHub {
 }
 
 impl Forge for GitHub {
-    fn annotate<'a>(&'a self, change: u64, marker: &'a str, body: &'a str, absent: Absent) -> BoxFuture<'a, Result<Annotated, ForgeError>> {
-        Box::pin(self.comment(change, marker, body, absent))
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn annotate<'a>(&'a self, change: u64, marker: &'a str, body: &'a str, absent: Absent) -> Told<'a, Noted> {
+        Box::pin(async move { Ok(Noted { what: self.comment(change, marker, body, absent).await?, address: None }) })
     }
 }
 
@@ -190,9 +193,9 @@ mod tests {
         let comments = Arc::new(Mutex::new(Vec::new()));
         let (forge, _server) = forge(&comments, "t0ken").await;
         let first = format!("{MARKER}\ndenied");
-        assert_eq!(forge.annotate(12, MARKER, &first, Absent::Write).await.expect("written"), Annotated::Created);
-        assert_eq!(forge.annotate(12, MARKER, &first, Absent::Write).await.expect("found"), Annotated::Unchanged);
-        assert_eq!(forge.annotate(12, MARKER, &format!("{MARKER}\npassed"), Absent::Write).await.expect("edited"), Annotated::Edited);
+        assert_eq!(forge.annotate(12, MARKER, &first, Absent::Write).await.expect("written").what, Annotated::Created);
+        assert_eq!(forge.annotate(12, MARKER, &first, Absent::Write).await.expect("found").what, Annotated::Unchanged);
+        assert_eq!(forge.annotate(12, MARKER, &format!("{MARKER}\npassed"), Absent::Write).await.expect("edited").what, Annotated::Edited);
         let comments = comments.lock().expect("no panic");
         assert_eq!(comments.len(), 1);
         assert_eq!(comments[0]["body"], format!("{MARKER}\npassed"));
@@ -205,7 +208,7 @@ mod tests {
         let ours = json!({ "id": 151, "body": format!("{MARKER}\nold"), "user": { "login": ACTIONS_BOT } });
         let comments = Arc::new(Mutex::new([others, vec![ours]].concat()));
         let (forge, _server) = forge(&comments, "t0ken").await;
-        assert_eq!(forge.annotate(12, MARKER, &format!("{MARKER}\nnew"), Absent::Write).await.expect("edited"), Annotated::Edited);
+        assert_eq!(forge.annotate(12, MARKER, &format!("{MARKER}\nnew"), Absent::Write).await.expect("edited").what, Annotated::Edited);
         let comments = comments.lock().expect("no panic");
         assert_eq!((comments[0]["body"].as_str(), comments[150]["body"].as_str()), (Some(MARKER), Some(format!("{MARKER}\nnew").as_str())));
     }

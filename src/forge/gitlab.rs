@@ -3,14 +3,13 @@
 use std::pin::Pin;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::future::BoxFuture;
 use gitlab::api::projects::merge_requests::notes::{CreateMergeRequestNote, EditMergeRequestNote, MergeRequestNotes};
 use gitlab::api::users::CurrentUser;
 use gitlab::api::{ApiError, AsyncClient, AsyncQuery as _, Pagination, RestClient, ignore, paged};
 use serde::Deserialize;
 use url::Url;
 
-use crate::forge::contract::{Absent, Annotated, Forge};
+use crate::forge::contract::{Absent, Annotated, Forge, Noted, Told};
 use crate::forge::error::{ForgeError, innermost};
 use crate::secret::value::Secret;
 
@@ -68,8 +67,12 @@ impl GitLab {
 }
 
 impl Forge for GitLab {
-    fn annotate<'a>(&'a self, change: u64, marker: &'a str, body: &'a str, absent: Absent) -> BoxFuture<'a, Result<Annotated, ForgeError>> {
-        Box::pin(self.note(change, marker, body, absent))
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn annotate<'a>(&'a self, change: u64, marker: &'a str, body: &'a str, absent: Absent) -> Told<'a, Noted> {
+        Box::pin(async move { Ok(Noted { what: self.note(change, marker, body, absent).await?, address: None }) })
     }
 }
 
@@ -229,9 +232,9 @@ mod tests {
         let notes = Arc::new(Mutex::new(others));
         let (forge, _server) = forge(&notes, "t0ken").await;
         let first = format!("{MARKER}\n| a | b & c = d |");
-        assert_eq!(forge.annotate(3, MARKER, &first, Absent::Write).await.expect("written"), Annotated::Created);
-        assert_eq!(forge.annotate(3, MARKER, &first, Absent::Write).await.expect("found"), Annotated::Unchanged);
-        assert_eq!(forge.annotate(3, MARKER, &format!("{MARKER}\npassed"), Absent::Write).await.expect("edited"), Annotated::Edited);
+        assert_eq!(forge.annotate(3, MARKER, &first, Absent::Write).await.expect("written").what, Annotated::Created);
+        assert_eq!(forge.annotate(3, MARKER, &first, Absent::Write).await.expect("found").what, Annotated::Unchanged);
+        assert_eq!(forge.annotate(3, MARKER, &format!("{MARKER}\npassed"), Absent::Write).await.expect("edited").what, Annotated::Edited);
         let notes = notes.lock().expect("no panic");
         assert_eq!(notes.len(), 131);
         assert_eq!((notes[0]["body"].as_str(), notes[130]["body"].as_str()), (Some(MARKER), Some(format!("{MARKER}\npassed").as_str())));

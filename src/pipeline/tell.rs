@@ -1,7 +1,7 @@
 //! Tells the pull or merge request what a run came to. A verdict never depends on it.
 
 use crate::forge::ci::{CiContext, ForgeKind};
-use crate::forge::contract::{Absent, Annotated, Forge};
+use crate::forge::contract::{Absent, Forge, Noted};
 use crate::forge::error::ForgeError;
 use crate::forge::github::GitHub;
 use crate::forge::gitlab::GitLab;
@@ -31,13 +31,7 @@ pub enum Notes {
 ///
 /// # Errors
 /// When there is no token, or the forge cannot be reached or refuses.
-pub async fn annotate(
-    desk: &Desk,
-    ci: &CiContext,
-    report: &RunReport,
-    disclosure: Disclosure,
-    notes: Notes,
-) -> Result<Option<Annotated>, ForgeError> {
+pub async fn annotate(desk: &Desk, ci: &CiContext, report: &RunReport, disclosure: Disclosure, notes: Notes) -> Result<Option<Noted>, ForgeError> {
     let (Some(kind), Some(change), Some(repository)) = (ci.forge, ci.change, ci.repository.as_deref()) else { return Ok(None) };
     let name = match kind {
         ForgeKind::GitHub => "GitHub",
