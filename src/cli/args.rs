@@ -63,6 +63,8 @@ pub enum Command {
     /// Write down the findings that are known, or tell what is new since
     #[command(subcommand)]
     Baseline(Baseline),
+    /// The step of a CI job, as the Action and the component run it: inputs are HONEYCRATE_* variables (`honeycrate explain inputs`)
+    Ci,
     /// Let a finding pass for a reason and until a date, in .honeycrateignore
     Ignore(Ignore),
     /// Plant honeytokens without pushing, or into a Dockerfile

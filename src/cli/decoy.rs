@@ -16,7 +16,7 @@ use crate::alert::sinks::webhook::{Delivery, Webhook};
 use crate::cli::args::{Decoy, Global, Watch as WatchFlags};
 use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
-use crate::cli::setup::Setup;
+use crate::cli::setup::{Setup, here};
 use crate::config::resolve::Overrides;
 use crate::decoy::certificate::{Certificate, self_made};
 use crate::decoy::server::{self, Settings};
@@ -36,7 +36,7 @@ const ENOUGH_FILES: u64 = 4096;
 /// When it cannot listen, its certificate cannot be used, or ledger and keys are not there.
 pub async fn decoy(arguments: &Decoy, global: &Global) -> Result<Exit, Failure> {
     let overrides = Overrides { decoy_host: arguments.decoy.clone(), ..Overrides::default() };
-    let setup = Setup::with(global, overrides)?;
+    let setup = Setup::with(global, overrides, &here())?;
     let ring = setup.keys()?;
     let ledger = setup.settings.ledger()?.to_owned();
     let web = address("--listen", &arguments.listen)?;

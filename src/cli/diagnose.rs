@@ -43,6 +43,12 @@ impl Failure {
         }
     }
 
+    /// What the user can do.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// Something that cannot happen did.
     #[must_use]
     pub fn bug(what: impl Into<String>) -> Self {

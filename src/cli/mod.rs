@@ -1,7 +1,9 @@
 //! The command line: parse, resolve, run, print, exit. The only room that prints.
 
 pub mod args;
+pub mod base_policy;
 pub mod baseline;
+pub mod ci;
 pub mod decoy;
 pub mod diagnose;
 pub mod editor;
@@ -13,6 +15,7 @@ pub mod key;
 pub mod ledger;
 pub mod note;
 pub mod output;
+pub mod report_folder;
 pub mod rule_files;
 pub mod rules;
 pub mod run;
@@ -20,6 +23,7 @@ pub mod scratch;
 pub mod setup;
 pub mod ship;
 pub mod show;
+pub mod step;
 pub mod target;
 pub mod terminal;
 pub mod token;

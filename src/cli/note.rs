@@ -4,7 +4,8 @@ use crate::cli::args::{Comment, Judging};
 use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::setup::Setup;
-use crate::forge::contract::Annotated;
+use crate::forge::contract::{Annotated, Noted};
+use crate::forge::error::ForgeError;
 use crate::pipeline::tell::{Notes, annotate};
 use crate::report::escape::line;
 use crate::report::run_report::{Outcome, RunReport};
@@ -13,31 +14,36 @@ use crate::report::run_report::{Outcome, RunReport};
 ///
 /// # Errors
 /// As [`Judging::strict_forge`] says: without it, the run ends as its verdict says.
-pub async fn leave(setup: &Setup, report: &RunReport, judging: &Judging) -> Result<(), Failure> {
-    let Err(why) = try_to(setup, report, judging.comment).await else { return Ok(()) };
-    let why = format!("no note was left on the change: {}", line(&why));
+pub async fn leave(setup: &Setup, report: &RunReport, judging: &Judging) -> Result<Option<Noted>, Failure> {
+    let why = match try_to(setup, report, judging.comment).await {
+        Ok(noted) => return Ok(noted),
+        Err(why) => format!("no note was left on the change: {}", line(&why)),
+    };
     if judging.strict_forge && matches!(report.verdict.outcome, Outcome::Passed | Outcome::Warned) {
         return Err(Failure::new(Exit::Forge, why, "without --strict-forge the run ends as its verdict says"));
     }
     anstream::eprintln!("{why}");
-    Ok(())
+    Ok(None)
 }
 
-async fn try_to(setup: &Setup, report: &RunReport, comment: Comment) -> Result<(), String> {
+async fn try_to(setup: &Setup, report: &RunReport, comment: Comment) -> Result<Option<Noted>, String> {
     let notes = match comment {
-        Comment::Never => return Ok(()),
+        Comment::Never => return Ok(None),
         Comment::OnFindings => Notes::OnFindings,
         Comment::Always => Notes::Always,
     };
-    let ci = setup.ci();
-    if ci.change.is_none() {
-        return Ok(());
+    let Some(change) = setup.ci.change else { return Ok(None) };
+    let Some(desk) = setup.desk()? else { return Ok(None) };
+    let forge = desk.forge(&setup.ci).map_err(said)?;
+    let noted = annotate(forge.as_ref(), change, &report.disclosed(setup.disclosure()), notes).await.map_err(said)?;
+    if matches!(noted.what, Annotated::Created | Annotated::Edited) {
+        anstream::eprintln!("the change was told");
     }
-    let Some(desk) = setup.desk(&ci)? else { return Ok(()) };
-    match annotate(&desk, &ci, report, setup.disclosure(), notes).await {
-        Ok(Some(noted)) if matches!(noted.what, Annotated::Created | Annotated::Edited) => anstream::eprintln!("the change was told"),
-        Ok(_) => {}
-        Err(error) => return Err(format!("{error}{}", error.hint().map(|hint| format!("; {hint}")).unwrap_or_default())),
-    }
-    Ok(())
+    Ok(Some(noted))
+}
+
+/// An error of a forge with its way out, in one line.
+#[must_use]
+pub fn said(error: ForgeError) -> String {
+    format!("{error}{}", error.hint().map(|hint| format!("; {hint}")).unwrap_or_default())
 }

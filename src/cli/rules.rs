@@ -13,7 +13,7 @@ use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::explain::explain_rule;
 use crate::cli::rule_files;
-use crate::cli::setup::Setup;
+use crate::cli::setup::{Setup, here};
 use crate::config::resolve::Overrides;
 use crate::config::walk::nearest;
 use crate::pipeline::clock;
@@ -71,7 +71,7 @@ pub fn rules(arguments: &Arguments, global: &Global) -> Result<Exit, Failure> {
 
 /// The rules that a scan with these files would run.
 fn set(files: &[PathBuf], global: &Global) -> Result<Rules, Failure> {
-    let setup = Setup::with(global, Overrides { rules: files.to_vec(), ..Overrides::default() })?;
+    let setup = Setup::with(global, Overrides { rules: files.to_vec(), ..Overrides::default() }, &here())?;
     setup.rules().map(|(rules, _)| rules)
 }
 

@@ -9,7 +9,7 @@ use clap::Parser as _;
 use crate::cli::args::{Cli, Command, Global};
 use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
-use crate::cli::{baseline, decoy, explain, ignore, init, key, ledger, rules, scratch, setup, ship, show, token};
+use crate::cli::{baseline, ci, decoy, explain, ignore, init, key, ledger, rules, scratch, setup, ship, show, token};
 use crate::net::client::install_crypto;
 use crate::reader::worker;
 
@@ -86,6 +86,7 @@ fn run(command: &Command, global: &Global) -> Result<Exit, Failure> {
             Command::Ship(arguments) => ship::ship(arguments, global).await,
             Command::Scan(arguments) => ship::scan(arguments, global).await,
             Command::Baseline(command) => baseline::baseline(command, global).await,
+            Command::Ci => ci::ci(global).await,
             Command::Ignore(arguments) => ignore::ignore(arguments, global),
             Command::Plant(arguments) => ship::plant(arguments, global).await,
             Command::Push(arguments) => ship::push(arguments, global).await,

@@ -45,6 +45,8 @@ use crate::secret::value::Secret;
 /// The settings of one command, with the environment that they came from.
 pub struct Setup {
     pub settings: Settings,
+    /// What the CI job, or else the work tree, says of itself.
+    pub ci: CiContext,
     variables: Variables,
     quiet: bool,
 }
@@ -55,14 +57,14 @@ impl Setup {
     /// # Errors
     /// With every problem of the configuration.
     pub fn new(global: &Global) -> Result<Self, Failure> {
-        Self::with(global, Overrides::default())
+        Self::with(global, Overrides::default(), &here())
     }
 
-    /// The same under a command's own flags.
+    /// The same under a command's own flags, where `directory` holds the configuration and what relative paths lead to.
     ///
     /// # Errors
     /// With every problem of the configuration.
-    pub fn with(global: &Global, overrides: Overrides) -> Result<Self, Failure> {
+    pub fn with(global: &Global, overrides: Overrides, directory: &Path) -> Result<Self, Failure> {
         let overrides = Overrides {
             config: global.config.clone(),
             ledger: global.ledger.clone(),
@@ -73,8 +75,10 @@ impl Setup {
         let variables = Variables::of_process();
         let kinds = KINDS.iter().map(|kind| (kind.id(), kind.surfaces().to_vec())).collect();
         let sinks = sinks::KINDS.iter().map(|(id, _)| *id).collect();
-        let settings = resolve(overrides, &variables, &here(), &Vocabulary { kinds, sinks })?;
-        Ok(Self { settings, variables, quiet: global.quiet })
+        let settings = resolve(overrides, &variables, directory, &Vocabulary { kinds, sinks })?;
+        let event = variables.get(vars::GITHUB_EVENT_PATH).and_then(|path| std::fs::read_to_string(path).ok());
+        let ci = CiContext::detect(&variables.public(), event.as_deref(), &work_tree::facts(&here()));
+        Ok(Self { settings, ci, variables, quiet: global.quiet })
     }
 
     /// The owner's keys.
@@ -136,7 +140,6 @@ impl Setup {
             }
             policy.not_taken_over.push(line);
         }
-        let ci = self.ci();
         let session = Session {
             access,
             rules,
@@ -144,9 +147,9 @@ impl Setup {
             cache: self.cache(keys.as_ref()),
             fingerprint_key: keys.as_ref().map(FingerprintKey::of),
             keys,
-            ledger: self.settings.ledger().ok().map(Path::to_owned).filter(|_| ci.untrusted.is_none()),
+            ledger: self.settings.ledger().ok().map(Path::to_owned).filter(|_| self.ci.untrusted.is_none()),
             context: self.context(),
-            untrusted: ci.untrusted,
+            untrusted: self.ci.untrusted,
             progress: Arc::new(Terminal::new(self.quiet)),
             under_way: UnderWay::default(),
             hold: self.settings.registry.upload == Upload::AfterVerdict,
@@ -168,14 +171,13 @@ impl Setup {
             }
         };
         if keys.is_none() {
-            let ci = self.ci();
-            match ci.untrusted {
+            match self.ci.untrusted {
                 Some(why) if folder.chosen => {
                     refused(format!("without the owner's key they could be a stranger's, and {why}"));
                     return None;
                 }
                 Some(_) => return None,
-                None if ci.visibility != Visibility::Local && !folder.chosen => return None,
+                None if self.ci.visibility != Visibility::Local && !folder.chosen => return None,
                 None => {}
             }
         }
@@ -189,7 +191,7 @@ impl Setup {
     /// As [`Setup::session`].
     pub fn session_that_asks(&self, flags: &RegistryFlags, wanted: Option<Switch>) -> Result<(Session, Scratch), Failure> {
         let (session, scratch) = self.session(flags)?;
-        let asking = match self.ci().asks {
+        let asking = match self.ci.asks {
             _ if !wanted.map_or(self.settings.validate, |wanted| wanted == Switch::On) => Asking::Off,
             Asks::Nobody(why) => Asking::Refused(why.to_owned()),
             Asks::CommandLine(why) if wanted.is_none() => {
@@ -269,29 +271,22 @@ impl Setup {
 
     /// What the CI job says of the build.
     fn context(&self) -> Context {
-        let ci = self.ci();
+        let ci = self.ci.clone();
         Context { commit: ci.commit, repository: ci.repository, job: ci.job }
-    }
-
-    /// What the CI job, or else the work tree, says of itself.
-    #[must_use]
-    pub fn ci(&self) -> CiContext {
-        let event = self.variables.get(vars::GITHUB_EVENT_PATH).and_then(|path| std::fs::read_to_string(path).ok());
-        CiContext::detect(&self.variables.public(), event.as_deref(), &work_tree::facts(&here()))
     }
 
     /// What may be printed where it was asked for: the terminal and the log of a job are read by whoever may read the job.
     #[must_use]
     pub fn disclosure(&self) -> Disclosure {
-        Disclosure::decide(self.settings.disclosure.wanted(), self.ci().visibility)
+        Disclosure::decide(self.settings.disclosure.wanted(), self.ci.visibility)
     }
 
     /// Where the job's forge is spoken to. `None` outside of one.
     ///
     /// # Errors
     /// When its API cannot be spoken to; as text, since no run ends by it.
-    pub fn desk(&self, ci: &CiContext) -> Result<Option<Desk>, String> {
-        let (api, token) = match ci.forge {
+    pub fn desk(&self) -> Result<Option<Desk>, String> {
+        let (api, token) = match self.ci.forge {
             Some(ForgeKind::GitHub) => (self.variables.get(vars::GITHUB_API_URL).unwrap_or("https://api.github.com"), vars::GITHUB_TOKEN),
             Some(ForgeKind::GitLab) => {
                 (self.variables.get(vars::CI_API_V4_URL).unwrap_or("https://gitlab.com/api/v4"), vars::HONEYCRATE_GITLAB_TOKEN)
@@ -301,6 +296,12 @@ impl Setup {
         let url = url::Url::parse(api).map_err(|_| format!("`{api}` is no address"))?;
         let client = self.http().map_err(|failure| failure.to_string())?.for_host(&url, Purpose::Api).map_err(|error| error.to_string())?;
         Ok(Some(Desk { client, api: api.to_owned(), token: self.variables.secret(token) }))
+    }
+
+    /// The configuration that the environment names.
+    #[must_use]
+    pub fn config_variable(&self) -> Option<PathBuf> {
+        self.variables.get(vars::HONEYCRATE_CONFIG).map(PathBuf::from)
     }
 
     /// The decoy's host.

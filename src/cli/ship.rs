@@ -12,7 +12,7 @@ use crate::cli::exit::Exit;
 use crate::cli::note;
 use crate::cli::output;
 use crate::cli::scratch::{Scratch, unless_ending};
-use crate::cli::setup::Setup;
+use crate::cli::setup::{Setup, here};
 use crate::cli::target::{Target, destination, source, target};
 use crate::cli::whole_file;
 use crate::config::resolve::Overrides;
@@ -37,25 +37,44 @@ use crate::source::contract::Reach;
 /// For everything that keeps the journey from beginning; what happens on the way is in the report.
 pub async fn ship(arguments: &Ship, global: &Global) -> Result<Exit, Failure> {
     let setup = setup(global, Some(&arguments.planting), &arguments.judging, &arguments.registries)?;
-    let asked = || setup.session_that_asks(&arguments.registries, arguments.validating.validate);
-    let source = source(&arguments.image, &setup.settings.scratch)?;
-    if let Some(why) = setup.ci().untrusted {
+    if let Some(why) = setup.ci.untrusted {
         anstream::eprintln!("scanning and reporting only, nothing is planted or pushed: {why}");
-        return go(&setup, &Journey::new(source, Vec::new()), &arguments.judging, asked()?).await;
     }
-    let mut destinations = arguments.to.iter().map(|to| destination(to)).collect::<Result<Vec<_>, _>>()?;
-    if destinations.is_empty() {
-        destinations = setup.settings.plan()?.to.into_iter().map(Location::Registry).collect();
-    }
-    if destinations.is_empty() && !arguments.planting.dry_run {
+    let destinations = destinations(&setup, &arguments.to)?;
+    if destinations.is_empty() && !arguments.planting.dry_run && setup.ci.trusted() {
         return Err(Failure::usage(
             "there is no destination",
             "add --to REFERENCE (for example ghcr.io/acme/shop:1.4), or `to` under the environment in honeycrate.yaml",
         ));
     }
-    let planting = if arguments.no_plant { None } else { Some(planting(&setup, &destinations)?) };
-    let journey = Journey { planting, dry_run: arguments.planting.dry_run, ..Journey::new(source, destinations) };
-    go(&setup, &journey, &arguments.judging, asked()?).await
+    let journey = journey(&setup, arguments, destinations)?;
+    let session = setup.session_that_asks(&arguments.registries, arguments.validating.validate)?;
+    go(&setup, &journey, &arguments.judging, session).await
+}
+
+/// Where `ship` brings an image: to the places that are named, else to those of its environment. A stranger's goes nowhere.
+///
+/// # Errors
+/// When one of them is no place, or the environment is not known.
+pub fn destinations(setup: &Setup, named: &[String]) -> Result<Vec<Location>, Failure> {
+    if !setup.ci.trusted() {
+        return Ok(Vec::new());
+    }
+    let named = named.iter().map(|to| destination(to)).collect::<Result<Vec<_>, _>>()?;
+    if named.is_empty() { Ok(setup.settings.plan()?.to.into_iter().map(Location::Registry).collect()) } else { Ok(named) }
+}
+
+/// What `ship` does with an image. A stranger's is scanned, and no more.
+///
+/// # Errors
+/// When there is no such image, or what planting needs is missing.
+pub fn journey(setup: &Setup, arguments: &Ship, destinations: Vec<Location>) -> Result<Journey, Failure> {
+    let source = source(&arguments.image, &setup.settings.scratch)?;
+    if !setup.ci.trusted() {
+        return Ok(Journey::new(source, Vec::new()));
+    }
+    let planting = if arguments.no_plant { None } else { Some(planting(setup, &destinations)?) };
+    Ok(Journey { planting, dry_run: arguments.planting.dry_run, ..Journey::new(source, destinations) })
 }
 
 /// Scan alone: an image, or files.
@@ -84,9 +103,9 @@ pub async fn scan(arguments: &Scan, global: &Global) -> Result<Exit, Failure> {
     }
     let is_image = matches!(target, Target::Image(_));
     let arrival = look(&session, target, arguments.referrers).await;
-    let noted = if is_image { note::leave(&setup, &arrival.report, &arguments.judging).await } else { Ok(()) };
+    let noted = if is_image { note::leave(&setup, &arrival.report, &arguments.judging).await } else { Ok(None) };
     let exit = finish(&setup, &arrival, &arguments.judging)?;
-    noted.map(|()| exit)
+    noted.map(|_| exit)
 }
 
 /// Scans and judges, and does no more.
@@ -144,6 +163,14 @@ pub async fn push(arguments: &Push, global: &Global) -> Result<Exit, Failure> {
 /// # Errors
 /// With every problem of the configuration and the flags.
 pub fn setup(global: &Global, planting: Option<&PlantingFlags>, judging: &Judging, registries: &Registries) -> Result<Setup, Failure> {
+    Setup::with(global, overrides(planting, judging, registries)?, &here())
+}
+
+/// What flags say, over everything else.
+///
+/// # Errors
+/// With the flag that is not understood.
+pub fn overrides(planting: Option<&PlantingFlags>, judging: &Judging, registries: &Registries) -> Result<Overrides, Failure> {
     // What would be noticed only after the push is asked first.
     output::check(judging)?;
     let fail_on = judging.fail_on.as_deref().map(str::parse).transpose();
@@ -159,7 +186,7 @@ pub fn setup(global: &Global, planting: Option<&PlantingFlags>, judging: &Judgin
         inline_allow.map_err(|why: String| Failure::usage(format!("--inline-allow: {why}"), "in images a comment may be somebody else's"))?;
     let none = PlantingFlags::default();
     let planting = planting.unwrap_or(&none);
-    let overrides = Overrides {
+    Ok(Overrides {
         service: planting.service.clone(),
         environment: planting.environment.clone(),
         surfaces: planting.surfaces.clone().unwrap_or_default(),
@@ -174,8 +201,7 @@ pub fn setup(global: &Global, planting: Option<&PlantingFlags>, judging: &Judgin
         ca_file: registries.ca_file.clone(),
         upload,
         ..Overrides::default()
-    };
-    Setup::with(global, overrides)
+    })
 }
 
 /// What to plant for this run's environment, and who mints it.
@@ -214,7 +240,15 @@ async fn go(setup: &Setup, journey: &Journey, judging: &Judging, (session, _scra
     unless_ending().await;
     let noted = note::leave(setup, &arrival.report, judging).await;
     let exit = finish(setup, &arrival, judging)?;
-    if journey.dry_run && exit == Exit::Passed && judging.format == "terminal" {
+    if exit == Exit::Passed {
+        show_plan(setup, journey, &arrival, judging);
+    }
+    noted.map(|_| exit)
+}
+
+/// What a dry run would plant.
+pub fn show_plan(setup: &Setup, journey: &Journey, arrival: &Arrival, judging: &Judging) {
+    if journey.dry_run && judging.format == "terminal" {
         // A plan says where bait is going to lie: who may not read placements may not read it.
         if setup.disclosure() == Disclosure::Placements {
             arrival.plans.iter().for_each(|plan| anstream::println!("\n{}", plan_text(plan)));
@@ -223,11 +257,13 @@ async fn go(setup: &Setup, journey: &Journey, judging: &Judging, (session, _scra
         }
         anstream::println!("\nnothing was minted, planted, pushed or recorded: this was a dry run");
     }
-    noted.map(|()| exit)
 }
 
 /// Prints, writes the report, and turns the end of the journey into an exit code.
-fn finish(setup: &Setup, arrival: &Arrival, judging: &Judging) -> Result<Exit, Failure> {
+///
+/// # Errors
+/// With what ended the journey, or where a report cannot be written.
+pub fn finish(setup: &Setup, arrival: &Arrival, judging: &Judging) -> Result<Exit, Failure> {
     // The terminal and the log of the job are read by whoever may read the job.
     let disclosure = setup.disclosure();
     output::write(&arrival.report, judging, disclosure)?;

@@ -48,6 +48,8 @@ pub struct CiContext {
     pub forge: Option<ForgeKind>,
     /// The commit that the change's author sees: on a pull request its head, not the merge commit made for the job.
     pub commit: Option<String>,
+    /// The commit of the branch that the change goes to, from which the policy is taken where the change is a stranger's.
+    pub base: Option<String>,
     /// `owner/name`, as the forge writes it.
     pub repository: Option<String>,
     /// A link to the job.
@@ -93,6 +95,7 @@ impl CiContext {
         Self {
             forge: None,
             commit: git.commit.as_deref().and_then(commit),
+            base: None,
             repository: git.remote.as_deref().and_then(repository_of_remote),
             job: None,
             change: None,
@@ -137,6 +140,7 @@ fn github(get: &dyn Fn(&str) -> Option<String>, event: &Value) -> CiContext {
     CiContext {
         forge: Some(ForgeKind::GitHub),
         commit: text("/pull_request/head/sha").and_then(commit).or_else(|| get("GITHUB_SHA").as_deref().and_then(commit)),
+        base: ["/pull_request/base/sha", "/merge_group/base_sha"].iter().find_map(|place| text(place).and_then(commit)),
         job,
         change: event.pointer("/pull_request/number").and_then(Value::as_u64),
         untrusted,
@@ -154,6 +158,7 @@ fn gitlab(get: &dyn Fn(&str) -> Option<String>) -> CiContext {
     CiContext {
         forge: Some(ForgeKind::GitLab),
         commit: ["CI_MERGE_REQUEST_SOURCE_BRANCH_SHA", "CI_COMMIT_SHA"].iter().find_map(|name| get(name).as_deref().and_then(commit)),
+        base: ["CI_MERGE_REQUEST_TARGET_BRANCH_SHA", "CI_MERGE_REQUEST_DIFF_BASE_SHA"].iter().find_map(|name| get(name).as_deref().and_then(commit)),
         repository: get("CI_PROJECT_PATH"),
         job: get("CI_JOB_URL"),
         change,
@@ -224,6 +229,7 @@ mod tests {
             CiContext {
                 forge: Some(ForgeKind::GitHub),
                 commit: Some(SHA.to_owned()),
+                base: None,
                 repository: Some("acme/shop".to_owned()),
                 job: Some("https://github.example.com/acme/shop/actions/runs/7".to_owned()),
                 change: Some(12),

@@ -1,11 +1,10 @@
-//! Tells the pull or merge request what a run came to. A verdict never depends on it.
+//! Tells the forge what a run came to. A verdict never depends on it.
 
 use crate::forge::ci::{CiContext, ForgeKind};
 use crate::forge::contract::{Absent, Forge, Noted};
 use crate::forge::error::ForgeError;
 use crate::forge::github::GitHub;
 use crate::forge::gitlab::GitLab;
-use crate::report::disclosure::Disclosure;
 use crate::report::formats::markdown;
 use crate::report::run_report::{Outcome, RunReport};
 use crate::secret::value::Secret;
@@ -27,23 +26,31 @@ pub enum Notes {
     Always,
 }
 
-/// Leaves one note on the change that the job is for. `None` where the job is for no change.
+impl Desk {
+    /// The repository that the job is of.
+    ///
+    /// # Errors
+    /// When there is no token or no repository.
+    pub fn forge(&self, ci: &CiContext) -> Result<Box<dyn Forge>, ForgeError> {
+        let name = match ci.forge {
+            Some(ForgeKind::GitLab) => "GitLab",
+            _ => "GitHub",
+        };
+        let token = self.token.as_ref().ok_or(ForgeError::NoToken { forge: name })?;
+        let repository = ci.repository.as_deref().unwrap_or_default();
+        Ok(match ci.forge {
+            Some(ForgeKind::GitLab) => Box::new(GitLab::new(self.client.clone(), &self.api, token, repository)?),
+            _ => Box::new(GitHub::new(self.client.clone(), &self.api, token, repository)?),
+        })
+    }
+}
+
+/// Leaves one note on a change. `told` is what may be published.
 ///
 /// # Errors
-/// When there is no token, or the forge cannot be reached or refuses.
-pub async fn annotate(desk: &Desk, ci: &CiContext, report: &RunReport, disclosure: Disclosure, notes: Notes) -> Result<Option<Noted>, ForgeError> {
-    let (Some(kind), Some(change), Some(repository)) = (ci.forge, ci.change, ci.repository.as_deref()) else { return Ok(None) };
-    let name = match kind {
-        ForgeKind::GitHub => "GitHub",
-        ForgeKind::GitLab => "GitLab",
-    };
-    let token = desk.token.as_ref().ok_or(ForgeError::NoToken { forge: name })?;
-    let forge: Box<dyn Forge> = match kind {
-        ForgeKind::GitHub => Box::new(GitHub::new(desk.client.clone(), &desk.api, token, repository)?),
-        ForgeKind::GitLab => Box::new(GitLab::new(desk.client.clone(), &desk.api, token, repository)?),
-    };
-    let quiet = report.findings.is_empty() && report.verdict.outcome == Outcome::Passed;
+/// When the forge cannot be reached or refuses.
+pub async fn annotate(forge: &dyn Forge, change: u64, told: &RunReport, notes: Notes) -> Result<Noted, ForgeError> {
+    let quiet = told.findings.is_empty() && told.verdict.outcome == Outcome::Passed;
     let absent = if quiet && notes == Notes::OnFindings { Absent::Leave } else { Absent::Write };
-    let told = report.disclosed(disclosure);
-    forge.annotate(change, &markdown::marker(&told), &markdown::body(&told), absent).await.map(Some)
+    forge.annotate(change, &markdown::marker(told), &markdown::body(told), absent).await
 }

@@ -7,6 +7,7 @@ pub mod error;
 pub mod escape;
 pub mod formats;
 pub mod order;
+pub mod outputs;
 pub mod render;
 pub mod run_report;
 pub mod schema;

@@ -145,6 +145,34 @@ impl Repository {
         contents
     }
 
+    /// A file of a commit, or each file below a folder, by its path in the tree: none where there is no such path.
+    ///
+    /// # Errors
+    /// When the commit is not in the clone, or there are more files than `most`, or larger ones than `limit` bytes.
+    pub fn files_at(&self, commit: &str, path: &str, most: usize, limit: usize) -> Result<Vec<(String, Vec<u8>)>, GitError> {
+        if commit.starts_with('-') || commit.contains(':') {
+            return Err(GitError::Option(commit.to_owned()));
+        }
+        let list = self.answer(&["--literal-pathspecs", "ls-tree", "-r", "-z", "-l", "--full-tree", commit, "--", path])?;
+        let mut files = Vec::new();
+        // MODE TYPE ID SIZE, a tab, the path.
+        for entry in list.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()) {
+            let entry = String::from_utf8_lossy(entry);
+            let (head, path) = entry.split_once('\t').ok_or(GitError::Answer("ls-tree"))?;
+            let words: Vec<&str> = head.split_whitespace().collect();
+            let [mode, "blob", id, size] = words[..] else { continue };
+            // A link leads into the stranger's tree.
+            if !mode.starts_with("100") {
+                continue;
+            }
+            if files.len() == most || size.parse::<usize>().is_ok_and(|size| size > limit) {
+                return Err(GitError::Refused(format!("{path} is too much: at most {most} files of {limit} bytes are read")));
+            }
+            files.push((path.to_owned(), self.answer(&["cat-file", "blob", id])?));
+        }
+        Ok(files)
+    }
+
     /// A reader of objects.
     ///
     /// # Errors
