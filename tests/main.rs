@@ -6,6 +6,7 @@ mod architecture;
 mod bad_input;
 mod cache;
 mod change;
+mod ci_step;
 mod cli;
 mod demo;
 mod destinations;

@@ -491,12 +491,23 @@ pub struct Watch {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  honeycrate report report.json --format markdown >> $GITHUB_STEP_SUMMARY\n  \
+                        honeycrate report report.json --comment on-findings")]
 pub struct Report {
     /// A report that --report wrote
     pub file: PathBuf,
     /// See `honeycrate explain formats`
     #[arg(long, value_name = "FORMAT", default_value = "terminal")]
     pub format: String,
+    /// Leave the note on the change as well: for a job with the rights that the run had not. The job says which change it is
+    #[arg(long, value_name = "WHEN", value_enum, default_value = "never")]
+    pub comment: Comment,
+    /// The change, where the job is for none: its number, from whom you trust, never from the file
+    #[arg(long, value_name = "NUMBER", requires = "comment")]
+    pub change: Option<u64>,
+    /// End with exit code 8 where that note cannot be left
+    #[arg(long)]
+    pub strict_forge: bool,
 }
 
 #[derive(Debug, Subcommand)]

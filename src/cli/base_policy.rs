@@ -38,7 +38,7 @@ pub async fn setup(global: &Global, wishes: Overrides) -> Result<(Setup, Option<
         tree: tree_of(&here()),
         folder: scratch.path().to_owned(),
         commit: bare.ci.base.clone(),
-        forge: bare.desk().ok().flatten().and_then(|desk| desk.forge(&bare.ci).ok()),
+        forge: bare.forge(),
         brought: BTreeSet::new(),
         missing: None,
     };

@@ -16,7 +16,7 @@ use crate::cli::step::{Annotations, Plant, Step};
 use crate::cli::target::source;
 use crate::config::vars::{self, Variables};
 use crate::forge::ci::{CiContext, ForgeKind, Visibility};
-use crate::forge::contract::{Analysis, Check, Conclusion, Forge, Level, Remark};
+use crate::forge::contract::{Analysis, Check, Conclusion, Level, Remark};
 use crate::pipeline::clock;
 use crate::pipeline::session::Session;
 use crate::pipeline::ship::{Arrival, Journey, ship as travel};
@@ -107,7 +107,7 @@ async fn cross_check(setup: &mut Setup) {
     if !matches!(setup.ci.visibility, Visibility::Private | Visibility::Unknown) || setup.settings.disclosure.wanted() == Some(Disclosure::Findings) {
         return;
     }
-    let Some(forge) = forge(setup) else { return };
+    let Some(forge) = setup.forge() else { return };
     match (setup.ci.visibility, forge.visibility().await) {
         (Visibility::Unknown, Ok(seen)) | (_, Ok(seen @ (Visibility::Public | Visibility::Internal))) => setup.ci.visibility = seen,
         _ => {}
@@ -120,13 +120,7 @@ async fn find_change(setup: &mut Setup, step: &Step) {
     if setup.ci.change.is_some() || step.ship.judging.comment == Comment::Never {
         return;
     }
-    let Some((forge, commit)) = forge(setup).zip(setup.ci.commit.clone()) else { return };
-    // No change is no failure: a branch may have none, and a token may not be allowed to ask.
-    setup.ci.change = forge.change_of(&commit).await.ok().flatten();
-}
-
-fn forge(setup: &Setup) -> Option<Box<dyn Forge>> {
-    setup.desk().ok().flatten()?.forge(&setup.ci).ok()
+    setup.ci.change = note::change_of_commit(setup).await;
 }
 
 /// The report of a run that did not begin.
@@ -156,7 +150,7 @@ async fn publish(run: &Run, variables: &Variables, folder: &ReportFolder, mut ar
     folder.tell(&arrival.report, code(&exit), None)?;
 
     let told = arrival.report.disclosed(disclosure);
-    let noted = note::leave(setup, &arrival.report, &step.ship.judging).await;
+    let noted = note::leave(setup, &arrival.report, step.ship.judging.comment, step.ship.judging.strict_forge).await;
     if setup.ci.forge == Some(ForgeKind::GitHub) {
         match step.annotations {
             Annotations::None => {}
@@ -171,7 +165,7 @@ async fn publish(run: &Run, variables: &Variables, folder: &ReportFolder, mut ar
             summarise(variables, &told);
         }
         if step.upload_sarif
-            && let Err(why) = hand_in_sarif(setup, variables, &arrival.report, disclosure).await
+            && let Err(why) = hand_in_sarif(setup, &arrival.report, disclosure).await
         {
             anstream::eprintln!("code scanning got nothing: {}", line(&why));
         }
@@ -234,9 +228,8 @@ async fn show_check(setup: &Setup, told: &RunReport) -> Result<(), String> {
     desk.forge(&setup.ci).map_err(said)?.check(&check).await.map(drop).map_err(said)
 }
 
-async fn hand_in_sarif(setup: &Setup, variables: &Variables, report: &RunReport, disclosure: Disclosure) -> Result<(), String> {
-    let named = |variable| variables.get(variable).map(str::to_owned);
-    let (commit, reference) = named(vars::GITHUB_SHA).zip(named(vars::GITHUB_REF)).ok_or("GITHUB_SHA or GITHUB_REF is not set")?;
+async fn hand_in_sarif(setup: &Setup, report: &RunReport, disclosure: Disclosure) -> Result<(), String> {
+    let (commit, reference) = setup.ci.sarif_commit.clone().zip(setup.ci.reference.clone()).ok_or("the event does not say which commit is built")?;
     let mut sarif = Vec::new();
     render(report, "sarif", disclosure, Style::default(), &mut sarif).map_err(|error| error.to_string())?;
     let desk = setup.desk()?.ok_or("this job is of no forge")?;

@@ -8,6 +8,7 @@ use crate::bait::kinds::contract::{BaitKind, Seen};
 use crate::bait::surfaces::Surface;
 use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
+use crate::config::inputs::{self, Input};
 use crate::config::vars;
 use crate::config::walk::nearest;
 use crate::decoy::faces::FACES;
@@ -16,6 +17,7 @@ use crate::policy::foreign;
 use crate::provider::PROVIDERS;
 use crate::report::formats;
 use crate::report::formats::contract::Format;
+use crate::report::outputs;
 use crate::report::words::lower_first;
 use crate::scan::checks::CHECKS;
 use crate::scan::foreign_rules;
@@ -100,12 +102,19 @@ fn topics() -> Vec<Topic> {
         ),
         ("sinks", sinks::KINDS.iter().map(|(id, line)| row(id, line)).collect()),
         ("variables", vars::TABLE.iter().map(|variable| row(variable.name, variable.what)).collect()),
+        ("inputs", inputs::TABLE.iter().map(|input| row(input.name, &input_line(input))).collect()),
+        ("outputs", outputs::TABLE.iter().map(|(name, what)| row(name, what)).collect()),
         ("exit-codes", Exit::TABLE.iter().map(|(_, code, line)| row(&format!("exit-{code}"), line)).collect()),
         ("checks", CHECKS.iter().map(|check| row(check.name, check.what)).collect()),
         ("gaps", GapKind::ALL.iter().map(|gap| row(gap.id(), gap.title())).collect()),
         ("validations", RuleSet::builtin().iter().filter(|rule| rule.validate.is_some()).map(|rule| row(&rule.id, &asked(rule))).collect()),
         ("rules", RuleSet::builtin().iter().map(|rule| row(&rule.id, &rule.name)).collect()),
     ]
+}
+
+/// What an input is, and which variable carries it.
+fn input_line(input: &Input) -> String {
+    format!("{} [{}]", input.what, input.variable.name)
 }
 
 /// What a format is, and which files ask for it by their names.

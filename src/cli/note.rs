@@ -1,6 +1,6 @@
 //! The note on a pull or merge request: left when the job is for one, told in a line when it cannot be.
 
-use crate::cli::args::{Comment, Judging};
+use crate::cli::args::Comment;
 use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::setup::Setup;
@@ -13,13 +13,13 @@ use crate::report::run_report::{Outcome, RunReport};
 /// Leaves the note, and tells where it cannot: a failure of a run that is otherwise passed, where that is asked for.
 ///
 /// # Errors
-/// As [`Judging::strict_forge`] says: without it, the run ends as its verdict says.
-pub async fn leave(setup: &Setup, report: &RunReport, judging: &Judging) -> Result<Option<Noted>, Failure> {
-    let why = match try_to(setup, report, judging.comment).await {
+/// Where `strict`: without it, the run ends as its verdict says.
+pub async fn leave(setup: &Setup, report: &RunReport, comment: Comment, strict: bool) -> Result<Option<Noted>, Failure> {
+    let why = match try_to(setup, report, comment).await {
         Ok(noted) => return Ok(noted),
         Err(why) => format!("no note was left on the change: {}", line(&why)),
     };
-    if judging.strict_forge && matches!(report.verdict.outcome, Outcome::Passed | Outcome::Warned) {
+    if strict && matches!(report.verdict.outcome, Outcome::Passed | Outcome::Warned) {
         return Err(Failure::new(Exit::Forge, why, "without --strict-forge the run ends as its verdict says"));
     }
     anstream::eprintln!("{why}");
@@ -40,6 +40,12 @@ async fn try_to(setup: &Setup, report: &RunReport, comment: Comment) -> Result<O
         anstream::eprintln!("the change was told");
     }
     Ok(Some(noted))
+}
+
+/// The open change whose newest commit the job builds. None is no failure: a branch may have none, and a token may not be allowed to ask.
+pub async fn change_of_commit(setup: &Setup) -> Option<u64> {
+    let (forge, commit) = setup.forge().zip(setup.ci.commit.as_deref())?;
+    forge.change_of(commit).await.ok().flatten()
 }
 
 /// An error of a forge with its way out, in one line.

@@ -94,7 +94,7 @@ fn run(command: &Command, global: &Global) -> Result<Exit, Failure> {
             Command::Ledger(command) => ledger::ledger(command, global),
             Command::Decoy(arguments) => decoy::decoy(arguments, global).await,
             Command::Watch(arguments) => decoy::watch(arguments, global).await,
-            Command::Report(report) => show::report(report, global),
+            Command::Report(report) => show::report(report, global).await,
             Command::Key(command) => key::key(command, global),
             Command::Rules(command) => rules::rules(command, global),
             Command::Explain { id } => explain::explain(id.as_deref()),

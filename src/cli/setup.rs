@@ -22,6 +22,7 @@ use crate::config::key;
 use crate::config::resolve::{Overrides, Settings, resolve};
 use crate::config::vars::{self, Variables};
 use crate::forge::ci::{Asks, CiContext, ForgeKind, Visibility};
+use crate::forge::contract::Forge;
 use crate::ledger::record::Context;
 use crate::ledger::sqlite::SqliteStore;
 use crate::net::client::{HttpClient, NetSettings, Purpose};
@@ -296,6 +297,12 @@ impl Setup {
         let url = url::Url::parse(api).map_err(|_| format!("`{api}` is no address"))?;
         let client = self.http().map_err(|failure| failure.to_string())?.for_host(&url, Purpose::Api).map_err(|error| error.to_string())?;
         Ok(Some(Desk { client, api: api.to_owned(), token: self.variables.secret(token) }))
+    }
+
+    /// The job's forge, where it can be spoken to.
+    #[must_use]
+    pub fn forge(&self) -> Option<Box<dyn Forge>> {
+        self.desk().ok().flatten()?.forge(&self.ci).ok()
     }
 
     /// The configuration that the environment names.

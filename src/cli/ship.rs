@@ -103,7 +103,8 @@ pub async fn scan(arguments: &Scan, global: &Global) -> Result<Exit, Failure> {
     }
     let is_image = matches!(target, Target::Image(_));
     let arrival = look(&session, target, arguments.referrers).await;
-    let noted = if is_image { note::leave(&setup, &arrival.report, &arguments.judging).await } else { Ok(None) };
+    let noted =
+        if is_image { note::leave(&setup, &arrival.report, arguments.judging.comment, arguments.judging.strict_forge).await } else { Ok(None) };
     let exit = finish(&setup, &arrival, &arguments.judging)?;
     noted.map(|_| exit)
 }
@@ -238,7 +239,7 @@ fn planting(setup: &Setup, destinations: &[Location]) -> Result<Planting, Failur
 async fn go(setup: &Setup, journey: &Journey, judging: &Judging, (session, _scratch): (Session, Scratch)) -> Result<Exit, Failure> {
     let arrival = travel(&session, journey).await;
     unless_ending().await;
-    let noted = note::leave(setup, &arrival.report, judging).await;
+    let noted = note::leave(setup, &arrival.report, judging.comment, judging.strict_forge).await;
     let exit = finish(setup, &arrival, judging)?;
     if exit == Exit::Passed {
         show_plan(setup, journey, &arrival, judging);

@@ -2,23 +2,40 @@
 
 use std::path::Path;
 
-use crate::cli::args::{Demo, Global, Report};
+use crate::cli::args::{Comment, Demo, Global, Report};
 use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
+use crate::cli::note;
 use crate::cli::output::print;
 use crate::cli::scratch::Scratch;
 use crate::cli::setup::Setup;
 use crate::config::vars::{self, Variables};
 use crate::demo::play::play;
-use crate::report::run_report::RunReport;
+use crate::report::disclosure::Disclosure;
+use crate::report::run_report::{Notice, RunReport};
 
 /// Renders a report again.
 ///
 /// # Errors
 /// When it is no report, or the format is unknown.
-pub fn report(arguments: &Report, global: &Global) -> Result<Exit, Failure> {
-    let setup = Setup::new(global)?;
-    print(&read_report(&arguments.file)?, &arguments.format, setup.disclosure())?;
+pub async fn report(arguments: &Report, global: &Global) -> Result<Exit, Failure> {
+    let mut setup = Setup::new(global)?;
+    let mut report = read_report(&arguments.file)?;
+    let disclosure = match setup.ci.untrusted {
+        // Whoever wrote the file may have chosen every word of it.
+        Some(why) => {
+            report.notices.push(Notice { text: format!("this is what the run itself says, and {why}"), confidential: false });
+            Disclosure::Findings
+        }
+        None => setup.disclosure(),
+    };
+    let told = report.disclosed(disclosure).into_owned();
+    print(&told, &arguments.format, disclosure)?;
+    setup.ci.change = arguments.change.or(setup.ci.change);
+    if setup.ci.change.is_none() && arguments.comment != Comment::Never {
+        setup.ci.change = note::change_of_commit(&setup).await;
+    }
+    note::leave(&setup, &told, arguments.comment, arguments.strict_forge).await?;
     Ok(Exit::Passed)
 }
 

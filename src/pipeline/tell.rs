@@ -37,7 +37,7 @@ impl Desk {
             _ => "GitHub",
         };
         let token = self.token.as_ref().ok_or(ForgeError::NoToken { forge: name })?;
-        let repository = ci.repository.as_deref().unwrap_or_default();
+        let repository = ci.target.as_ref().or(ci.repository.as_ref()).map(String::as_str).unwrap_or_default();
         Ok(match ci.forge {
             Some(ForgeKind::GitLab) => Box::new(GitLab::new(self.client.clone(), &self.api, token, repository)?),
             _ => Box::new(GitHub::new(self.client.clone(), &self.api, token, repository)?),
