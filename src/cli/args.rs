@@ -54,7 +54,7 @@ pub struct Global {
 pub enum Command {
     /// The whole loop on a sample image: offline, in seconds, nothing left behind
     Demo(Demo),
-    /// Write honeycrate.yaml and make an owner's key
+    /// Write honeycrate.yaml and make an owner's key, or write a workflow
     Init(Init),
     /// Scan, judge, plant, push, read back, record and report: the step between build and push
     Ship(Ship),
@@ -105,15 +105,21 @@ pub struct Demo {
 
 #[derive(Debug, Args)]
 pub struct Init {
-    /// Where the configuration goes
-    #[arg(long, value_name = "FILE", default_value = "honeycrate.yaml")]
-    pub out: PathBuf,
+    /// Where it goes; default: honeycrate.yaml, .github/workflows/honeycrate.yml
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     /// The decoy's host, if it is known already
     #[arg(long, value_name = "HOST")]
     pub decoy: Option<String>,
     /// The service's name; default: the repository of the git remote, if there is one
     #[arg(long, value_name = "NAME")]
     pub service: Option<String>,
+    /// Write a GitHub workflow instead: build, scan, push, with the smallest permissions
+    #[arg(long, conflicts_with = "decoy")]
+    pub github: bool,
+    /// The Action in that workflow; default: the clone that this program lies in
+    #[arg(long, value_name = "OWNER/NAME@COMMIT", requires = "github")]
+    pub action: Option<String>,
 }
 
 /// How registries are reached.

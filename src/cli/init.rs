@@ -1,4 +1,4 @@
-//! `honeycrate init`: a configuration that explains itself, and an owner's key.
+//! `honeycrate init`: a configuration that explains itself and an owner's key, or a workflow.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
@@ -9,24 +9,23 @@ use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::key;
 use crate::cli::setup::Setup;
-use crate::cli::work_tree;
+use crate::cli::{work_tree, workflow};
 
-/// Writes the configuration and makes a key where there is none. Nothing that exists is changed.
+/// Writes the configuration and makes a key where there is none, or writes the workflow that is asked for. Nothing that exists is changed.
 ///
 /// # Errors
-/// When the configuration exists, or either cannot be written.
+/// When what is to be written exists, or cannot be written.
 pub fn init(arguments: &Init, global: &Global) -> Result<Exit, Failure> {
-    let failed = |cause: std::io::Error| match cause.kind() {
-        ErrorKind::AlreadyExists => {
-            Failure::usage(format!("{} exists already", arguments.out.display()), "edit it, or choose another place with --out")
-        }
-        _ => Failure::usage(format!("cannot write {}: {cause}", arguments.out.display()), "check that the folder may be written"),
-    };
-    let mut file = OpenOptions::new().write(true).create_new(true).open(&arguments.out).map_err(failed)?;
     let service = arguments.service.clone().or_else(|| suggested(&work_tree::facts(Path::new(".")).remote?));
-    file.write_all(template(service.as_deref(), arguments.decoy.as_deref()).as_bytes()).map_err(failed)?;
-    anstream::println!("wrote {}", arguments.out.display());
+    let out = |default: &str| arguments.out.clone().unwrap_or_else(|| default.into());
+    if arguments.github {
+        return github_workflow(&out(workflow::PATH), service.as_deref(), arguments.action.as_deref());
+    }
+    configuration(&out("honeycrate.yaml"), service.as_deref(), arguments.decoy.as_deref(), global)
+}
 
+fn configuration(out: &Path, service: Option<&str>, decoy: Option<&str>, global: &Global) -> Result<Exit, Failure> {
+    write_new(out, &template(service, decoy))?;
     let setup = Setup::new(global)?;
     if setup.keys_if_any()?.is_none() {
         let path = setup.key_file()?;
@@ -34,12 +33,47 @@ pub fn init(arguments: &Init, global: &Global) -> Result<Exit, Failure> {
         anstream::println!("made the owner's key {}", path.display());
         anstream::println!("  keep a copy where CI secrets are kept (HONEYCRATE_KEY): without it no trigger can be traced");
     }
-    let reference = service.as_deref().unwrap_or("ghcr.io/OWNER/NAME");
+    let reference = service.unwrap_or("ghcr.io/OWNER/NAME");
     anstream::println!("next: honeycrate ship docker-daemon:IMAGE --to {reference}:TAG --env production --dry-run");
-    if arguments.decoy.is_none() {
-        anstream::println!("      before anything is planted, set decoy.host in {}", arguments.out.display());
+    if decoy.is_none() {
+        anstream::println!("      before anything is planted, set decoy.host in {}", out.display());
     }
     Ok(Exit::Passed)
+}
+
+fn github_workflow(out: &Path, service: Option<&str>, action: Option<&str>) -> Result<Exit, Failure> {
+    if let Some(wrong) = action.filter(|action| !workflow::is_action(action)) {
+        return Err(Failure::usage(
+            format!("`{wrong}` does not name an action"),
+            "OWNER/NAME@COMMIT, with all 40 digits of the commit: a tag can be moved to other code",
+        ));
+    }
+    let action = action.map(str::to_owned).or_else(workflow::own_action);
+    write_new(out, &workflow::template(service, action.as_deref()))?;
+    if action.is_none() {
+        anstream::println!("next: in its line `uses: {}`, put the action's repository", workflow::PLACEHOLDER);
+        anstream::println!("      and the commit of its release, as in OWNER/honeycrate@COMMIT: which they are, this program cannot tell");
+    }
+    if service.is_none() {
+        anstream::println!("      in its line `to:`, put the repository that the image goes to");
+    }
+    anstream::println!("      findings that are there today: honeycrate baseline write IMAGE --out known.yaml, and `baseline: known.yaml`");
+    Ok(Exit::Passed)
+}
+
+/// Writes a file that is not there yet, with the folders above it, and says so.
+fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
+    let failed = |cause: std::io::Error| match cause.kind() {
+        ErrorKind::AlreadyExists => Failure::usage(format!("{} exists already", path.display()), "edit it, or choose another place with --out"),
+        _ => Failure::usage(format!("cannot write {}: {cause}", path.display()), "check that the folder may be written"),
+    };
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path).map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)?;
+    anstream::println!("wrote {}", path.display());
+    Ok(())
 }
 
 fn template(service: Option<&str>, decoy: Option<&str>) -> String {

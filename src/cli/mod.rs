@@ -29,3 +29,4 @@ pub mod terminal;
 pub mod token;
 pub mod whole_file;
 pub mod work_tree;
+pub mod workflow;
