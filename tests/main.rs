@@ -11,6 +11,7 @@ mod cli;
 mod demo;
 mod destinations;
 mod differential;
+mod dist;
 mod documents;
 mod edges;
 mod exceptions;
