@@ -1,8 +1,8 @@
 //! The outbox: alerts on disk until every sink has accepted them.
 //!
-//! One directory for each sink, one file for each alert. A file is durable before the first attempt and gone after the first
+//! One directory for each sink, one file for each alert. A file is durable before the first attempt and set aside after the first
 //! success, so an alert is delivered at least once, through crashes and however long a sink is down. Its name comes from the
-//! alert's time and id: the same alert put in twice is one file.
+//! alert's time and id: the same alert put in twice is one file, and one that was delivered is not delivered again.
 
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -22,6 +22,9 @@ use crate::oci::digest::Digest;
 /// The pause after a first failure; it doubles with every further one.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// The ending of what a sink has had: who reads the ledger again from its beginning, as a scheduled watch does, repeats nothing.
+const DELIVERED: &str = "delivered";
 
 /// Alerts that wait, and the sinks that they wait for.
 pub struct Outbox {
@@ -61,15 +64,15 @@ impl Outbox {
         Ok(outbox)
     }
 
-    /// Puts an alert in for every sink. It is durable when this returns.
+    /// Puts an alert in for every sink that has not had it. It is durable when this returns.
     ///
     /// # Errors
     /// When it cannot be written; sinks that it was written for still get it.
     pub fn put(&self, alert: &Alert) -> Result<(), AlertError> {
-        let written = self.sinks.iter().map(|sink| {
-            let path = self.place(sink.name()).join(file_name(alert));
-            write(&path, &alert.to_json()).map_err(|cause| AlertError::Outbox { path, cause })
-        });
+        let places = self.sinks.iter().map(|sink| self.place(sink.name()).join(file_name(alert)));
+        let written = places
+            .filter(|path| !path.with_extension(DELIVERED).exists())
+            .map(|path| write(&path, &alert.to_json()).map_err(|cause| AlertError::Outbox { path, cause }));
         // All are tried before the first failure is told.
         written.collect::<Vec<_>>().into_iter().collect()
     }
@@ -114,7 +117,7 @@ impl Outbox {
         for path in waiting {
             let done = match read(&path) {
                 Ok(alert) => match sink.deliver(&alert).await {
-                    Ok(()) => fs::remove_file(&path).map(|()| delivered += 1),
+                    Ok(()) => fs::rename(&path, path.with_extension(DELIVERED)).map(|()| delivered += 1),
                     Err(problem) => {
                         problems.push(problem);
                         break;
@@ -226,6 +229,12 @@ mod tests {
         assert_eq!((round.delivered, round.waiting, round.next), (4, 0, None));
         assert_eq!((one.accepted().len(), one.accepted()), (2, two.accepted()));
         assert_eq!(outbox.flush(Instant::now()).await.delivered, 0);
+        outbox.put(&alert("staging")).expect("kept");
+        assert_eq!(outbox.flush(Instant::now()).await.delivered, 0, "both have had it");
+        let later = Flaky::new("later", 0);
+        let mut outbox = Outbox::open(&scratch.path().join("outbox"), vec![one.clone(), later.clone()]).expect("made");
+        outbox.put(&alert("staging")).expect("kept");
+        assert_eq!((outbox.flush(Instant::now()).await.delivered, later.accepted().len(), one.accepted().len()), (1, 1, 2));
     }
 
     #[tokio::test]
