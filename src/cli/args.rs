@@ -54,7 +54,7 @@ pub struct Global {
 pub enum Command {
     /// The whole loop on a sample image: offline, in seconds, nothing left behind
     Demo(Demo),
-    /// Write honeycrate.yaml and make an owner's key, or write a workflow
+    /// Write honeycrate.yaml and make an owner's key, or write a workflow or pipeline
     Init(Init),
     /// Scan, judge, plant, push, read back, record and report: the step between build and push
     Ship(Ship),
@@ -105,7 +105,7 @@ pub struct Demo {
 
 #[derive(Debug, Args)]
 pub struct Init {
-    /// Where it goes; default: honeycrate.yaml, .github/workflows/honeycrate.yml
+    /// Where it goes; default: honeycrate.yaml, .github/workflows/honeycrate.yml, .gitlab-ci.yml
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// The decoy's host, if it is known already
@@ -120,6 +120,9 @@ pub struct Init {
     /// The Action in that workflow; default: the clone that this program lies in
     #[arg(long, value_name = "OWNER/NAME@COMMIT", requires = "github")]
     pub action: Option<String>,
+    /// Write a GitLab pipeline instead: build, then our component; where there is one, print what it lacks
+    #[arg(long, conflicts_with_all = ["github", "decoy", "service"])]
+    pub gitlab: bool,
 }
 
 /// How registries are reached.

@@ -1,4 +1,4 @@
-//! `honeycrate init`: a configuration that explains itself and an owner's key, or a workflow.
+//! `honeycrate init`: a configuration that explains itself and an owner's key, or a workflow or pipeline.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
@@ -9,17 +9,21 @@ use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::key;
 use crate::cli::setup::Setup;
-use crate::cli::{work_tree, workflow};
+use crate::cli::{pipeline_file, work_tree, workflow};
 
-/// Writes the configuration and makes a key where there is none, or writes the workflow that is asked for. Nothing that exists is changed.
+/// Writes the configuration and makes a key where there is none, or writes the workflow or pipeline that is asked for. Nothing that exists is changed.
 ///
 /// # Errors
 /// When what is to be written exists, or cannot be written.
 pub fn init(arguments: &Init, global: &Global) -> Result<Exit, Failure> {
-    let service = arguments.service.clone().or_else(|| suggested(&work_tree::facts(Path::new(".")).remote?));
+    let remote = work_tree::facts(Path::new(".")).remote;
+    let service = arguments.service.clone().or_else(|| suggested(remote.as_deref()?));
     let out = |default: &str| arguments.out.clone().unwrap_or_else(|| default.into());
     if arguments.github {
         return github_workflow(&out(workflow::PATH), service.as_deref(), arguments.action.as_deref());
+    }
+    if arguments.gitlab {
+        return gitlab_pipeline(&out(pipeline_file::PATH), remote.as_deref());
     }
     configuration(&out("honeycrate.yaml"), service.as_deref(), arguments.decoy.as_deref(), global)
 }
@@ -58,6 +62,19 @@ fn github_workflow(out: &Path, service: Option<&str>, action: Option<&str>) -> R
         anstream::println!("      in its line `to:`, put the repository that the image goes to");
     }
     anstream::println!("      findings that are there today: honeycrate baseline write IMAGE --out known.yaml, and `baseline: known.yaml`");
+    Ok(Exit::Passed)
+}
+
+/// Writes the pipeline, or says what an existing one needs: only its owner knows what else is in it.
+fn gitlab_pipeline(out: &Path, remote: Option<&str>) -> Result<Exit, Failure> {
+    if out.try_exists().unwrap_or(true) {
+        anstream::println!("{} exists already and stays as it is; add to it, with the image that your own job builds:\n", out.display());
+        anstream::print!("{}", pipeline_file::include(remote));
+        return Ok(Exit::Passed);
+    }
+    write_new(out, &pipeline_file::template(remote))?;
+    anstream::println!("next: for the comment on a merge request, make a project access token (role Developer, scope api)");
+    anstream::println!("      and keep it in the variable HONEYCRATE_GITLAB_TOKEN: masked, and not protected");
     Ok(Exit::Passed)
 }
 

@@ -15,6 +15,7 @@ pub mod key;
 pub mod ledger;
 pub mod note;
 pub mod output;
+pub mod pipeline_file;
 pub mod report_folder;
 pub mod rule_files;
 pub mod rules;
