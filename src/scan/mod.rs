@@ -22,6 +22,7 @@ pub mod image_scan;
 pub mod inflated;
 pub mod known;
 pub mod layer_record;
+pub mod letters;
 pub mod lookahead;
 pub mod marker;
 pub mod matcher;

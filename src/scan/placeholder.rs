@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use crate::scan::letters::is_random;
+
 /// Words that samples and templates are made of, lower case.
 pub const SAMPLE_WORDS: &[&str] = &[
     "example",
@@ -284,15 +286,12 @@ pub fn is_word_or_code(value: &[u8]) -> bool {
     // Texts of a program follow each other, each ended by a zero.
     let is_binary = value.iter().any(u8::is_ascii_control);
     let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
-    let is_name = is_name && !is_random_case(value);
-    is_name
+    let is_written = is_name && !is_random_case(value) || is_code || is_dotted_name(value) || is_identifier(value);
+    is_written && !is_random(value)
         || is_binary
-        || is_code
         || is_path
         || digits == value.len()
         || PLAIN_WORDS.iter().any(|word| word.as_bytes() == lower)
-        || is_dotted_name(value)
-        || is_identifier(value)
         || is_date(value)
 }
 
