@@ -698,7 +698,7 @@ mod tests {
         let covered = (0..4).fold(dense.repeat(40), |text, _| STANDARD.encode(text)) + "\n";
         let escaped = escaped(dense, |byte| format!("%{byte:02x}"));
         let in_json = "{\\\"password\\\": \\\"".to_owned();
-        for (text, most) in [(dense, 64), (begin, 20), (&covered, 64), (&escaped, 64), (&in_json, 60)] {
+        for (text, most) in [(dense, 66), (begin, 20), (&covered, 64), (&escaped, 64), (&in_json, 60)] {
             let times = |length: usize| text.repeat(length / text.len() + 1);
             let (short, long) = (work(times(1 << 15).as_bytes()), work(times(1 << 18).as_bytes()));
             assert!(short > 0 && long <= 9 * short, "{short} bytes for 32 KiB, {long} for 256 KiB of {}", &text[..20]);
