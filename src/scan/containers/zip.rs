@@ -89,9 +89,7 @@ impl BufRead for Watched<'_, '_> {
 
 impl Read for Watched<'_, '_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let lent = self.fill_buf()?;
-        let count = lent.len().min(out.len());
-        out[..count].copy_from_slice(&lent[..count]);
+        let count = self.fill_buf()?.read(out)?;
         self.consume(count);
         Ok(count)
     }
