@@ -2,6 +2,7 @@
 
 mod common;
 
+mod action;
 mod action_file;
 mod architecture;
 mod bad_input;

@@ -1,5 +1,6 @@
 //! The laboratory: the program in a home of its own, real registries, daemons and builders, and a thief.
 
+pub(crate) mod act;
 pub(crate) mod buildah;
 pub(crate) mod command;
 pub(crate) mod daemon;
