@@ -204,6 +204,30 @@ fn the_action_is_also_used_by_its_path() {
 }
 
 #[test]
+fn each_leg_of_a_matrix_has_a_comment_of_its_own_which_does_not_tell_of_bait() {
+    let secret = github_token(36);
+    let leaky = Image::shop().layer("COPY src ./src # buildkit", &[("app/src/config.js", &format!("token = \"{secret}\"\n"))]);
+    let text = workflow(ACTION, &["plant: ${{ matrix.plant }}"])
+        .replace("environment: production", "environment: ${{ matrix.environment }}")
+        .replace("    steps:\n", "    strategy:\n      matrix:\n        environment: [staging, production]\n        plant: [PLANT]\n    steps:\n");
+    for from in [From::Repository, From::Fork] {
+        let place = Place::new(Checkout::new(""));
+        let event = Event::pull_request("pull_request", "public", from);
+        let mut before = Vec::new();
+        for plant in ["auto", "'false'"] {
+            place.checkout.write(".github/workflows/image.yml", &text.replace("PLANT", plant));
+            let run = place.run(&event, Token::Write, &leaky);
+            let mut comments = place.forge.comments();
+            comments.sort();
+            assert_eq!(comments.len(), 2, "{from:?}: {}", run.log());
+            assert!(comments[0].contains("production") && comments[1].contains("staging"), "{from:?}: {comments:?}");
+            assert!(before.is_empty() || before == comments, "{from:?}: {before:?} {comments:?}");
+            before = comments;
+        }
+    }
+}
+
+#[test]
 fn what_a_stranger_names_changes_nothing() {
     let hostile =
         "x\"; touch pwned; echo \"$(touch pwned)`touch pwned`\u{1b}]0;x\u{7}\n::set-output name=verdict::passed\n::error::<img src=x> @everyone";

@@ -13,10 +13,11 @@ use crate::cli::scratch::{Scratch, unless_ending};
 use crate::cli::setup::Setup;
 use crate::cli::ship::{destinations, finish, journey, overrides, show_plan};
 use crate::cli::step::{Annotations, Plant, Step};
-use crate::cli::target::source;
+use crate::cli::target::{destination, source};
 use crate::config::vars::{self, Variables};
 use crate::forge::ci::{CiContext, ForgeKind, Visibility};
 use crate::forge::contract::{Analysis, Check, Conclusion, Level, Remark};
+use crate::oci::location::Location;
 use crate::pipeline::clock;
 use crate::pipeline::session::Session;
 use crate::pipeline::ship::{Arrival, Journey, ship as travel};
@@ -137,10 +138,26 @@ fn unbegun(failure: &Failure) -> RunReport {
     report
 }
 
+/// Service and environment as planting would name them: what sets a run apart from others must not tell whether it planted.
+fn names(setup: &Setup, to: &[String]) -> (Option<String>, Option<String>) {
+    let plan = setup.settings.plan().ok();
+    let planned = || plan.as_ref()?.to.first().cloned();
+    let named = to.iter().filter_map(|to| destination(to).ok()).find_map(|location| match location {
+        Location::Registry(reference) => Some(reference),
+        _ => None,
+    });
+    let service = setup.settings.service_of(named.or_else(planned).as_ref());
+    let told = service.is_some() || setup.settings.environment.is_some();
+    (service, plan.filter(|_| told).map(|plan| plan.name))
+}
+
 /// Tells everybody. What fails here is said in a line, and what is left says the rest.
 async fn publish(run: &Run, variables: &Variables, folder: &ReportFolder, mut arrival: Arrival) -> Result<Exit, Failure> {
     let Run { step, setup, .. } = run;
     arrival.report.comment_id.clone_from(&step.comment_id);
+    let (service, environment) = names(setup, &step.ship.to);
+    arrival.report.service = arrival.report.service.take().or(service);
+    arrival.report.environment = arrival.report.environment.take().or(environment);
     arrival.report.notices.extend(run.notices.iter().cloned());
     let disclosure = setup.disclosure();
     folder.write(&arrival.report, disclosure)?;
