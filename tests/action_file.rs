@@ -176,6 +176,25 @@ fn the_workflow_that_init_writes_is_one_that_linters_have_nothing_against() {
 }
 
 #[test]
+fn init_in_a_clone_of_the_action_names_its_commit() {
+    // Beside the binary, so that a link will do.
+    let (clone, tree) = (tempfile::TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("scratch"), tempdir().expect("scratch"));
+    let commit = "4f2a91c0".repeat(5);
+    for folder in [".git", "dist"] {
+        std::fs::create_dir(clone.path().join(folder)).expect("the folder is writable");
+    }
+    std::fs::write(clone.path().join(".git/HEAD"), &commit).expect("the folder is writable");
+    std::fs::write(clone.path().join(".git/config"), "[remote \"origin\"]\n\turl = git@github.com:honey/honeycrate.git\n").expect("writable");
+    std::fs::write(clone.path().join("dist/BUILDINFO.json"), "{}").expect("the folder is writable");
+    let own = clone.path().join("dist/honeycrate-x86_64-linux");
+    std::fs::hard_link(env!("CARGO_BIN_EXE_honeycrate"), &own).expect("it is the same file system");
+    let ran = run(program(own, tree.path()).current_dir(tree.path()).args(["init", "--github"]));
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    let text = std::fs::read_to_string(tree.path().join(workflow::PATH)).expect("it was written");
+    assert!(text.contains(&format!("uses: honey/honeycrate@{commit} # v")), "{text}");
+}
+
+#[test]
 fn linters_find_what_is_wrong_with_a_workflow() {
     let tree = tempdir().expect("scratch");
     std::fs::create_dir_all(tree.path().join(".github/workflows")).expect("the folder is writable");
