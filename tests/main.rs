@@ -10,6 +10,8 @@ mod cache;
 mod change;
 mod ci_step;
 mod cli;
+mod component;
+mod component_spec;
 mod demo;
 mod destinations;
 mod differential;

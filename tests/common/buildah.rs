@@ -1,6 +1,6 @@
 //! buildah: builds an image, pushes it to where skopeo can name it, and runs what arrived.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -47,6 +47,25 @@ impl Buildah {
         must(self.command().args(["bud", "--isolation", "chroot", "--quiet", "--tag", "localhost/built"]).arg(context));
         let container = must(self.command().args(["from", "--quiet", "--pull-never", "localhost/built"])).trim().to_owned();
         let ran = run(self.command().args(["run", "--isolation", "chroot", &container]).args(arguments));
+        must(self.command().args(["rm", &container]));
+        ran
+    }
+
+    /// Builds the `Containerfile` of a folder, with these arguments (`NAME=value`).
+    pub(crate) fn bud(&self, context: &Path, tag: &str, arguments: &[&str]) {
+        let mut command = self.command();
+        command.args(["bud", "--isolation", "chroot", "--pull-never", "--quiet", "--tag", tag]);
+        arguments.iter().for_each(|argument| _ = command.args(["--build-arg", argument]));
+        must(command.arg(context));
+    }
+
+    /// Runs a command in a container of an image, with folders copied to places in it.
+    pub(crate) fn run_in(&self, image: &str, folders: &[(PathBuf, &str)], arguments: &[&str]) -> Ran {
+        let container = must(self.command().args(["from", "--quiet", "--pull-never", image])).trim().to_owned();
+        for (folder, place) in folders {
+            must(self.command().args(["copy", "--quiet", &container]).arg(folder).arg(place));
+        }
+        let ran = run(self.command().args(["run", "--isolation", "chroot", &container, "--"]).args(arguments));
         must(self.command().args(["rm", &container]));
         ran
     }
