@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use honeycrate::cli::pipeline_file;
 use honeycrate::config::inputs;
 use honeycrate::config::vars;
 use regex::Regex;
@@ -188,6 +189,40 @@ fn the_inputs_of_the_component_are_those_of_the_step() {
     assert!(runner.ends_with(&format!(":{}", env!("CARGO_PKG_VERSION"))), "{runner} is not of this version");
 }
 
+/// The inputs about the job, of all templates, as the README lists them.
+fn table() -> String {
+    let mut rows = BTreeMap::new();
+    for (name, _) in TEMPLATES {
+        for (input, spec) in declared(&template(name)).into_iter().filter(|(input, _)| inputs::TABLE.iter().all(|row| row.name != input)) {
+            let default = match &spec["default"] {
+                Value::String(text) if !text.is_empty() => format!("; default: `{text}`"),
+                Value::Bool(switch) => format!("; default: `{switch}`"),
+                _ => String::new(),
+            };
+            let options: Vec<&str> = spec.get("options").and_then(Value::as_sequence).into_iter().flatten().filter_map(Value::as_str).collect();
+            let words = if options.is_empty() { String::new() } else { format!(" ({})", options.join(", ")) };
+            let description = spec["description"].as_str().expect("a description");
+            let told = rows.entry(input).or_insert_with(BTreeMap::<String, Vec<&str>>::new);
+            told.entry(format!("{description}{default}{words}")).or_default().push(name);
+        }
+    }
+    let mut text = String::from("\n| input | of | |\n|---|---|---|\n");
+    for (input, told) in rows {
+        for (what, templates) in told {
+            text += &format!("| `{input}` | {} | {what} |\n", templates.join(", "));
+        }
+    }
+    text + "\n"
+}
+
+#[test]
+fn the_readme_lists_the_inputs_of_the_job() {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("a README");
+    let (_, rest) = readme.split_once("<!-- table: component -->\n").expect("a table");
+    let (listed, _) = rest.split_once("<!-- end -->").expect("a table ends");
+    assert_eq!(listed, table(), "put this between the marks of the README's table");
+}
+
 #[test]
 fn values_reach_the_script_through_variables_alone() {
     let predefined = Regex::new(r"CI_[A-Z0-9_]+").expect("a pattern");
@@ -252,6 +287,38 @@ fn inputs_that_make_no_sense_are_refused() {
         let include = format!("include:\n  - component: $CI_SERVER_FQDN/$CI_PROJECT_PATH/{name}@$CI_COMMIT_SHA\n    inputs:\n      {inputs}\n");
         let refused = Project::new(&include).preview();
         assert!(refused.code != 0 && refused.all().contains(told), "{inputs}: {}", refused.all());
+    }
+}
+
+/// The includes of our component in a pipeline: the template, and the inputs that it is given.
+fn includes(pipeline: &str) -> Vec<(String, Vec<String>)> {
+    let read: Value = serde_yaml::from_str(pipeline).unwrap_or_else(|error| panic!("{error}: {pipeline}"));
+    let entries = read.get("include").and_then(Value::as_sequence).cloned().unwrap_or_default();
+    let of = |entry: &Value| {
+        let source = ["component", "remote", "local"].iter().find_map(|kind| entry.get(*kind)?.as_str()).expect("a source");
+        let name = source.rsplit('/').next().unwrap_or_default().split(['@', '.']).next().unwrap_or_default().to_owned();
+        let inputs = entry.get("inputs").and_then(Value::as_mapping).into_iter().flatten();
+        (name, inputs.filter_map(|(name, _)| name.as_str().map(str::to_owned)).collect())
+    };
+    entries.iter().map(of).collect()
+}
+
+#[test]
+fn what_we_show_and_write_gives_inputs_that_there_are() {
+    let read = |name: &str| std::fs::read_to_string(root().join(name)).expect("a file of ours");
+    let readme = read("README.md");
+    let mut pipelines: Vec<String> = readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next().map(str::to_owned)).collect();
+    pipelines.retain(|text| text.contains("include:"));
+    assert_eq!(pipelines.len(), 2, "{pipelines:?}");
+    pipelines.extend([read(".gitlab-ci.yml"), pipeline_file::template(None), pipeline_file::template(Some("git@gitlab.com:acme/shop.git"))]);
+    for pipeline in pipelines {
+        let includes = includes(&pipeline);
+        assert!(!includes.is_empty(), "{pipeline}");
+        for (name, inputs) in includes {
+            let declared = declared(&template(&name));
+            let unknown: Vec<_> = inputs.iter().filter(|input| !declared.contains_key(*input)).collect();
+            assert!(unknown.is_empty(), "GitLab would refuse {unknown:?} of {name}: {pipeline}");
+        }
     }
 }
 
