@@ -1,21 +1,40 @@
 //! What can go wrong on a forge. None of it changes a verdict.
 
-/// A note that could not be written.
+/// Something that a forge did not do for us. What a forge says of it is one line of printable text without our token in it.
 #[derive(Debug, thiserror::Error)]
 pub enum ForgeError {
     #[error("{forge} was not told: there is no token that may write comments")]
     NoToken { forge: &'static str },
-    /// 401, 403 or 404: forges hide what a token may not see.
-    #[error("{forge} refused to {what} (HTTP {status})")]
-    Denied { forge: &'static str, what: &'static str, status: u16 },
-    #[error("{forge} did not {what} (HTTP {status})")]
-    Failed { forge: &'static str, what: &'static str, status: u16 },
+    /// 401, 403 or 404: forges hide what a token may not see. `right` is what the token needs.
+    #[error("{forge} refused to {what} (HTTP {status}{})", after(why))]
+    Denied { forge: &'static str, what: &'static str, status: u16, why: String, right: &'static str },
+    /// Longer than the forge takes.
+    #[error("{forge} did not {what}: it is too long ({why})")]
+    TooLong { forge: &'static str, what: &'static str, why: String },
+    /// `asked`: how many seconds the forge wants to be left alone.
+    #[error("{forge} did not {what}: there were too many requests (HTTP {status}{})", asked.map(|asked| format!(", to be repeated in {asked} s")).unwrap_or_default())]
+    RateLimited { forge: &'static str, what: &'static str, status: u16, asked: Option<u64> },
+    #[error("{forge} did not {what} (HTTP {status}{})", after(why))]
+    Failed { forge: &'static str, what: &'static str, status: u16, why: String },
+    /// Our token is not shown to another host.
+    #[error("{forge} did not {what}: it sends us to {host}, where our token does not belong (HTTP {status})")]
+    Moved { forge: &'static str, what: &'static str, status: u16, host: String },
+    /// The forge took it, and could make nothing of it.
+    #[error("{forge} could not process the SARIF document: {why}")]
+    Unprocessed { forge: &'static str, why: String },
+    /// More bytes than were to be read.
+    #[error("{forge} was not heard to the end when asked to {what}: the answer is larger than {limit} bytes")]
+    TooLarge { forge: &'static str, what: &'static str, limit: usize },
     #[error("{forge} cannot be reached to {what}: {cause}")]
     Unreachable { forge: &'static str, what: &'static str, cause: String },
     #[error("{forge} has no way to {what}")]
     Unsupported { forge: &'static str, what: &'static str },
     #[error("{forge} gave an answer that is not understood when asked to {what}: {why}")]
     Malformed { forge: &'static str, what: &'static str, why: String },
+}
+
+fn after(why: &str) -> String {
+    if why.is_empty() { String::new() } else { format!(": {why}") }
 }
 
 impl ForgeError {
@@ -27,27 +46,10 @@ impl ForgeError {
                 "put a project access token (scope api) into the masked variable HONEYCRATE_GITLAB_TOKEN; a job token may read notes, not write them",
             ),
             Self::NoToken { .. } => Some("pass GITHUB_TOKEN to the step"),
-            Self::Denied { forge: "GitLab", .. } => Some("the token needs scope api and role Developer on the project"),
-            Self::Denied { .. } => Some("the job needs `permissions: { pull-requests: write }`; pull requests from forks never have it"),
+            Self::Denied { right, .. } => Some(right),
+            Self::Moved { .. } => Some("give the address of the API that it sends us to (GITHUB_API_URL, CI_API_V4_URL)"),
+            Self::RateLimited { .. } => Some("the verdict stands; the next run tells it"),
             _ => None,
         }
     }
-
-    /// An answer's status as an error.
-    #[must_use]
-    pub(crate) fn of_status(forge: &'static str, what: &'static str, status: u16) -> Self {
-        match status {
-            401 | 403 | 404 => Self::Denied { forge, what, status },
-            _ => Self::Failed { forge, what, status },
-        }
-    }
-}
-
-/// The cause of causes: the outer ones only say that something failed.
-pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
 }

@@ -1,70 +1,165 @@
-//! GitLab: the note on a merge request.
+//! GitLab: the note on a merge request, and what the API tells of a project.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::pin::Pin;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::future::BoxFuture;
+use gitlab::api::endpoint_prelude::Endpoint;
+use gitlab::api::projects::Project;
 use gitlab::api::projects::merge_requests::notes::{CreateMergeRequestNote, EditMergeRequestNote, MergeRequestNotes};
+use gitlab::api::projects::repository::commits::MergeRequests;
+use gitlab::api::projects::repository::files::FileRaw;
 use gitlab::api::users::CurrentUser;
-use gitlab::api::{ApiError, AsyncClient, AsyncQuery as _, Pagination, RestClient, ignore, paged};
+use gitlab::api::{ApiError, AsyncClient, AsyncQuery as _, Pagination, RestClient, ignore, paged, raw};
+use http::{HeaderName, HeaderValue, Method};
 use serde::Deserialize;
+use tokio::sync::OnceCell;
 use url::Url;
 
-use crate::forge::contract::{Absent, Annotated, Forge, Noted, Told};
-use crate::forge::error::{ForgeError, innermost};
+use crate::forge::ci::Visibility;
+use crate::forge::contract::{Absent, Forge, Noted, Told};
+use crate::forge::error::ForgeError;
+use crate::forge::exchange::{Answer, Broken, Errand, Exchange, Expects, Repeat, Transport, Trouble, is_commit, is_path, web_address};
+use crate::forge::patience::Patience;
+use crate::forge::sticky::{Board, Note, keep};
 use crate::secret::value::Secret;
 
 const NAME: &str = "GitLab";
 
 /// The newest notes among which ours is looked for.
 const MAX_NOTES: usize = 5_000;
-const MAX_ANSWER: usize = 16 << 20;
+/// Merge requests that hold one commit.
+const MAX_CHANGES: usize = 500;
 
-/// Merge requests of one project.
-#[derive(Debug)]
+const API: &str = "the token needs scope api and role Developer on the project";
+const READ: &str = "the token needs scope read_api on the project; a job token may read files and merge requests of its own project";
+
+/// What was handed to us to speak with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenKind {
+    /// A project, group or personal access token.
+    Access,
+    /// `CI_JOB_TOKEN`, which may read files, notes and the merge requests of a commit, and may not write notes, ask who it is, or ask about the
+    /// project. Source: GitLab docs, "CI/CD job token", section "Job token access".
+    Job,
+}
+
+/// Merge requests and files of one project.
 pub struct GitLab {
-    wire: Wire,
+    exchange: Exchange<Wire>,
     project: String,
+    token: TokenKind,
+    /// The id under which we write, once it is known.
+    author: OnceCell<u64>,
 }
 
 impl GitLab {
-    /// `api` is `CI_API_V4_URL`, with its path; `project` is `group/project` or a number.
-    ///
-    /// The token must be a project, group or personal access token: a job token may read notes and not write them
-    /// (GitLab docs, "CI/CD job token").
+    /// `api` is `CI_API_V4_URL`, with its path; `project` is `group/project` or a number; `token` is an access token.
     ///
     /// # Errors
     /// When `api` is no address or the token cannot be sent.
     pub fn new(client: reqwest::Client, api: &str, token: &Secret, project: &str) -> Result<Self, ForgeError> {
-        let malformed = |why: &str| ForgeError::Malformed { forge: NAME, what: "begin", why: why.to_owned() };
-        let api = Url::parse(&format!("{}/", api.trim_end_matches('/'))).map_err(|_| malformed("its API has no valid address"))?;
-        let mut header = http::HeaderValue::from_str(token.expose()).map_err(|_| malformed("the token has characters that cannot be sent"))?;
-        header.set_sensitive(true);
-        Ok(Self { wire: Wire { client, api, token: header }, project: project.to_owned() })
+        Self::with_token(client, api, token, TokenKind::Access, project)
     }
 
-    async fn note(&self, change: u64, marker: &str, body: &str, absent: Absent) -> Result<Annotated, ForgeError> {
-        let built = "our own requests name everything that they need";
-        let user: User = CurrentUser::builder().build().expect(built).query_async(&self.wire).await.map_err(told("say who we are"))?;
-        let notes = MergeRequestNotes::builder().project(self.project.as_str()).merge_request(change).build().expect(built);
-        let notes: Vec<Note> = paged(notes, Pagination::Limit(MAX_NOTES)).query_async(&self.wire).await.map_err(told("list notes"))?;
-        // Marker and author must both fit, for anybody can write a marker.
-        let Some(ours) = notes.into_iter().find(|note| !note.system && note.author.id == user.id && note.body.contains(marker)) else {
-            if absent == Absent::Leave {
-                return Ok(Annotated::Left);
-            }
-            let note = CreateMergeRequestNote::builder().project(self.project.as_str()).merge_request(change).body(body).build().expect(built);
-            ignore(note).query_async(&self.wire).await.map_err(told("write the note"))?;
-            return Ok(Annotated::Created);
-        };
-        if ours.body == body {
-            return Ok(Annotated::Unchanged);
+    /// The same with any token. A job token reads and no more: [`Forge::annotate`] fails without a question.
+    ///
+    /// # Errors
+    /// When `api` is no address or the token cannot be sent.
+    pub fn with_token(client: reqwest::Client, api: &str, token: &Secret, kind: TokenKind, project: &str) -> Result<Self, ForgeError> {
+        let malformed = |why: &str| ForgeError::Malformed { forge: NAME, what: "begin", why: why.to_owned() };
+        let api = Url::parse(&format!("{}/", api.trim_end_matches('/'))).ok().filter(|url| url.has_host());
+        let api = api.ok_or_else(|| malformed("its API has no valid address"))?;
+        if !is_path(project) {
+            return Err(malformed("the project is not group/project"));
         }
-        let project = self.project.as_str();
-        let note = EditMergeRequestNote::builder().project(project).merge_request(change).note(ours.id).body(body).build().expect(built);
-        ignore(note).query_async(&self.wire).await.map_err(told("edit the note"))?;
-        Ok(Annotated::Edited)
+        let mut value = HeaderValue::from_str(token.expose()).map_err(|_| malformed("the token has characters that cannot be sent"))?;
+        value.set_sensitive(true);
+        let name = match kind {
+            TokenKind::Access => HeaderName::from_static("private-token"),
+            TokenKind::Job => HeaderName::from_static("job-token"),
+        };
+        let transport = Wire { client, name, value, token: token.clone() };
+        let exchange = Exchange { forge: NAME, api, transport, patience: Patience::default() };
+        Ok(Self { exchange, project: project.to_owned(), token: kind, author: OnceCell::new() })
+    }
+
+    /// The same with waits of one's own.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.exchange.patience = patience;
+        self
+    }
+
+    fn call(&self, errand: Errand) -> Call<'_> {
+        Call { exchange: &self.exchange, errand }
+    }
+
+    /// What an error of the gitlab crate means; all that an answer can say is told by our own part of it.
+    fn told(&self, errand: Errand) -> impl Fn(ApiError<Box<Trouble>>) -> Trouble {
+        move |error| match error {
+            ApiError::Client { source } => *source,
+            error => Trouble::finally(self.exchange.malformed(errand.what, &error.to_string())),
+        }
+    }
+
+    /// Where a note can be read: the API lies below the address at which people see the projects.
+    fn address(&self, change: u64, note: u64) -> Option<String> {
+        let server = self.exchange.api.as_str().strip_suffix("/api/v4/").filter(|_| self.project.contains('/'))?;
+        web_address(&format!("{server}/{}/-/merge_requests/{change}#note_{note}", self.project))
+    }
+
+    async fn author(&self) -> Result<u64, ForgeError> {
+        let errand = Errand { what: "say who we are", right: API, repeat: Repeat::Always, expects: Expects::Json };
+        let ask = async || {
+            let user: User = CurrentUser::builder().build().expect(BUILT).query_async(&self.call(errand)).await.map_err(self.told(errand))?;
+            Ok(user.id)
+        };
+        self.author.get_or_try_init(ask).await.copied()
+    }
+
+    async fn file(&self, commit: &str, path: &str, limit: usize) -> Result<Option<Vec<u8>>, ForgeError> {
+        let errand = Errand { what: "show a file of a commit", right: READ, repeat: Repeat::Always, expects: Expects::Bytes(limit) };
+        if !is_commit(commit) || !is_path(path) {
+            return Err(self.exchange.malformed(errand.what, "we have no commit and path to ask for"));
+        }
+        let file = FileRaw::builder().project(self.project.as_str()).file_path(path).ref_(commit).lfs(false).build().expect(BUILT);
+        match raw(file).query_async(&self.call(errand)).await.map_err(self.told(errand)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            // What a token may not see is not found either; then it is the project, or the commit, that is said to be missing.
+            Err(Trouble { error: ForgeError::Denied { status: 404, why, .. }, .. }) if why.contains("File Not Found") => Ok(None),
+            Err(trouble) => Err(trouble.error),
+        }
+    }
+
+    async fn open_change(&self, commit: &str) -> Result<Option<u64>, ForgeError> {
+        let errand = Errand { what: "say which change a commit belongs to", right: READ, repeat: Repeat::Always, expects: Expects::Json };
+        if !is_commit(commit) {
+            return Err(self.exchange.malformed(errand.what, "we have no commit to ask for"));
+        }
+        let changes = MergeRequests::builder().project(self.project.as_str()).sha(commit).build().expect(BUILT);
+        let changes: Vec<Change> = paged(changes, Pagination::Limit(MAX_CHANGES)).query_async(&self.call(errand)).await.map_err(self.told(errand))?;
+        let newest = |change: &&Change| change.state == "opened" && change.sha.as_deref().is_some_and(|sha| sha.eq_ignore_ascii_case(commit));
+        let mut open = changes.iter().filter(newest).map(|change| change.iid);
+        Ok(open.next().filter(|_| open.next().is_none()))
+    }
+
+    async fn project_visibility(&self) -> Result<Visibility, ForgeError> {
+        let errand = Errand { what: "say who may read the project", right: READ, repeat: Repeat::Always, expects: Expects::Json };
+        let project = Project::builder().project(self.project.as_str()).build().expect(BUILT);
+        let project: Shown = project.query_async(&self.call(errand)).await.map_err(self.told(errand))?;
+        Ok(match project.visibility.as_deref() {
+            Some("private") => Visibility::Private,
+            Some("internal") => Visibility::Internal,
+            Some("public") => Visibility::Public,
+            _ => Visibility::Unknown,
+        })
     }
 }
+
+const BUILT: &str = "our own requests name everything that they need";
 
 impl Forge for GitLab {
     fn name(&self) -> &'static str {
@@ -72,7 +167,193 @@ impl Forge for GitLab {
     }
 
     fn annotate<'a>(&'a self, change: u64, marker: &'a str, body: &'a str, absent: Absent) -> Told<'a, Noted> {
-        Box::pin(async move { Ok(Noted { what: self.note(change, marker, body, absent).await?, address: None }) })
+        Box::pin(async move {
+            match self.token {
+                TokenKind::Access => keep(&Notes { gitlab: self, change }, marker, body, absent).await,
+                TokenKind::Job => Err(ForgeError::NoToken { forge: NAME }),
+            }
+        })
+    }
+
+    fn change_of<'a>(&'a self, commit: &'a str) -> Told<'a, Option<u64>> {
+        Box::pin(self.open_change(commit))
+    }
+
+    fn visibility(&self) -> Told<'_, Visibility> {
+        Box::pin(self.project_visibility())
+    }
+
+    fn file_at<'a>(&'a self, commit: &'a str, path: &'a str, limit: usize) -> Told<'a, Option<Vec<u8>>> {
+        Box::pin(self.file(commit, path, limit))
+    }
+}
+
+impl fmt::Debug for GitLab {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GitLab").field("project", &self.project).field("token", &self.token).finish_non_exhaustive()
+    }
+}
+
+/// The notes on one merge request.
+struct Notes<'a> {
+    gitlab: &'a GitLab,
+    change: u64,
+}
+
+impl Notes<'_> {
+    fn note(&self, told: Written) -> Note {
+        Note { id: told.id, body: told.body, address: self.gitlab.address(self.change, told.id) }
+    }
+
+    async fn list(&self, marker: &str) -> Result<Vec<Note>, ForgeError> {
+        let (gitlab, errand) = (self.gitlab, Errand { what: "list notes", right: API, repeat: Repeat::Always, expects: Expects::Json });
+        let author = gitlab.author().await?;
+        let notes = MergeRequestNotes::builder().project(gitlab.project.as_str()).merge_request(self.change).build().expect(BUILT);
+        let notes: Vec<Written> = paged(notes, Pagination::Limit(MAX_NOTES)).query_async(&gitlab.call(errand)).await.map_err(gitlab.told(errand))?;
+        let ours = |note: &Written| !note.system && note.author.as_ref().is_some_and(|user| user.id == author) && note.body.contains(marker);
+        Ok(notes.into_iter().filter(ours).map(|note| self.note(note)).collect())
+    }
+
+    async fn create(&self, body: &str) -> Result<Note, Trouble> {
+        let (gitlab, errand) = (self.gitlab, Errand { what: "write the note", right: API, repeat: Repeat::Never, expects: Expects::Json });
+        let note = CreateMergeRequestNote::builder().project(gitlab.project.as_str()).merge_request(self.change).body(body).build().expect(BUILT);
+        let written: Written = note.query_async(&gitlab.call(errand)).await.map_err(gitlab.told(errand))?;
+        Ok(self.note(written))
+    }
+
+    async fn change(&self, id: u64, body: &str) -> Result<Note, ForgeError> {
+        let (gitlab, errand) = (self.gitlab, Errand { what: "edit the note", right: API, repeat: Repeat::Always, expects: Expects::Json });
+        let project = gitlab.project.as_str();
+        let note = EditMergeRequestNote::builder().project(project).merge_request(self.change).note(id).body(body).build().expect(BUILT);
+        let written: Written = note.query_async(&gitlab.call(errand)).await.map_err(gitlab.told(errand))?;
+        Ok(self.note(written))
+    }
+
+    async fn delete(&self, id: u64) -> Result<(), ForgeError> {
+        let (gitlab, errand) = (self.gitlab, Errand { what: "delete the note", right: API, repeat: Repeat::Always, expects: Expects::Nothing });
+        let note = DeleteNote { project: &gitlab.project, change: self.change, note: id };
+        ignore(note).query_async(&gitlab.call(errand)).await.map_err(gitlab.told(errand))?;
+        Ok(())
+    }
+}
+
+impl Board for Notes<'_> {
+    fn ours<'a>(&'a self, marker: &'a str) -> Told<'a, Vec<Note>> {
+        Box::pin(self.list(marker))
+    }
+
+    fn write<'a>(&'a self, body: &'a str) -> BoxFuture<'a, Result<Note, Trouble>> {
+        Box::pin(self.create(body))
+    }
+
+    fn edit<'a>(&'a self, id: u64, body: &'a str) -> Told<'a, Note> {
+        Box::pin(self.change(id, body))
+    }
+
+    fn remove(&self, id: u64) -> Told<'_, ()> {
+        Box::pin(self.delete(id))
+    }
+
+    fn patience(&self) -> &Patience {
+        &self.gitlab.exchange.patience
+    }
+}
+
+/// What the gitlab crate lacks.
+struct DeleteNote<'a> {
+    project: &'a str,
+    change: u64,
+    note: u64,
+}
+
+impl Endpoint for DeleteNote<'_> {
+    fn method(&self) -> Method {
+        Method::DELETE
+    }
+
+    fn endpoint(&self) -> Cow<'static, str> {
+        let project = gitlab::api::common::path_escaped(self.project);
+        format!("projects/{project}/merge_requests/{}/notes/{}", self.change, self.note).into()
+    }
+}
+
+/// The gitlab crate's requests over our own exchange.
+struct Call<'a> {
+    exchange: &'a Exchange<Wire>,
+    errand: Errand,
+}
+
+impl Call<'_> {
+    async fn make(&self, builder: http::request::Builder, body: Vec<u8>) -> Result<http::Response<Bytes>, Box<Trouble>> {
+        let malformed = |error: http::Error| Box::new(Trouble::finally(self.exchange.malformed(self.errand.what, &error.to_string())));
+        let request = builder.body(Bytes::from(body)).map_err(malformed)?;
+        let answer = self.exchange.run(self.errand, &request).await.map_err(Box::new)?;
+        let mut response = http::Response::builder().status(answer.status).body(answer.body).map_err(malformed)?;
+        *response.headers_mut() = answer.headers;
+        Ok(response)
+    }
+}
+
+impl RestClient for Call<'_> {
+    type Error = Box<Trouble>;
+
+    fn rest_endpoint(&self, endpoint: &str) -> Result<Url, ApiError<Box<Trouble>>> {
+        Ok(self.exchange.api.join(endpoint)?)
+    }
+}
+
+impl AsyncClient for Call<'_> {
+    // What `async_trait` makes of an async function, written out.
+    fn rest_async<'a, 'b>(
+        &'a self,
+        request: http::request::Builder,
+        body: Vec<u8>,
+    ) -> Pin<Box<dyn Future<Output = Result<http::Response<Bytes>, ApiError<Box<Trouble>>>> + Send + 'b>>
+    where
+        'a: 'b,
+        Self: 'b,
+    {
+        Box::pin(async move { self.make(request, body).await.map_err(ApiError::client) })
+    }
+}
+
+/// Our client, with the token on every request.
+struct Wire {
+    client: reqwest::Client,
+    name: HeaderName,
+    value: HeaderValue,
+    token: Secret,
+}
+
+impl Wire {
+    async fn exchange(&self, mut request: http::Request<Bytes>, limit: usize) -> Result<Answer, Broken> {
+        let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
+        request.headers_mut().insert(self.name.clone(), self.value.clone());
+        let broken = |error: reqwest::Error| Broken::of(&error, &host);
+        let mut answer = self.client.execute(request.try_into().map_err(broken)?).await.map_err(broken)?;
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let (mut bytes, mut cut) = (BytesMut::new(), false);
+        while let Some(chunk) = answer.chunk().await.map_err(broken)? {
+            if bytes.len() + chunk.len() > limit {
+                cut = true;
+                break;
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(Answer { status, headers, body: bytes.freeze(), cut })
+    }
+}
+
+impl Transport for Wire {
+    fn send(&self, request: http::Request<Bytes>, limit: usize) -> BoxFuture<'_, Result<Answer, Broken>> {
+        Box::pin(self.exchange(request, limit))
+    }
+
+    fn conceal(&self, text: &str) -> String {
+        match self.token.expose() {
+            "" => text.to_owned(),
+            token => text.replace(token, "***"),
+        }
     }
 }
 
@@ -82,84 +363,26 @@ struct User {
 }
 
 #[derive(Deserialize)]
-struct Note {
+struct Written {
     id: u64,
     body: String,
-    author: User,
+    author: Option<User>,
     /// Written by GitLab itself: `assigned to @ann`.
     #[serde(default)]
     system: bool,
 }
 
-/// The gitlab crate's requests over our own client.
-#[derive(Debug)]
-struct Wire {
-    client: reqwest::Client,
-    api: Url,
-    token: http::HeaderValue,
+#[derive(Deserialize)]
+struct Change {
+    iid: u64,
+    state: String,
+    /// The newest commit of its source branch.
+    sha: Option<String>,
 }
 
-#[derive(Debug, thiserror::Error)]
-enum WireError {
-    #[error("{0}")]
-    Build(#[from] http::Error),
-    #[error("{}", innermost(.0))]
-    Send(#[from] reqwest::Error),
-    #[error("the answer is larger than {MAX_ANSWER} bytes")]
-    TooLarge,
-}
-
-impl Wire {
-    async fn send(&self, request: http::request::Builder, body: Vec<u8>) -> Result<http::Response<Bytes>, WireError> {
-        let request = request.header("PRIVATE-TOKEN", self.token.clone()).body(body)?;
-        let mut answer = self.client.execute(request.try_into()?).await?;
-        let mut built = http::Response::builder().status(answer.status());
-        for (name, value) in answer.headers() {
-            built = built.header(name, value);
-        }
-        let mut bytes = BytesMut::new();
-        while let Some(chunk) = answer.chunk().await? {
-            if bytes.len() + chunk.len() > MAX_ANSWER {
-                return Err(WireError::TooLarge);
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        Ok(built.body(bytes.freeze())?)
-    }
-}
-
-impl RestClient for Wire {
-    type Error = WireError;
-
-    fn rest_endpoint(&self, endpoint: &str) -> Result<Url, ApiError<WireError>> {
-        Ok(self.api.join(endpoint)?)
-    }
-}
-
-impl AsyncClient for Wire {
-    // What `async_trait` makes of an async function, written out.
-    fn rest_async<'a, 'b>(
-        &'a self,
-        request: http::request::Builder,
-        body: Vec<u8>,
-    ) -> Pin<Box<dyn Future<Output = Result<http::Response<Bytes>, ApiError<WireError>>> + Send + 'b>>
-    where
-        'a: 'b,
-        Self: 'b,
-    {
-        Box::pin(async move { self.send(request, body).await.map_err(ApiError::client) })
-    }
-}
-
-fn told(what: &'static str) -> impl Fn(ApiError<WireError>) -> ForgeError {
-    move |error| match error {
-        ApiError::Client { source } => ForgeError::Unreachable { forge: NAME, what, cause: source.to_string() },
-        ApiError::GitlabService { status, .. }
-        | ApiError::GitlabWithStatus { status, .. }
-        | ApiError::GitlabObjectWithStatus { status, .. }
-        | ApiError::GitlabUnrecognizedWithStatus { status, .. } => ForgeError::of_status(NAME, what, status.as_u16()),
-        error => ForgeError::Malformed { forge: NAME, what, why: error.to_string() },
-    }
+#[derive(Deserialize)]
+struct Shown {
+    visibility: Option<String>,
 }
 
 #[cfg(test)]
@@ -169,7 +392,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::forge::contract::Annotated;
     use crate::forge::loopback::{Asked, Loopback};
+    use crate::forge::patience::{POLICY, TestClock};
 
     const MARKER: &str = "<!-- honeycrate:shop:production -->";
 
@@ -245,10 +470,10 @@ mod tests {
         let notes = Arc::new(Mutex::new(Vec::new()));
         let (other, _server) = forge(&notes, "wr0ng").await;
         let error = other.annotate(3, MARKER, MARKER, Absent::Write).await.expect_err("refused");
-        assert_eq!(error.to_string(), "GitLab refused to say who we are (HTTP 401)");
+        assert_eq!(error.to_string(), "GitLab refused to say who we are (HTTP 401: 401 Unauthorized)");
         let (forge, _server) = forge(&notes, "t0ken").await;
         let error = forge.annotate(4, MARKER, MARKER, Absent::Write).await.expect_err("refused");
-        assert_eq!(error.to_string(), "GitLab refused to list notes (HTTP 404)");
+        assert_eq!(error.to_string(), "GitLab refused to list notes (HTTP 404: 404 Not found)");
         assert!(error.hint().is_some_and(|hint| hint.contains("scope api")));
     }
 
@@ -257,8 +482,11 @@ mod tests {
         let notes = Arc::new(Mutex::new(Vec::new()));
         let (_, server) = forge(&notes, "t0ken").await;
         let gone = GitLab::new(server.client(), "http://127.0.0.1:1/api/v4", &Secret::new("t0ken".to_owned()), "acme/shop").expect("a forge");
+        let clock = Arc::new(TestClock::default());
+        let gone = gone.with_patience(Patience::new(POLICY, clock.clone()));
         let error = gone.annotate(3, MARKER, MARKER, Absent::Write).await.expect_err("nobody listens");
         assert!(matches!(error, ForgeError::Unreachable { .. }), "{error}");
+        assert_eq!(clock.slept().len(), 2, "it may come another time");
         assert!(!format!("{error} {error:?} {gone:?}").contains("t0ken"));
     }
 }
