@@ -21,6 +21,7 @@ mod edges;
 mod exceptions;
 mod faults;
 mod first_seen;
+mod forges;
 mod fuzzing;
 mod hostile;
 mod inputs;

@@ -12,6 +12,7 @@ const requests = {
   "/repos/{owner}/{repo}/issues/comments/{comment_id}": ["patch", "delete"],
   "/repos/{owner}/{repo}/commits/{commit_sha}/pulls": ["get"],
   "/repos/{owner}/{repo}/contents/{path}": ["get"],
+  "/repos/{owner}/{repo}/git/commits/{commit_sha}": ["get"],
   "/repos/{owner}/{repo}/check-runs": ["post"],
   "/repos/{owner}/{repo}/check-runs/{check_run_id}": ["patch"],
   "/repos/{owner}/{repo}/code-scanning/sarifs": ["post"],
@@ -31,12 +32,13 @@ mkdirSync(to, { recursive: true });
 for (const edition of editions) {
   const whole = JSON.parse(readFileSync(`${from}/${edition}.json`, "utf8"));
   const { openapi, info } = whole;
+  const base = edition.startsWith("ghes") ? "/api/v3" : "";
   const kept = { openapi, info, servers: [{ url: "/" }], paths: {}, components: {} };
   for (const [path, verbs] of Object.entries(requests)) {
     const entries = verbs.map((verb) => [verb, whole.paths[path]?.[verb]]);
     const missing = entries.find(([, operation]) => !operation);
     if (missing) throw new Error(`${edition} has no ${missing[0]} ${path}`);
-    kept.paths[path] = Object.fromEntries(entries);
+    kept.paths[base + path] = Object.fromEntries(entries);
   }
   const wanted = [kept.paths];
   while (wanted.length > 0) {

@@ -11,6 +11,7 @@ pub(crate) mod gitlab_ci_local;
 pub(crate) mod honeycrate;
 pub(crate) mod images;
 pub(crate) mod numbers;
+pub(crate) mod prism;
 pub(crate) mod proxy;
 pub(crate) mod raw_tar;
 pub(crate) mod registry;
