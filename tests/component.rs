@@ -348,17 +348,22 @@ fn a_scheduled_watch_sends_each_alert_once_and_its_log_tells_nothing() {
 
     let shelf = Shelf::start(&[]);
     let pipeline = "include:\n  - local: templates/watch.yml\n    inputs: {ledger: $LEDGER, webhook-variable: ALERTS}\n";
-    let project = Project::new(pipeline)
-        .set("CI_PIPELINE_SOURCE", "schedule")
-        .set("LEDGER", &owner.ledger_path().display().to_string())
-        .set("ALERTS", &shelf.url("/hooks/secret"));
-    for _ in 0..2 {
-        let ran = project.run();
-        assert_eq!(ran.code, 0, "{}", ran.all());
-        for word in ["buried", "acme/shop", "honeytoken", "/hooks/secret"] {
-            let said: String = ran.all().lines().filter_map(|line| line.split_once("honeycrate-watch > ")).map(|(_, said)| said).collect();
+    let watch = |sink: &str| {
+        let project = Project::new(pipeline).set("CI_PIPELINE_SOURCE", "schedule").set("LEDGER", &owner.ledger_path().display().to_string());
+        let ran = project.set("ALERTS", sink).run();
+        let said: String = ran.all().lines().filter_map(|line| line.split_once("honeycrate-watch > ")).map(|(_, said)| said).collect();
+        for word in ["buried", "acme/shop", "/hooks/secret"] {
             assert!(!said.contains(word), "{word}: {said}");
         }
+        (ran.code, said)
+    };
+    let (code, said) = watch("");
+    assert!(code != 0 && said.contains("there is no sink"), "a watch that nobody hears is no watch: {said}");
+    let (code, said) = watch("http://127.0.0.1:9/hooks/secret");
+    assert!(code != 0 && said.contains("waits beside the ledger"), "{said}");
+    for _ in 0..2 {
+        let (code, said) = watch(&shelf.url("/hooks/secret"));
+        assert_eq!(code, 0, "{said}");
         let sent = shelf.asked();
         assert_eq!(sent.len(), 1, "{sent:?}");
         assert!(sent[0].line.starts_with("POST /hooks/secret ") && sent[0].body.contains("buried"), "{sent:?}");

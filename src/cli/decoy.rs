@@ -69,7 +69,7 @@ pub async fn decoy(arguments: &Decoy, global: &Global) -> Result<Exit, Failure> 
         }
         anstream::eprintln!("waiting: alerts appear here, Ctrl-C ends it");
     }
-    let mut announcer = Voice { quiet: global.quiet, told: 0 };
+    let mut announcer = Voice { quiet: global.quiet, told: 0, troubles: 0 };
     // Triggers end when the trap does, and the watch when it has taken the last.
     let end = async {
         stop().await;
@@ -91,18 +91,28 @@ fn room_for_visitors() {
 /// Follows the ledger and delivers an alert for each trigger in it.
 ///
 /// # Errors
-/// When ledger or outbox cannot be used.
+/// When ledger or outbox cannot be used, when nobody would hear of anything, and where what is there could not be delivered.
 pub async fn watch(arguments: &WatchFlags, global: &Global) -> Result<Exit, Failure> {
     let setup = Setup::new(global)?;
     let ledger = setup.settings.ledger()?.to_owned();
     let mut watch = watch_of(&setup, arguments.alerts.as_deref(), &ledger)?;
-    let mut announcer = Voice { quiet: global.quiet, told: 0 };
+    if arguments.once && global.quiet && arguments.alerts.is_none() && setup.settings.alerts.is_empty() {
+        return Err(Failure::usage(
+            "nobody would hear of a used honeytoken: nothing is printed, and there is no sink",
+            "name one under `alerts:` in honeycrate.yaml, or a webhook in HONEYCRATE_WEBHOOK_URL",
+        ));
+    }
+    let mut announcer = Voice { quiet: global.quiet, told: 0, troubles: 0 };
     let mut next = watch.follow(1, &mut announcer).await?;
     if announcer.told == 0 && !global.quiet {
         anstream::eprintln!("no honeytoken was used so far, says {}", ledger.display());
     }
     if arguments.once {
-        return Ok(Exit::Passed);
+        // Nobody looks at a warning of a job that is green.
+        return match announcer.troubles {
+            0 => Ok(Exit::Passed),
+            _ => Err(Failure::new(Exit::Registry, "not every alert could be delivered", "what is left waits beside the ledger for the next watch")),
+        };
     }
     if !global.quiet {
         anstream::eprintln!("waiting: alerts appear here, Ctrl-C ends it");
@@ -119,6 +129,7 @@ pub async fn watch(arguments: &WatchFlags, global: &Global) -> Result<Exit, Fail
 struct Voice {
     quiet: bool,
     told: usize,
+    troubles: usize,
 }
 
 impl Announcer for Voice {
@@ -135,6 +146,7 @@ impl Announcer for Voice {
     }
 
     fn trouble(&mut self, what: &str) {
+        self.troubles += 1;
         let _ = writeln!(anstream::stderr(), "warning: {}", prose(what));
     }
 }
