@@ -10,6 +10,7 @@ use tempfile::tempdir;
 
 use crate::common::buildah::Buildah;
 use crate::common::command::{Ran, must, program, run};
+use crate::common::forge::{ACCESS_TOKEN, GitLabForge, JOB_TOKEN};
 use crate::common::gitlab_ci_local::{Project, root, tool};
 use crate::common::honeycrate::{Honeycrate, list};
 use crate::common::images::{Image, github_token};
@@ -198,6 +199,45 @@ fn without_a_project_access_token_one_line_says_what_is_missing() {
     let lines: Vec<&str> = said.lines().filter(|line| line.contains("HONEYCRATE_GITLAB_TOKEN")).collect();
     assert_eq!(lines.len(), 1, "{}", ran.all());
     assert!(ran.out().contains("verdict is denied with 1"), "the verdict is the image's: {}", ran.all());
+}
+
+#[test]
+fn with_a_project_access_token_the_merge_request_has_one_comment_that_is_kept_true() {
+    let forge = GitLabForge::start();
+    let secret = github_token(39);
+    let (owner, registry, leaking) = shop(|image| image.env("API_TOKEN", &secret));
+    let clean = tempdir().expect("scratch");
+    Image::shop().write(clean.path());
+    let run = |image: &Path| {
+        let project = project(PIPELINE, &owner, &registry, image).merge_request("acme/shop").set("HONEYCRATE_GITLAB_TOKEN", ACCESS_TOKEN);
+        on(project, &forge).run()
+    };
+    for _ in 0..2 {
+        let ran = run(leaking.path());
+        assert!(ran.out().contains("verdict is denied with 1, 1 new"), "{}", ran.all());
+        let notes = forge.notes();
+        assert_eq!(notes.len(), 1, "{notes:?}");
+        assert!(notes[0].contains("denied") && !notes[0].contains(&secret[8..24]), "{}", notes[0]);
+    }
+    let ran = run(clean.path());
+    let notes = forge.notes();
+    assert!(ran.code == 0 && notes.len() == 1 && !notes[0].contains("denied"), "{notes:?}\n{}", ran.all());
+}
+
+#[test]
+fn the_token_of_the_job_writes_nothing_and_is_shown_to_nobody_else() {
+    let forge = GitLabForge::start();
+    let (owner, registry, image) = shop(|image| image.env("API_TOKEN", &github_token(41)));
+    let ran = on(project(PIPELINE, &owner, &registry, image.path()).merge_request("acme/shop"), &forge).run();
+    assert!(ran.out().contains("verdict is denied with 1, 1 new"), "{}", ran.all());
+    let writes: Vec<_> = forge.asked().into_iter().filter(|asked| asked.method != "GET").map(|asked| asked.target).collect();
+    assert!(writes.is_empty() && forge.notes().is_empty(), "{writes:?}");
+    assert!(!ran.all().contains(JOB_TOKEN), "{}", ran.all());
+}
+
+/// The project on an instance of GitLab, whose jobs have the instance's token.
+fn on(project: Project, forge: &GitLabForge) -> Project {
+    project.set("CI_API_V4_URL", &forge.api()).set("CI_SERVER_URL", &forge.server_url()).set("CI_JOB_TOKEN", JOB_TOKEN)
 }
 
 #[test]
