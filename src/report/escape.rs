@@ -148,6 +148,11 @@ fn one_line(text: &str, most: usize) -> String {
             '\t' => safe.push_str("\\t"),
             // Wherever it stands in a line, this begins a command to GitHub's runner (actions/runner, ActionCommand.cs).
             '[' if safe.ends_with("##") => safe.push_str("\\u{5b}"),
+            // And this does at the beginning of one, which may come of a blank when lines are broken.
+            ':' if safe.strip_suffix(':').is_some_and(|before| before.is_empty() || before.ends_with(char::is_whitespace)) => {
+                safe.pop();
+                safe.push_str("\\u{3a}:");
+            }
             letter if is_invisible(letter) => _ = write!(safe, "\\u{{{:x}}}", u32::from(letter)),
             letter => safe.push(letter),
         }
@@ -174,6 +179,7 @@ mod tests {
     #[test]
     fn a_runner_is_given_no_commands() {
         assert_eq!(line("x ##[error]y"), "x ##\\u{5b}error]y");
+        assert_eq!(line("::error::x  ::set-output ::::y a::b ::1"), "\\u{3a}:error::x  \\u{3a}:set-output \\u{3a}:::y a::b \\u{3a}:1");
         let document = serde_json::json!({ "name": "\u{202e}a\u{9b}b\u{e0001}##[add-mask]c", "list": [1] });
         let mut text = Vec::new();
         write_json(&document, &mut text).expect("memory can be written");
