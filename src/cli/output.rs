@@ -36,7 +36,7 @@ pub fn check(judging: &Judging) -> Result<(), Failure> {
 pub fn write(report: &RunReport, judging: &Judging, disclosure: Disclosure) -> Result<(), Failure> {
     for (format, path) in reports(judging)? {
         // The JSON report is the owner's own record; the other formats are made to be handed on.
-        let disclosure = if format.id() == Json.id() { Disclosure::Placements } else { disclosure };
+        let disclosure = if format.id() == Json.id() { Disclosure::Everything } else { disclosure };
         write_report(&report.disclosed(disclosure), format, path)?;
     }
     Ok(())

@@ -79,7 +79,7 @@ impl ReportFolder {
         let of_gitlab = if self.forge == Some(ForgeKind::GitLab) { OF_GITLAB } else { &[] };
         for (format, name) in REPORTS.iter().chain(of_gitlab) {
             let is_owners = *format == "json" && self.forge != Some(ForgeKind::GitLab);
-            let disclosure = if is_owners { Disclosure::Placements } else { disclosure };
+            let disclosure = if is_owners { Disclosure::Everything } else { disclosure };
             let mut text = Vec::new();
             render(report, format, disclosure, Style::default(), &mut text).map_err(|error| Failure::bug(error.to_string()))?;
             self.put(name, &text)?;

@@ -251,7 +251,7 @@ async fn go(setup: &Setup, journey: &Journey, judging: &Judging, (session, _scra
 pub fn show_plan(setup: &Setup, journey: &Journey, arrival: &Arrival, judging: &Judging) {
     if journey.dry_run && judging.format == "terminal" {
         // A plan says where bait is going to lie: who may not read placements may not read it.
-        if setup.disclosure() == Disclosure::Placements {
+        if setup.disclosure() == Disclosure::Everything {
             arrival.plans.iter().for_each(|plan| anstream::println!("\n{}", plan_text(plan)));
         } else {
             anstream::println!("\nthe plan is withheld, because this output may be read by others: run it where only you can read it");
@@ -299,7 +299,7 @@ async fn dockerfile(setup: &Setup, path: &Path, dry_run: bool) -> Result<Exit, F
         let environment = line(&planting.request.environment);
         if names.is_empty() {
             anstream::println!("{} carries the honeytoken for {environment} already", path.display());
-        } else if setup.disclosure() == Disclosure::Placements {
+        } else if setup.disclosure() == Disclosure::Everything {
             anstream::println!("plan for {}: ENV {}, the honeytoken for {environment}", path.display(), line(&names.join(", ")));
         } else {
             anstream::println!("the plan is withheld, because this output may be read by others: run it where only you can read it");

@@ -194,7 +194,7 @@ fn told(arrival: &Arrival, stage: &Path, colour: bool) -> Result<String, String>
         return Err(error.to_string());
     }
     let mut text = Vec::new();
-    render(&arrival.report, "terminal", Disclosure::Placements, Style { colour, width: Some(100) }, &mut text).map_err(|error| error.to_string())?;
+    render(&arrival.report, "terminal", Disclosure::Everything, Style { colour, width: Some(100) }, &mut text).map_err(|error| error.to_string())?;
     let text = without(stage, &String::from_utf8_lossy(&text));
     // What a real run would advise next is not to be done in the middle of a play.
     let shown = text.split("\nnext: ").next().unwrap_or_default();

@@ -3,26 +3,30 @@
 use std::borrow::Cow;
 
 use crate::forge::ci::Visibility;
-use crate::report::run_report::{RunReport, Timings};
+use crate::report::run_report::{ReportedFinding, RunReport, Timings};
+use crate::scan::redact::without_samples;
 
-/// What a report may say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a report may say, the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Disclosure {
-    /// Findings, and nothing from which the place of a bait could be concluded.
+    /// Findings, and nothing from which one could conclude where bait lies, or that there is any.
     Findings,
-    /// Placements too; never a value, never a location.
+    /// That there is bait too: its service, environment, surfaces, number and records, and nothing that leads to it.
     Placements,
+    /// All of it: for the owner alone.
+    Everything,
 }
 
 impl Disclosure {
     /// What the owner's wish comes to where `visibility` holds. `wanted` is `None` for no wish.
     ///
-    /// On public and internal repositories placements are never told, whatever is wished.
+    /// On public and internal repositories placements are never told, whatever is wished, and everything to nobody but who runs it himself.
     #[must_use]
     pub fn decide(wanted: Option<Self>, visibility: Visibility) -> Self {
         match (wanted, visibility) {
             (Some(Self::Findings), _) | (_, Visibility::Public | Visibility::Internal) | (None, Visibility::Unknown) => Self::Findings,
-            (_, Visibility::Local | Visibility::Private) | (Some(Self::Placements), Visibility::Unknown) => Self::Placements,
+            (_, Visibility::Private) | (Some(_), Visibility::Unknown) => Self::Placements,
+            (_, Visibility::Local) => Self::Everything,
         }
     }
 }
@@ -30,23 +34,23 @@ impl Disclosure {
 impl RunReport {
     /// The report as it may be published.
     ///
-    /// Under [`Disclosure::Findings`] more goes than the placements: digests, layer counts and sizes of the image before
-    /// planting, compared with the published image, would point at the bait's layers.
+    /// More goes than where bait lies. Digests, layer counts and sizes of the image before planting, compared with the published image, would
+    /// point at the bait's layers. A token's fingerprint is sealed, but beside the record's id, which is made of it and the place, it would
+    /// let everybody test guesses of the place. And what is said of the image that was pushed must not depend on whether bait is in it.
     #[must_use]
     pub fn disclosed(&self, disclosure: Disclosure) -> Cow<'_, Self> {
-        if disclosure == Disclosure::Placements {
+        if disclosure == Disclosure::Everything {
             return Cow::Borrowed(self);
         }
         let mut report = self.clone();
-        let planted = !report.placements.is_empty();
-        report.placements.clear();
+        let goes_on = self.service.is_some() || !self.placements.is_empty() || !self.pushed.is_empty();
         report.left_behind.clear();
         report.notices.retain(|notice| !notice.confidential);
-        // Other images and environments are nobody's business.
-        report.findings.iter_mut().for_each(|reported| reported.first_seen = None);
+        // Without bait the digest stays, and so do the signatures.
+        report.pushed.iter_mut().for_each(|image| image.sign_anew = false);
         if let Some(source) = &mut report.source {
             source.digest = None;
-            if planted {
+            if goes_on {
                 source.reference = without_address(&source.reference);
             }
             for platform in &mut source.platforms {
@@ -55,13 +59,30 @@ impl RunReport {
             }
         }
         (report.coverage.layers, report.coverage.files, report.coverage.bytes, report.coverage.inside) = (None, None, None, None);
+        report.coverage.cached_layers = None;
         report.timings = Timings { total_ms: report.timings.total_ms, ..Timings::default() };
         if let Some(error) = report.error.as_mut().filter(|error| error.confidential) {
             error.message = "details are withheld, because this report may be read by others".to_owned();
             error.hint = Some("run it where only you can read the output".to_owned());
         }
+        if disclosure == Disclosure::Placements {
+            report.placements.iter_mut().for_each(|placement| (placement.kind, placement.platform, placement.fingerprint) = (None, None, None));
+        } else {
+            report.placements.clear();
+            report.findings.iter_mut().for_each(publish);
+        }
         Cow::Owned(report)
     }
+}
+
+/// Takes from a finding what is nobody's business: other images and environments, and whatever was left to be seen of the secret.
+fn publish(reported: &mut ReportedFinding) {
+    reported.first_seen = None;
+    reported.finding.redacted.clear();
+    let change = reported.prevention.as_mut().and_then(|prevention| prevention.change.as_mut());
+    let layer = reported.finding.layer.as_mut().and_then(|layer| layer.instruction.as_mut());
+    let texts = [layer, reported.step.as_mut(), reported.finding.path.as_mut(), change.map(|change| &mut change.line)];
+    texts.into_iter().flatten().for_each(|text| *text = without_samples(text));
 }
 
 /// A source's reference without what would let others fetch the image as it was before planting.
@@ -73,6 +94,7 @@ fn without_address(reference: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::run_report::PushedImage;
     use crate::report::sample::sample;
 
     #[test]
@@ -81,7 +103,11 @@ mod tests {
             assert_eq!(Disclosure::decide(Some(Disclosure::Placements), visibility), Disclosure::Findings);
         }
         assert_eq!(Disclosure::decide(None, Visibility::Unknown), Disclosure::Findings);
-        assert_eq!(Disclosure::decide(None, Visibility::Private), Disclosure::Placements);
+        for wanted in [None, Some(Disclosure::Placements), Some(Disclosure::Everything)] {
+            assert_eq!(Disclosure::decide(wanted, Visibility::Private), Disclosure::Placements);
+            assert_eq!(Disclosure::decide(wanted, Visibility::Local), Disclosure::Everything);
+        }
+        assert_eq!(Disclosure::decide(Some(Disclosure::Placements), Visibility::Unknown), Disclosure::Placements);
         assert_eq!(Disclosure::decide(Some(Disclosure::Findings), Visibility::Local), Disclosure::Findings);
     }
 
@@ -100,6 +126,8 @@ mod tests {
             "/app/config",
             "first_seen",
             "acme/secret-lab",
+            "ghp_",
+            " characters)",
         ] {
             assert!(!text.contains(trace), "{trace} in {text}");
         }
@@ -118,7 +146,35 @@ mod tests {
             report.source.as_mut().expect("source").reference = written.to_owned();
             let source = report.disclosed(Disclosure::Findings).into_owned().source.expect("source");
             assert_eq!(source.reference, published);
-            assert_eq!(*report.disclosed(Disclosure::Placements), report);
+            assert_eq!(*report.disclosed(Disclosure::Everything), report);
+        }
+    }
+
+    #[test]
+    fn a_private_repository_reads_that_there_is_bait_and_nothing_that_leads_to_it() {
+        let (findings, placements) = (sample().disclosed(Disclosure::Findings).into_owned(), sample().disclosed(Disclosure::Placements).into_owned());
+        assert_eq!(
+            serde_json::to_value(&placements.placements).expect("serialises"),
+            serde_json::json!([{ "id": "plc-1", "service": "ghcr.io/acme/shop", "environment": "production", "surface": "buried" }])
+        );
+        // But for these and what is said of the secrets themselves, it is what everybody may read.
+        let findings = RunReport { placements: placements.placements.clone(), findings: placements.findings.clone(), ..findings };
+        assert_eq!(placements, findings);
+    }
+
+    #[test]
+    fn nobody_can_tell_by_the_report_whether_there_is_bait() {
+        let digest = sample().source.expect("a source").digest.expect("a digest");
+        let pushed =
+            |sign_anew| PushedImage { reference: "ghcr.io/acme/shop:1".to_owned(), digest: digest.clone(), platforms: Vec::new(), sign_anew };
+        for reference in ["docker://ghcr.io/acme/staging:1", "oci:shop"] {
+            let mut with = sample();
+            with.pushed = vec![pushed(true)];
+            with.source.as_mut().expect("a source").reference = reference.to_owned();
+            let mut without = RunReport { placements: Vec::new(), left_behind: Vec::new(), notices: Vec::new(), ..with.clone() };
+            without.pushed = vec![pushed(false)];
+            without.source.as_mut().expect("a source").digest = None;
+            assert_eq!(with.disclosed(Disclosure::Findings), without.disclosed(Disclosure::Findings));
         }
     }
 }

@@ -69,7 +69,7 @@ mod tests {
         for id in ["terminal", "json", "markdown", "html", "sarif", "junit", "gitlab-secret-detection"] {
             let text = |report: &RunReport| {
                 let mut out = Vec::new();
-                render(report, id, Disclosure::Placements, Style::default(), &mut out).expect("renders");
+                render(report, id, Disclosure::Everything, Style::default(), &mut out).expect("renders");
                 String::from_utf8(out).expect("UTF-8")
             };
             let pushed = text(&sample());
@@ -86,7 +86,7 @@ mod tests {
         for id in ["terminal", "markdown", "html"] {
             let text = |report: &RunReport| {
                 let mut out = Vec::new();
-                render(report, id, Disclosure::Placements, Style::default(), &mut out).expect("renders");
+                render(report, id, Disclosure::Everything, Style::default(), &mut out).expect("renders");
                 String::from_utf8(out).expect("UTF-8")
             };
             let marks = |text: &str| ["✔", "✅"].iter().any(|mark| text.contains(mark));
@@ -124,7 +124,7 @@ mod tests {
         for (what, report) in odd() {
             for format in formats::TABLE {
                 let mut out = Vec::new();
-                render(&report, format.id(), Disclosure::Placements, Style::default(), &mut out).expect("renders");
+                render(&report, format.id(), Disclosure::Everything, Style::default(), &mut out).expect("renders");
                 let text = String::from_utf8(out).expect("UTF-8");
                 assert!(!text.is_empty(), "{what} in {}", format.id());
                 for letter in ['\u{1b}', '\u{9b}', '\u{202e}', '\u{7}', '\r', '\u{fffe}', '\u{ffff}'] {

@@ -46,7 +46,7 @@ pub struct RunReport {
     /// The owner's, and of those that other scanners' files hold the ones that accept something.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub exceptions: Vec<ReportedException>,
-    /// Empty in what is published, see [`crate::report::disclosure`].
+    /// Cut short or empty in what is published, see [`crate::report::disclosure`].
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub placements: Vec<ReportedPlacement>,
     /// What names the image as it was, and does not come along when its digest changes. Not published.
@@ -262,16 +262,20 @@ pub struct AppliedException {
     pub expires: String,
 }
 
-/// A placement without its location.
+/// A placement without its location. The last three are the owner's alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportedPlacement {
+    /// The ledger's record of it.
     pub id: String,
     pub service: String,
     pub environment: String,
     pub surface: Surface,
-    pub kind: String,
-    pub platform: String,
-    pub fingerprint: Fingerprint,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub kind: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub platform: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fingerprint: Option<Fingerprint>,
 }
 
 /// An image that arrived and was read back.
@@ -431,9 +435,9 @@ impl From<&Placement> for ReportedPlacement {
             service: claims.service,
             environment: claims.environment,
             surface: claims.surface,
-            kind: claims.kind,
-            platform: placement.platform.clone(),
-            fingerprint: placement.fingerprint.clone(),
+            kind: Some(claims.kind),
+            platform: Some(placement.platform.clone()),
+            fingerprint: Some(placement.fingerprint.clone()),
         }
     }
 }

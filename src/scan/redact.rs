@@ -55,6 +55,29 @@ pub fn redact_text(text: &str, rules: &RuleSet, now: i64) -> String {
     out
 }
 
+/// A text without the samples that [`redact_text`] left in it: neither a beginning nor a length stays.
+#[must_use]
+pub fn without_samples(text: &str) -> String {
+    const END: &str = " characters)";
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(end) = rest.find(END) {
+        let (before, after) = (&rest[..end], &rest[end + END.len()..]);
+        let number = before.trim_end_matches(|letter: char| letter.is_ascii_digit());
+        match number.strip_suffix('(').filter(|_| number.len() < before.len()) {
+            Some(start) => {
+                let named =
+                    start.strip_suffix("… ").map(|start| start.trim_end_matches(|letter: char| !letter.is_whitespace() && !"=\"'".contains(letter)));
+                out += named.unwrap_or(start);
+                out.push('…');
+            }
+            None => out += &rest[..end + END.len()],
+        }
+        rest = after;
+    }
+    out + rest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,5 +109,21 @@ mod tests {
         }
         let harmless = format!("RUN echo {} > page", STANDARD.encode("nothing but a long and harmless sentence"));
         assert_eq!(redact_text(&harmless, RuleSet::builtin(), 0), harmless);
+    }
+
+    #[test]
+    fn a_published_text_says_neither_how_a_secret_begins_nor_how_long_it_is() {
+        for (text, published) in [
+            (
+                "RUN |1 KEY=ghp_… (40 characters) /bin/sh -c curl -u 'x:(10 characters)' # buildkit",
+                "RUN |1 KEY=… /bin/sh -c curl -u 'x:…' # buildkit",
+            ),
+            ("ENV A=(24 characters)", "ENV A=…"),
+            ("glpat-… (26 characters) ghp_… (40 characters)", "… …"),
+            ("RUN echo (some characters) characters)", "RUN echo (some characters) characters)"),
+            ("COPY . /app", "COPY . /app"),
+        ] {
+            assert_eq!(without_samples(text), published);
+        }
     }
 }

@@ -181,7 +181,9 @@ impl Page<'_> {
         self.fact("Platforms", &xml(&finding.platforms.join(", ")));
         self.fact("State", words::state(finding));
         self.fact("First in", &words::first_seen(reported).as_deref().map(xml).unwrap_or_default());
-        self.fact("Sample", &code(&finding.redacted));
+        if !finding.redacted.is_empty() {
+            self.fact("Sample", &code(&finding.redacted));
+        }
         self.fact("Confidence", &xml(&words::certainty(reported)));
         self.fact("Vendor says", &xml(&words::validation(finding)));
         self.fact("Accepted", &words::accepted(reported).as_deref().map(xml).unwrap_or_default());
@@ -327,10 +329,14 @@ impl Page<'_> {
         });
         self.list("Pushed", pushed.collect());
         if !report.placements.is_empty() {
-            let heads: String = ["Surface", "Kind", "Platform", "Fingerprint"].map(|head| format!("<th scope=\"col\">{head}</th>")).concat();
+            let heads: String =
+                ["Surface", "Record", "Kind", "Platform", "Fingerprint"].map(|head| format!("<th scope=\"col\">{head}</th>")).concat();
             self.add(&format!("<table><caption>Honeytokens</caption><thead><tr>{heads}</tr></thead><tbody>"));
             for placement in &report.placements {
-                let cells = [xml(placement.surface.id()), xml(&placement.kind), xml(&placement.platform), code(placement.fingerprint.as_str())];
+                let told = |text: Option<&str>| text.map(xml).unwrap_or_default();
+                let (kind, platform) = (told(placement.kind.as_deref()), told(placement.platform.as_deref()));
+                let fingerprint = placement.fingerprint.as_ref().map(|fingerprint| code(fingerprint.as_str())).unwrap_or_default();
+                let cells = [xml(placement.surface.id()), code(&placement.id), kind, platform, fingerprint];
                 self.add(&format!("<tr>{}</tr>", cells.map(|cell| format!("<td>{cell}</td>")).concat()));
             }
             self.add("</tbody></table>");

@@ -141,15 +141,9 @@ fn placements(page: &mut Page, report: &RunReport) {
     if report.placements.is_empty() {
         return;
     }
-    page.add("\n**Honeytokens**\n\n| Surface | Kind | Platform | Fingerprint |\n|---|---|---|---|\n");
+    page.add("\n**Honeytokens**\n\n| Surface | Record |\n|---|---|\n");
     for placement in &report.placements {
-        page.add(&format!(
-            "| {} | {} | {} | {} |\n",
-            placement.surface,
-            markdown(&placement.kind),
-            markdown(&placement.platform),
-            markdown_code(placement.fingerprint.as_str()),
-        ));
+        page.add(&format!("| {} | {} |\n", placement.surface, markdown_code(&placement.id),));
     }
 }
 
@@ -247,7 +241,7 @@ Let pass: 1 by exceptions.
     #[test]
     fn placements_are_told_to_private_readers_without_values() {
         let text = body(&sample());
-        assert!(text.contains("| buried | registry-login | linux/amd64 | <code>fedcba9876543210</code> |"), "{text}");
+        assert!(text.contains("| buried | <code>plc-1</code> |"), "{text}");
         assert!(!text.contains("registry.json.bak"));
     }
 

@@ -162,9 +162,11 @@ fn result(report: &RunReport, reported: &ReportedFinding) -> Value {
             "confidence": finding.confidence,
             "state": finding.state,
             "blocking": reported.blocking,
-            "sample": escape::line(&finding.redacted),
         },
     });
+    if !finding.redacted.is_empty() {
+        result["properties"]["sample"] = json!(escape::line(&finding.redacted));
+    }
     if let Some(validity) = &finding.validation {
         result["properties"]["validation"] =
             json!({ "state": validity.state, "why": escape::line(&validity.why), "at": validity.at.as_deref().map(escape::line) });

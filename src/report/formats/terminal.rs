@@ -203,8 +203,8 @@ fn same_rule(page: &mut Page<'_>, report: &RunReport, group: &[&ReportedFinding]
     for reported in shown {
         let finding = &reported.finding;
         let place = format!("{}{}", escape::line(&words::place(finding)), words::also_in(finding));
-        let sample = if same_sample { String::new() } else { format!("{}, ", escape::line(&finding.redacted)) };
-        page.field("where", &format!("{place}; {sample}{}", finding.fingerprint))?;
+        let sample = if same_sample || finding.redacted.is_empty() { String::new() } else { format!("{}, ", escape::line(&finding.redacted)) };
+        page.field("where", &format!("{place}; {sample}{}", escape::line(finding.fingerprint.as_str())))?;
         // Most of them have come in together.
         let layer = layer(report, reported);
         let what = if finding.layer.is_some() { "layer" } else { "step" };
@@ -285,7 +285,8 @@ fn first_seen(reported: &ReportedFinding) -> String {
 }
 
 fn secret(finding: &Finding) -> String {
-    format!("{}, {} {}", escape::line(&finding.redacted), escape::line(&finding.rule), finding.fingerprint)
+    let sample = if finding.redacted.is_empty() { String::new() } else { format!("{}, ", escape::line(&finding.redacted)) };
+    format!("{sample}{} {}", escape::line(&finding.rule), escape::line(finding.fingerprint.as_str()))
 }
 
 fn coverage(page: &mut Page<'_>, report: &RunReport) -> io::Result<()> {
@@ -321,8 +322,11 @@ fn placements(page: &mut Page<'_>, report: &RunReport) -> io::Result<()> {
     let heading = format!("{} planted{lost}", words::count(report.placements.len(), "honeytoken"));
     let heading = page.painted(Paint::new().bold(), &heading);
     let rows = report.placements.iter().map(|placement| {
-        let text = [placement.surface.id(), &placement.kind, &placement.environment, &placement.platform, placement.fingerprint.as_str()];
-        text.map(escape::line)
+        let told = |text: Option<&str>| text.map(escape::line).unwrap_or_default();
+        // Others than the owner are told the record; he finds it by the fingerprint.
+        let last = placement.fingerprint.as_ref().map_or(placement.id.as_str(), |fingerprint| fingerprint.as_str());
+        let [kind, platform] = [placement.kind.as_deref(), placement.platform.as_deref()].map(told);
+        [placement.surface.id().to_owned(), kind, escape::line(&placement.environment), platform, escape::line(last)]
     });
     writeln!(page.out, "{heading}{}", words::table(rows))
 }
@@ -575,8 +579,8 @@ next: honeycrate token list
         let page = crate::report::formats::markdown::body(&report);
         assert!(page.contains(&format!("Sign it anew: <code>cosign sign ghcr.io/acme/shop&#64;sha256&#58;{d}</code>")), "{page}");
         assert!(page.contains("**Left behind**"), "{page}");
-        // Who may not read placements reads the command, and nothing of the image as it was.
+        // An image without bait would keep its digest and its signatures: others read neither the command nor anything of the image as it was.
         let published = rendered(&report.disclosed(crate::report::disclosure::Disclosure::Findings), false);
-        assert!(published.contains("cosign sign") && !published.contains("cccc"), "{published}");
+        assert!(!published.contains("cosign sign") && !published.contains("cccc"), "{published}");
     }
 }
