@@ -11,13 +11,12 @@ use crate::cli::note::{self, said};
 use crate::cli::report_folder::ReportFolder;
 use crate::cli::scratch::{Scratch, unless_ending};
 use crate::cli::setup::Setup;
-use crate::cli::ship::{destinations, finish, journey, overrides, show_plan};
+use crate::cli::ship::{destinations, finish, journey, names, overrides, show_plan};
 use crate::cli::step::{Annotations, Plant, Step};
-use crate::cli::target::{destination, source};
+use crate::cli::target::source;
 use crate::config::vars::{self, Variables};
 use crate::forge::ci::{CiContext, ForgeKind, Visibility};
 use crate::forge::contract::{Analysis, Check, Conclusion, Level, Remark};
-use crate::oci::location::Location;
 use crate::pipeline::clock;
 use crate::pipeline::session::Session;
 use crate::pipeline::ship::{Arrival, Journey, ship as travel};
@@ -136,19 +135,6 @@ fn unbegun(failure: &Failure) -> RunReport {
         confidential: false,
     });
     report
-}
-
-/// Service and environment as planting would name them: what sets a run apart from others must not tell whether it planted.
-fn names(setup: &Setup, to: &[String]) -> (Option<String>, Option<String>) {
-    let plan = setup.settings.plan().ok();
-    let planned = || plan.as_ref()?.to.first().cloned();
-    let named = to.iter().filter_map(|to| destination(to).ok()).find_map(|location| match location {
-        Location::Registry(reference) => Some(reference),
-        _ => None,
-    });
-    let service = setup.settings.service_of(named.or_else(planned).as_ref());
-    let told = service.is_some() || setup.settings.environment.is_some();
-    (service, plan.filter(|_| told).map(|plan| plan.name))
 }
 
 /// Tells everybody. What fails here is said in a line, and what is left says the rest.

@@ -70,11 +70,27 @@ pub fn destinations(setup: &Setup, named: &[String]) -> Result<Vec<Location>, Fa
 /// When there is no such image, or what planting needs is missing.
 pub fn journey(setup: &Setup, arguments: &Ship, destinations: Vec<Location>) -> Result<Journey, Failure> {
     let source = source(&arguments.image, &setup.settings.scratch)?;
+    let (service, environment) = names(setup, &arguments.to);
+    let copy = service.zip(environment);
     if !setup.ci.trusted() {
-        return Ok(Journey::new(source, Vec::new()));
+        return Ok(Journey { copy, ..Journey::new(source, Vec::new()) });
     }
     let planting = if arguments.no_plant { None } else { Some(planting(setup, &destinations)?) };
-    Ok(Journey { planting, dry_run: arguments.planting.dry_run, ..Journey::new(source, destinations) })
+    Ok(Journey { planting, copy, dry_run: arguments.planting.dry_run, ..Journey::new(source, destinations) })
+}
+
+/// Service and environment as planting would name them: what sets a run apart from others must not tell whether it planted.
+#[must_use]
+pub fn names(setup: &Setup, to: &[String]) -> (Option<String>, Option<String>) {
+    let plan = setup.settings.plan().ok();
+    let planned = || plan.as_ref()?.to.first().cloned();
+    let named = to.iter().filter_map(|to| destination(to).ok()).find_map(|location| match location {
+        Location::Registry(reference) => Some(reference),
+        _ => None,
+    });
+    let service = setup.settings.service_of(named.or_else(planned).as_ref());
+    let told = service.is_some() || setup.settings.environment.is_some();
+    (service, plan.filter(|_| told).map(|plan| plan.name))
 }
 
 /// Scan alone: an image, or files.

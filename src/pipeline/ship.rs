@@ -38,6 +38,8 @@ pub struct Journey {
     /// More than one image where nothing travels on.
     pub reach: Reach,
     pub destinations: Vec<Location>,
+    /// Service and environment, told whether bait is planted or not.
+    pub copy: Option<(String, String)>,
     pub planting: Option<Planting>,
     /// Whether somebody looks into the image before it goes on. What is planted is looked into.
     pub is_scanned: bool,
@@ -59,7 +61,7 @@ impl Journey {
     /// One image that is scanned and, as it is, brought to these destinations.
     #[must_use]
     pub fn new(source: Location, destinations: Vec<Location>) -> Self {
-        Self { source, reach: Reach::Image, destinations, planting: None, is_scanned: true, dry_run: false, referrers: false }
+        Self { source, reach: Reach::Image, destinations, copy: None, planting: None, is_scanned: true, dry_run: false, referrers: false }
     }
 }
 
@@ -80,7 +82,8 @@ pub struct Arrival {
 
 /// Goes the whole way. The report is there whatever happens.
 pub async fn ship(session: &Session, journey: &Journey) -> Arrival {
-    let mut account = Account::open(session, &journey.source.to_string(), journey.planting.as_ref().map(Planting::names));
+    let copy = journey.copy.as_ref().map(|(service, environment)| (service.as_str(), environment.as_str()));
+    let mut account = Account::open(session, &journey.source.to_string(), journey.planting.as_ref().map(Planting::names).or(copy));
     let mut plans = Vec::new();
     let error = unharmed(travel(session, journey, &mut account, &mut plans)).await.err();
     let report = account.close(error.as_ref());
