@@ -153,6 +153,7 @@ impl Account {
                     why: certainty(&finding, rule),
                     prevention: Some(prevention(&finding, made_by.or(step.as_deref()))),
                     step,
+                    dockerfile_line: None,
                     references: rule.map(|rule| rule.references.clone()).unwrap_or_default(),
                     blocking: verdict.blocking.binary_search(&index).is_ok(),
                     exception: excepted.and_then(applied),

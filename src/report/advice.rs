@@ -290,7 +290,7 @@ fn build(name: &str) -> String {
 }
 
 /// A step's keyword and the words after it, whichever builder wrote it. A step without one ran a command.
-fn split(step: &str) -> (&str, &str) {
+pub(super) fn split(step: &str) -> (&str, &str) {
     let step = step.trim().trim_end_matches("# buildkit").trim_end();
     let step = step.split_once("#(nop)").map_or(step, |(_, rest)| rest.trim_start());
     let (first, rest) = step.split_once(char::is_whitespace).unwrap_or((step, ""));
@@ -302,7 +302,7 @@ fn split(step: &str) -> (&str, &str) {
 }
 
 /// The names of a step's build arguments (`|2 A=x B=y`) and its command without the shell that runs it.
-fn arguments(words: &str) -> (Vec<&str>, &str) {
+pub(super) fn arguments(words: &str) -> (Vec<&str>, &str) {
     let (arguments, command) = match words.strip_prefix('|') {
         Some(rest) => rest.split_once(" /").map_or((rest, ""), |(before, _)| (before, &rest[before.len() + 1..])),
         None => ("", words),

@@ -3,6 +3,7 @@
 pub mod advice;
 pub mod diagnostics;
 pub mod disclosure;
+pub mod dockerfile_place;
 pub mod error;
 pub mod escape;
 pub mod formats;

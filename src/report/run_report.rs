@@ -34,6 +34,9 @@ pub struct RunReport {
     /// `None` where the run ended before the source was found.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub source: Option<Source>,
+    /// The Dockerfile in the repository that the image is built from, where somebody named one that is there.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub dockerfile: Option<String>,
     /// What the CI job said of the build.
     #[serde(default)]
     pub context: Context,
@@ -196,6 +199,9 @@ pub struct ReportedFinding {
     /// For what lies in the history: that step, redacted.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub step: Option<String>,
+    /// The line of the Dockerfile at which the instruction begins that brought it in; 1 is the first. `None` where that is not sure.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub dockerfile_line: Option<u64>,
     /// Addresses at which the vendor tells more.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub references: Vec<String>,
@@ -382,6 +388,7 @@ impl RunReport {
             comment_id: None,
             verdict: Verdict { outcome: Outcome::Error, fail_on, reasons: Vec::new() },
             source: None,
+            dockerfile: None,
             context: Context::default(),
             coverage: Coverage::default(),
             fingerprints: FingerprintKind::default(),

@@ -57,6 +57,7 @@ pub(crate) fn sample() -> RunReport {
         advice: "Revoke it at github.com/settings/tokens.".to_owned(),
         why: "an offline check proves it (crc32-base62): the last 6 characters are the CRC-32 of those after the prefix".to_owned(),
         step: None,
+        dockerfile_line: None,
         references: vec!["https://docs.github.com/tokens".to_owned()],
         blocking,
         exception,

@@ -28,6 +28,36 @@ pub struct Step {
     pub text: String,
 }
 
+/// An instruction, as it is written: secrets and all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// In capital letters.
+    pub keyword: String,
+    /// What follows the keyword in one line, comments taken out; of `ENV` and `LABEL` as `NAME=value` without quotes, of a JSON list its words.
+    pub words: String,
+    /// 1 is the first.
+    pub line: u64,
+}
+
+/// The instructions of a Dockerfile, in order. Those for later (`ONBUILD`) are left out: they make nothing.
+#[must_use]
+pub fn written(text: &[u8]) -> Vec<Written> {
+    let found = instructions(text).into_iter().filter(|instruction| !instruction.keyword.starts_with("ONBUILD"));
+    found
+        .map(|instruction| {
+            let texts: Vec<String> = instruction.texts.iter().map(|piece| String::from_utf8_lossy(&piece.bytes).trim().to_owned()).collect();
+            let words = if instruction.keyword == "ARG" { instruction.whole } else { texts.join(" ") };
+            let line = *instruction.lines.start();
+            // What is copied begins with its keyword.
+            let (keyword, words) = match words.split_once(' ').filter(|_| instruction.keyword.is_empty()) {
+                Some((keyword, words)) => (keyword.to_owned(), words.to_owned()),
+                None => (instruction.keyword, words),
+            };
+            Written { keyword, words, line }
+        })
+        .collect()
+}
+
 /// Whether a file is a Dockerfile by its name: `Dockerfile`, `Containerfile`, `Dockerfile.dev`, `api.Dockerfile`.
 #[must_use]
 pub fn is_dockerfile(path: &str) -> bool {
@@ -88,6 +118,8 @@ struct Instruction {
     lines: RangeInclusive<u64>,
     /// `NAME=value` for each variable, argument or label; else all words.
     texts: Vec<Text>,
+    /// What follows the keyword.
+    whole: String,
 }
 
 /// A text that was put together from pieces of a file.
@@ -183,6 +215,7 @@ fn instructions(text: &[u8]) -> Vec<Instruction> {
                 }
             }
         }
+        let whole = String::from_utf8_lossy(&rest.bytes).trim().to_owned();
         let texts = match keyword.as_str() {
             "ENV" | "LABEL" | "ARG" => pairs(&rest, escape, keyword != "ARG"),
             // What is copied is told by rules that know these words.
@@ -199,7 +232,7 @@ fn instructions(text: &[u8]) -> Vec<Instruction> {
             (true, keyword) => format!("ONBUILD {keyword}"),
             (false, _) => keyword,
         };
-        found.push(Instruction { keyword, head, lines: first..=number, texts });
+        found.push(Instruction { keyword, head, lines: first..=number, texts, whole });
     }
     found
 }
