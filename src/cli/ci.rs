@@ -1,7 +1,8 @@
 //! `honeycrate ci`: the step of a CI job. Its inputs are variables, and what it came to is told wherever the job's forge shows something.
 
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::path::{Component, Path};
 
 use crate::cli::args::{Comment, Global};
 use crate::cli::base_policy;
@@ -16,18 +17,20 @@ use crate::cli::step::{Annotations, Plant, Step};
 use crate::cli::target::source;
 use crate::config::vars::{self, Variables};
 use crate::forge::ci::{CiContext, ForgeKind, Visibility};
-use crate::forge::contract::{Analysis, Check, Conclusion, Level, Remark};
+use crate::forge::contract::{Analysis, Check, Conclusion};
 use crate::pipeline::clock;
 use crate::pipeline::session::Session;
 use crate::pipeline::ship::{Arrival, Journey, ship as travel};
+use crate::report::annotations::remarks;
 use crate::report::disclosure::Disclosure;
 use crate::report::escape::line;
-use crate::report::formats::contract::Style;
+use crate::report::formats::contract::{Format as _, Style};
+use crate::report::formats::github::GitHub;
 use crate::report::formats::markdown;
-use crate::report::order::by_severity;
 use crate::report::render::render;
-use crate::report::run_report::{Notice, Outcome, ReportedFinding, RunError, RunReport, Tool};
+use crate::report::run_report::{Notice, Outcome, RunError, RunReport, Tool};
 use crate::report::words;
+use crate::scan::dockerfile_scan::MAX_DOCKERFILE;
 
 /// Ships the image that the inputs name, or scans it where it has nowhere to go or is a stranger's, and tells what came of it: in files, in the
 /// log, on the change, beside the code, in the job's summary, to code scanning and to later steps.
@@ -145,6 +148,9 @@ async fn publish(run: &Run, variables: &Variables, folder: &ReportFolder, mut ar
     arrival.report.service = arrival.report.service.take().or(service);
     arrival.report.environment = arrival.report.environment.take().or(environment);
     arrival.report.notices.extend(run.notices.iter().cloned());
+    if let Some((path, text)) = recipe(step) {
+        arrival.report.place_in(&text, &path);
+    }
     let disclosure = setup.disclosure();
     folder.write(&arrival.report, disclosure)?;
     let exit = log(setup, step, &run.journey, &arrival);
@@ -157,7 +163,12 @@ async fn publish(run: &Run, variables: &Variables, folder: &ReportFolder, mut ar
     if setup.ci.forge == Some(ForgeKind::GitHub) {
         match step.annotations {
             Annotations::None => {}
-            Annotations::Commands => {}
+            Annotations::Commands => {
+                let mut text = Vec::new();
+                if GitHub.write(&told, &mut text, Style::default()).is_ok() {
+                    anstream::print!("{}", String::from_utf8_lossy(&text));
+                }
+            }
             Annotations::CheckRun => {
                 if let Err(why) = show_check(setup, &told).await {
                     anstream::eprintln!("no check was shown: {}", line(&why));
@@ -177,6 +188,16 @@ async fn publish(run: &Run, variables: &Variables, folder: &ReportFolder, mut ar
     let ended = exit.and_then(|exit| noted.map(|_| exit));
     folder.tell(&arrival.report, code(&ended), address.as_deref())?;
     ended
+}
+
+/// The Dockerfile that findings point at, by its path in the repository: the one that is named, or the usual one if it is there.
+fn recipe(step: &Step) -> Option<(String, String)> {
+    let path = step.dockerfile.as_deref().unwrap_or(Path::new("Dockerfile"));
+    let mut text = Vec::new();
+    let file = std::fs::File::open(path).ok().filter(|file| file.metadata().is_ok_and(|there| there.is_file()))?;
+    file.take(MAX_DOCKERFILE).read_to_end(&mut text).ok()?;
+    let inside = path.is_relative() && !path.components().any(|part| part == Component::ParentDir);
+    inside.then(|| (path.to_string_lossy().trim_start_matches("./").to_owned(), String::from_utf8_lossy(&text).into_owned()))
 }
 
 /// The log of the job. What it quotes from an image begins no command of the runner.
@@ -204,7 +225,7 @@ fn random() -> String {
 /// Adds the run to the job's summary, where there is one.
 fn summarise(variables: &Variables, told: &RunReport) {
     let Some(path) = variables.get(vars::GITHUB_STEP_SUMMARY) else { return };
-    let text = markdown::body(told);
+    let text = markdown::summary(told);
     let written = OpenOptions::new().append(true).create(true).open(path).and_then(|mut file| file.write_all(text.as_bytes()));
     if let Err(cause) = written {
         anstream::eprintln!("the job's summary was not written, and the log stands for it: {cause}");
@@ -238,19 +259,4 @@ async fn hand_in_sarif(setup: &Setup, report: &RunReport, disclosure: Disclosure
     let desk = setup.desk()?.ok_or("this job is of no forge")?;
     let forge = desk.forge(&setup.ci).map_err(said)?;
     forge.upload_sarif(&Analysis { commit, reference, sarif }).await.map_err(said)
-}
-
-/// The findings as remarks on files of the repository.
-fn remarks(told: &RunReport) -> Vec<Remark> {
-    let of = |reported: &ReportedFinding| {
-        let (path, place) = words::repository_place(told, &reported.finding);
-        Remark {
-            path: path.to_owned(),
-            line: place.and_then(|(line, _)| u32::try_from(line).ok()).unwrap_or(1),
-            level: if reported.blocking { Level::Error } else { Level::Notice },
-            title: reported.title.clone(),
-            text: format!("{}: {}", words::place(&reported.finding), reported.advice),
-        }
-    };
-    by_severity(told).into_iter().map(|at| of(&told.findings[at])).collect()
 }

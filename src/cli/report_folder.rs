@@ -16,11 +16,15 @@ use crate::report::render::render;
 use crate::report::run_report::{ReportedFinding, RunReport, SilencedBy};
 
 /// The reports of a job on GitHub, by format: later steps and people read them.
-const REPORTS: &[(&str, &str)] = &[("json", "report.json"), ("sarif", "report.sarif"), ("markdown", "summary.md")];
+const REPORTS: &[(&str, &str)] = &[("json", "report.json"), ("sarif", "report.sarif"), ("summary", "summary.md")];
 
 /// What GitLab takes from a job besides.
-const OF_GITLAB: &[(&str, &str)] =
-    &[("gitlab-code-quality", "gl-code-quality-report.json"), ("gitlab-secret-detection", "gl-secret-detection-report.json"), ("junit", "junit.xml")];
+const OF_GITLAB: &[(&str, &str)] = &[
+    ("gitlab-code-quality", "gl-code-quality-report.json"),
+    ("gitlab-secret-detection", "gl-secret-detection-report.json"),
+    ("junit", "junit.xml"),
+    ("gitlab-links", "gl-annotations.json"),
+];
 
 const DOTENV: &str = "honeycrate.env";
 

@@ -24,6 +24,7 @@ pub async fn report(arguments: &Report, global: &Global) -> Result<Exit, Failure
     let disclosure = match setup.ci.untrusted {
         // Whoever wrote the file may have chosen every word of it.
         Some(why) => {
+            report.context.job = None;
             report.notices.push(Notice { text: format!("this is what the run itself says, and {why}"), confidential: false });
             Disclosure::Findings
         }

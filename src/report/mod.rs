@@ -1,6 +1,7 @@
 //! What people and machines are told of a run: one document, many formats, and how much of it may be published.
 
 pub mod advice;
+pub mod annotations;
 pub mod diagnostics;
 pub mod disclosure;
 pub mod dockerfile_place;

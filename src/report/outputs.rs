@@ -55,7 +55,8 @@ pub fn outputs(report: &RunReport, files: &Files, exit_code: u8, comment_url: Op
         files.baseline.clone(),
         comment_url.unwrap_or_default().to_owned(),
     ];
-    TABLE.iter().map(|(name, _)| *name).zip(values.map(|value| value.replace(['\r', '\n'], " "))).collect()
+    let is_line_end = |letter: char| letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}');
+    TABLE.iter().map(|(name, _)| *name).zip(values.map(|value| value.replace(is_line_end, " "))).collect()
 }
 
 /// As the runner of GitHub reads them: `name=value`.
@@ -64,20 +65,30 @@ pub fn lines(outputs: &[(&'static str, String)]) -> String {
     outputs.iter().map(|(name, value)| format!("{name}={value}\n")).collect()
 }
 
-/// As GitLab reads them (`artifacts:reports:dotenv`): `HONEYCRATE_NAME=value`. A value that GitLab would expand is left empty.
+/// As GitLab reads them (`artifacts:reports:dotenv`): `HONEYCRATE_NAME=value`. A value that GitLab would expand is left empty, and so is what
+/// would make the file larger than GitLab takes.
+///
+/// Source: GitLab docs, "artifacts:reports:dotenv".
 #[must_use]
 pub fn dotenv(outputs: &[(&'static str, String)]) -> String {
+    let mut room = MAX_DOTENV;
     let line = |(name, value): &(&'static str, String)| {
-        let value = if value.contains('$') { "" } else { value };
-        format!("HONEYCRATE_{}={value}\n", name.replace('-', "_").to_uppercase())
+        let bare = format!("HONEYCRATE_{}=", name.replace('-', "_").to_uppercase());
+        room = room.saturating_sub(bare.len() + 1);
+        let value = if value.contains('$') || value.len() > room { "" } else { value };
+        room -= value.len();
+        format!("{bare}{value}\n")
     };
     outputs.iter().map(line).collect()
 }
 
+/// Bytes of the largest file that GitLab takes.
+const MAX_DOTENV: usize = 5 << 10;
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample::sample;
+    use crate::report::sample::{odd, sample};
 
     fn of(report: &RunReport, comment_url: Option<&str>) -> Vec<(&'static str, String)> {
         let file = |name: &str| format!("/runner/{name}\n::error::x");
@@ -110,5 +121,21 @@ mod tests {
         report.findings.clear();
         let values: Vec<String> = of(&report, None).into_iter().map(|(_, value)| value).collect();
         assert_eq!(values[2..5], ["0", "0", "none"]);
+    }
+
+    #[test]
+    fn no_value_brings_in_another_line_and_gitlabs_file_stays_small() {
+        for (what, report) in odd() {
+            let long = || format!("/{}", "x".repeat(3000));
+            let files = Files { report: long(), sarif: long(), summary: "a\u{2028}b\u{85}c".to_owned(), baseline: "/b.yaml".to_owned() };
+            let outputs = outputs(&report, &files, 70, Some("https://x/\r\nverdict=passed"));
+            for text in [lines(&outputs), dotenv(&outputs)] {
+                assert_eq!(text.lines().count(), TABLE.len(), "{what}: {text}");
+                assert!(!text.contains(['\r', '\u{2028}', '\u{85}']), "{what}: {text}");
+            }
+            let dotenv = dotenv(&outputs);
+            assert!(dotenv.len() <= MAX_DOTENV && dotenv.contains("HONEYCRATE_SARIF_FILE=\n"), "{what}: {dotenv}");
+            assert!(dotenv.contains("HONEYCRATE_REPORT_FILE=/xx") && dotenv.contains("HONEYCRATE_BASELINE_FILE=/b.yaml\n"), "{what}: {dotenv}");
+        }
     }
 }

@@ -4,13 +4,14 @@ use crate::bait::claims::Claims;
 use crate::bait::placement::Placement;
 use crate::bait::surfaces::Surface;
 use crate::ledger::first_seen::FirstSeen;
+use crate::ledger::record::Context;
 use crate::oci::digest::Digest;
 use crate::report::advice::{Change, Prevention, prevention};
 use crate::report::run_report::{
-    AppliedException, BuildStep, Coverage, NotScanned, Notice, Outcome, ReportedFinding, ReportedPlacement, RunError, RunReport, Silenced,
-    SilencedBy, Source, SourcePlatform, StepLayer, Timings, Tool, Verdict,
+    AppliedException, BuildStep, Coverage, LeftBehind, NotScanned, Notice, Outcome, PushedImage, ReportedException, ReportedFinding,
+    ReportedPlacement, RunError, RunReport, Silenced, SilencedBy, Source, SourcePlatform, StepLayer, Timings, Tool, Verdict,
 };
-use crate::scan::finding::{Confidence, Finding, FoundIn, LayerPlace, Severity, State};
+use crate::scan::finding::{Confidence, Finding, FoundIn, LayerPlace, OtherPlace, Severity, State};
 use crate::scan::nested_scan::Inside;
 use crate::scan::validity::{Validity, ValidityState};
 
@@ -121,6 +122,48 @@ pub(crate) fn sample() -> RunReport {
         timings: Timings { scan_ms: Some(310), plant_ms: Some(20), total_ms: Some(400), ..Timings::default() },
         ..RunReport::begin(Tool { version: "0.1.0".to_owned(), ruleset: "1a2b".to_owned() }, "2026-11-22T04:00:00Z".to_owned(), "high".to_owned())
     }
+}
+
+/// A report in which every text is there that there can be.
+pub(crate) fn whole() -> RunReport {
+    let mut report = sample();
+    let text = || Some("text".to_owned());
+    let digest = report.source.as_ref().and_then(|source| source.digest.clone()).expect("digest");
+    (report.comment_id, report.dockerfile) = (text(), text());
+    report.context = Context { commit: text(), repository: text(), job: Some("https://gitlab.example/acme/shop/-/jobs/7".to_owned()) };
+    for reported in &mut report.findings {
+        (reported.step, reported.dockerfile_line) = (text(), Some(7));
+        reported.finding.commit = text();
+        reported.finding.marked_by = text();
+        reported.finding.platforms = vec!["linux/amd64".to_owned()];
+        reported.finding.validation = Some(Validity { state: ValidityState::Live, why: "text".to_owned(), at: text() });
+        reported.finding.places = vec![OtherPlace {
+            surface: FoundIn::File,
+            layer: Some(1),
+            path: text(),
+            commit: text(),
+            line: Some(1),
+            column: Some(1),
+            state: State::Live,
+        }];
+    }
+    report.exceptions = vec![ReportedException {
+        scope: "text".to_owned(),
+        reason: "text".to_owned(),
+        owner: text(),
+        expires: text(),
+        source: "text".to_owned(),
+        in_force: true,
+        findings: 1,
+    }];
+    report.coverage.anomalies = vec!["text".to_owned()];
+    report.left_behind =
+        vec![LeftBehind { kind: "signature".to_owned(), digest: digest.clone(), names: digest.clone(), platform: text(), tag: text() }];
+    report.pushed =
+        vec![PushedImage { reference: "ghcr.io/acme/shop:1".to_owned(), digest, platforms: vec!["linux/amd64".to_owned()], sign_anew: true }];
+    report.notices.push(Notice { text: "text".to_owned(), confidential: false });
+    report.error = Some(RunError { stage: "push".to_owned(), message: "text".to_owned(), hint: text(), exit_code: 5, confidential: false });
+    report
 }
 
 /// Reports that no format may stumble over: with hostile names, empty, of a run that failed, with a thousand findings.

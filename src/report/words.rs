@@ -4,9 +4,12 @@ use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime, UtcOffset};
 
 use crate::oci::digest::Digest;
+use crate::oci::location::TRANSPORTS;
 use crate::oci::reference::Reference;
+use crate::report::escape::web_address;
 use crate::report::run_report::{LeftBehind, Outcome, PushedImage, ReportedFinding, RunReport, SilencedBy, Timings};
 use crate::scan::finding::{Finding, FoundIn, State};
+use crate::scan::rule_set::RuleSet;
 use crate::scan::validity::Validity;
 
 /// Where the program comes from, if its package says so.
@@ -39,10 +42,39 @@ pub fn is_unseen(report: &RunReport) -> bool {
     report.verdict.outcome == Outcome::Passed && report.coverage.layers.is_none() && !report.coverage.not_scanned.is_empty()
 }
 
-/// The image and the environment that this is a copy for: what sets its reports apart from others'.
+/// The image and the environment that this is a copy for: what sets its reports apart from others', and stays from commit to commit.
 #[must_use]
-pub fn copy(report: &RunReport) -> (&str, &str) {
-    (report.service.as_deref().unwrap_or_else(|| subject(report)), report.environment.as_deref().unwrap_or("default"))
+pub fn copy(report: &RunReport) -> (String, &str) {
+    let image = report.service.clone().unwrap_or_else(|| without_version(subject(report), report.context.commit.as_deref()));
+    (image, report.environment.as_deref().unwrap_or("default"))
+}
+
+/// A name without transport, tag and digest, and without commits in it.
+fn without_version(name: &str, commit: Option<&str>) -> String {
+    let name = TRANSPORTS.iter().find_map(|transport| name.strip_prefix(transport)).unwrap_or(name);
+    let name = name.split('@').next().unwrap_or(name);
+    let name = match name.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') && !name.is_empty() => name,
+        _ => name,
+    };
+    let word = |text: &str| {
+        let hex = text.len() >= 7 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_commit = hex && (matches!(text.len(), 40 | 64) || commit.is_some_and(|commit| commit.starts_with(&text.to_ascii_lowercase())));
+        if is_commit { String::new() } else { text.to_owned() }
+    };
+    name.split_inclusive(|letter: char| !letter.is_ascii_alphanumeric())
+        .map(|part| {
+            let (text, end) =
+                part.char_indices().next_back().filter(|(_, last)| !last.is_ascii_alphanumeric()).map_or((part, ""), |(at, _)| part.split_at(at));
+            word(text) + end
+        })
+        .collect()
+}
+
+/// What is judged, in a few words for a heading: what the image is, or else where it came from.
+#[must_use]
+pub fn heading(report: &RunReport) -> &str {
+    report.service.as_deref().unwrap_or_else(|| subject(report))
 }
 
 /// What is judged, as the verdict names it.
@@ -164,6 +196,13 @@ pub fn certainty(reported: &ReportedFinding) -> String {
     if reported.why.is_empty() { confidence.to_string() } else { format!("{confidence}: {}", reported.why) }
 }
 
+/// Where the vendor tells how a credential is revoked, by the built-in rule of that name: what a report says itself may be a stranger's, and is
+/// no address to send people to.
+#[must_use]
+pub fn page_of_vendor(reported: &ReportedFinding) -> Option<&'static str> {
+    RuleSet::builtin().get(&reported.finding.rule)?.references.iter().find_map(|address| web_address(address))
+}
+
 /// `ghcr.io/acme/shop:1.3, 2026-10-02, commit 4f2a91c`: the first image with a secret, where that is told.
 #[must_use]
 pub fn first_seen(reported: &ReportedFinding) -> Option<String> {
@@ -198,17 +237,46 @@ pub fn completeness(report: &RunReport) -> String {
     }
 }
 
-/// A place in the repository: a path and, where it is known, line and column. What lies in an image has none there: such findings are shown
-/// at the Dockerfile, which is where they are mended.
-#[must_use]
-pub fn repository_place<'a>(report: &RunReport, finding: &'a Finding) -> (&'a str, Option<(u64, u64)>) {
-    let is_image = report.source.as_ref().is_none_or(|source| !source.platforms.is_empty());
-    match (&finding.path, finding.surface) {
-        (Some(path), FoundIn::File) if !is_image && finding.layer.is_none() => {
-            let path = path.trim_start_matches("./").trim_start_matches('/');
-            (path, Some((finding.line.unwrap_or(1).max(1), finding.column.unwrap_or(1).max(1))))
+/// Where in the repository a finding is mended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RepositoryPlace<'a> {
+    /// The file that it lies in. Line and column begin with 1.
+    File { path: &'a str, line: u64, column: u64 },
+    /// What lies in an image is mended at the Dockerfile; its path and the instruction's line, where they are known.
+    Dockerfile { path: Option<&'a str>, line: Option<u64> },
+}
+
+impl<'a> RepositoryPlace<'a> {
+    #[must_use]
+    pub fn of(report: &'a RunReport, reported: &'a ReportedFinding) -> Self {
+        let finding = &reported.finding;
+        let is_image = report.source.as_ref().is_none_or(|source| !source.platforms.is_empty());
+        match (&finding.path, finding.surface) {
+            (Some(path), FoundIn::File) if !is_image && finding.layer.is_none() => Self::File {
+                path: path.trim_start_matches("./").trim_start_matches('/'),
+                line: finding.line.unwrap_or(1).max(1),
+                column: finding.column.unwrap_or(1).max(1),
+            },
+            _ => Self::Dockerfile { path: report.dockerfile.as_deref(), line: reported.dockerfile_line.filter(|line| *line > 0) },
         }
-        _ => ("Dockerfile", None),
+    }
+
+    /// For formats that ask for a file whether there is one or not.
+    #[must_use]
+    pub fn path(self) -> &'a str {
+        match self {
+            Self::File { path, .. } => path,
+            Self::Dockerfile { path, .. } => path.unwrap_or("Dockerfile"),
+        }
+    }
+
+    /// For formats that ask for a line whether it is known or not.
+    #[must_use]
+    pub fn line(self) -> u64 {
+        match self {
+            Self::File { line, .. } => line,
+            Self::Dockerfile { line, .. } => line.unwrap_or(1),
+        }
     }
 }
 
@@ -257,6 +325,20 @@ pub fn utc(time: &str, later: u64) -> Option<String> {
     let (date, hour, minute, second) = (time.date(), time.hour(), time.minute(), time.second());
     let (year, month, day) = (date.year(), u8::from(date.month()), date.day());
     Some(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"))
+}
+
+/// `2026-12-22` for a time of RFC 3339 and days after it.
+#[must_use]
+pub fn day_after(time: &str, days: i64) -> Option<String> {
+    let date = OffsetDateTime::parse(time, &Rfc3339).ok()?.checked_add(Duration::days(days))?.date();
+    Some(format!("{:04}-{:02}-{:02}", date.year(), u8::from(date.month()), date.day()))
+}
+
+/// Seconds since 1970 for a time of RFC 3339 and milliseconds after it; 0 for what is no time.
+#[must_use]
+pub fn unix(time: &str, later: u64) -> i64 {
+    let parsed = OffsetDateTime::parse(time, &Rfc3339).ok().and_then(|time| time.checked_add(Duration::milliseconds(i64::try_from(later).ok()?)));
+    parsed.map_or(0, OffsetDateTime::unix_timestamp)
 }
 
 /// `app/.env`, or what stands for it where the place is no file.
@@ -370,6 +452,23 @@ pub fn left_behind(one: &LeftBehind) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_built_anew_keeps_its_name() {
+        let commit = "4f2a91c6d0b7e35a8c19f2d4b6e80a7c5d3e1f90";
+        for (reference, name) in [
+            ("docker://ghcr.io:5000/acme/shop:sha-4f2a91c@sha256:00", "//ghcr.io:5000/acme/shop"),
+            ("docker-daemon:shop:1.4", "shop"),
+            ("oci:build/shop", "build/shop"),
+            ("oci-archive:image-4f2a91c6d0b7.tar:latest", "image-.tar"),
+            ("docker-archive:out/ffffffffffffffffffffffffffffffffffffffff.tar", "out/.tar"),
+            ("docker-archive:out/facade1.tar", "out/facade1.tar"),
+            ("src", "src"),
+            ("", ""),
+        ] {
+            assert_eq!(without_version(reference, Some(commit)), name.trim_start_matches('/'), "{reference}");
+        }
+    }
 
     #[test]
     fn one_place_has_one_identity() {

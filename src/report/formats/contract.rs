@@ -9,6 +9,11 @@ pub trait Format: Sync {
     /// Its name in flags.
     fn id(&self) -> &'static str;
 
+    /// Other names that it goes by.
+    fn other_ids(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// One line for help.
     fn describe(&self) -> &'static str;
 

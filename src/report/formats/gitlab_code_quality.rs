@@ -8,7 +8,7 @@ use crate::oci::digest::Digest;
 use crate::report::escape;
 use crate::report::formats::contract::{Format, Style};
 use crate::report::run_report::{Outcome, ReportedFinding, RunReport};
-use crate::report::words;
+use crate::report::words::{self, RepositoryPlace};
 use crate::scan::finding::Severity;
 
 #[derive(Debug)]
@@ -17,6 +17,10 @@ pub struct CodeQuality;
 impl Format for CodeQuality {
     fn id(&self) -> &'static str {
         "gitlab-code-quality"
+    }
+
+    fn other_ids(&self) -> &'static [&'static str] {
+        &["codequality"]
     }
 
     fn describe(&self) -> &'static str {
@@ -48,7 +52,7 @@ fn document(report: &RunReport) -> Value {
 
 fn issue(report: &RunReport, reported: &ReportedFinding) -> Value {
     let finding = &reported.finding;
-    let (path, place) = words::repository_place(report, finding);
+    let place = RepositoryPlace::of(report, reported);
     let layer = words::layer(report, finding).map(|layer| format!(", {layer}")).unwrap_or_default();
     let text = format!("{} at {}{}{layer}: {}.", reported.title, words::place(finding), words::also_in(finding), words::state(finding));
     let change = reported.change().map(|change| format!(" {}: {}", change.file, change.line)).unwrap_or_default();
@@ -62,7 +66,7 @@ fn issue(report: &RunReport, reported: &ReportedFinding) -> Value {
             Severity::Medium => "major",
             Severity::Low => "minor",
         },
-        "location": { "path": escape::line(path), "lines": { "begin": place.map_or(1, |(line, _)| line) } },
+        "location": { "path": escape::line(place.path()), "lines": { "begin": place.line() } },
     })
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::report::escape;
 use crate::report::formats::contract::{Format, Style};
 use crate::report::run_report::{Outcome, ReportedFinding, RunReport};
-use crate::report::words;
+use crate::report::words::{self, RepositoryPlace};
 use crate::scan::finding::Severity;
 
 /// The version of GitLab's schema that we write; all 15.x take the same members from us. GitLab 17.4 and later know it by name, others
@@ -24,6 +24,10 @@ pub struct SecretDetection;
 impl Format for SecretDetection {
     fn id(&self) -> &'static str {
         "gitlab-secret-detection"
+    }
+
+    fn other_ids(&self) -> &'static [&'static str] {
+        &["secret-detection"]
     }
 
     fn describe(&self) -> &'static str {
@@ -92,9 +96,11 @@ fn vulnerability(report: &RunReport, reported: &ReportedFinding) -> Value {
         format!(" {}{change}", prevention.text)
     });
     let links = reported.references.iter().filter_map(|address| escape::web_address(address)).map(|address| json!({ "url": address }));
-    let (path, place) = words::repository_place(report, finding);
     // Of what lies in an image, the place in the image: with one place for all, GitLab would take all secrets of a rule for one.
-    let file = if place.is_some() { path.to_owned() } else { words::place_in_image(finding) };
+    let file = match RepositoryPlace::of(report, reported) {
+        RepositoryPlace::File { path, .. } => path.to_owned(),
+        RepositoryPlace::Dockerfile { .. } => words::place_in_image(finding),
+    };
     let line = finding.line.unwrap_or(1).max(1);
     let commit = report.context.commit.as_deref().filter(|commit| !commit.is_empty());
     json!({

@@ -9,7 +9,7 @@ use crate::report::escape;
 use crate::report::formats::contract::{Format, Style};
 use crate::report::order::by_severity;
 use crate::report::run_report::{Outcome, ReportedFinding, RunReport, SilencedBy};
-use crate::report::words;
+use crate::report::words::{self, RepositoryPlace};
 use crate::scan::finding::{Confidence, Severity};
 
 /// Findings beyond this are counted in a notification: GitHub shows 5 000 of a run and refuses more than 25 000.
@@ -72,7 +72,7 @@ fn document(report: &RunReport) -> Value {
                 "rules": rules.values().map(|reported| rule(reported)).collect::<Vec<_>>(),
             } },
             // The category ends with a slash; runs of other images and environments do not replace this one.
-            "automationDetails": { "id": format!("honeycrate/{}/{}/", category_part(image), category_part(environment)) },
+            "automationDetails": { "id": format!("honeycrate/{}/{}/", category_part(&image), category_part(environment)) },
             "invocations": [{
                 "executionSuccessful": report.verdict.outcome != Outcome::Error,
                 "toolExecutionNotifications": notifications,
@@ -179,9 +179,12 @@ fn result(report: &RunReport, reported: &ReportedFinding) -> Value {
 }
 
 fn physical(report: &RunReport, reported: &ReportedFinding) -> Value {
-    let (path, place) = words::repository_place(report, &reported.finding);
-    let region = place.map_or_else(|| json!({ "startLine": 1 }), |(line, column)| json!({ "startLine": line, "startColumn": column }));
-    json!({ "artifactLocation": { "uri": uri(path) }, "region": region })
+    let place = RepositoryPlace::of(report, reported);
+    let region = match place {
+        RepositoryPlace::File { line, column, .. } => json!({ "startLine": line, "startColumn": column }),
+        RepositoryPlace::Dockerfile { .. } => json!({ "startLine": place.line() }),
+    };
+    json!({ "artifactLocation": { "uri": uri(place.path()) }, "region": region })
 }
 
 fn level(severity: Severity) -> &'static str {

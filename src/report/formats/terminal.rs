@@ -34,31 +34,66 @@ impl Format for Terminal {
     }
 
     fn write(&self, report: &RunReport, out: &mut dyn Write, style: Style) -> io::Result<()> {
-        let mut page = Page { out, style };
-        verdict(&mut page, report)?;
-        for (urgency, found) in by_urgency(report) {
+        parts(report, style)?.iter().try_for_each(|part| out.write_all(&part.text))
+    }
+}
+
+/// A piece of the report, with the empty line before it.
+pub(super) struct Part {
+    pub(super) what: What,
+    pub(super) text: Vec<u8>,
+}
+
+/// What a piece tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    Findings(Urgency),
+    Coverage,
+    /// The verdict, and what was done.
+    Plain,
+}
+
+/// The report in pieces, from top to bottom.
+///
+/// # Errors
+/// Never: memory can be written.
+pub(super) fn parts(report: &RunReport, style: Style) -> io::Result<Vec<Part>> {
+    let mut parts = Vec::new();
+    let mut part = |what, tell: &dyn Fn(&mut Page<'_>) -> io::Result<()>| {
+        let mut text = Vec::new();
+        tell(&mut Page { out: &mut text, style })?;
+        parts.push(Part { what, text });
+        Ok::<(), io::Error>(())
+    };
+    part(What::Plain, &|page| verdict(page, report))?;
+    for (urgency, found) in by_urgency(report) {
+        part(What::Findings(urgency), &|page| {
             writeln!(page.out)?;
             page.line(urgency_paint(urgency).bold(), &format!("{} ({})", urgency.name().to_uppercase(), found.len()))?;
             for group in groups(report, &found) {
                 match (urgency, &group[..]) {
-                    (Urgency::Accepted, group) => accepted(&mut page, group)?,
-                    (_, [single]) => finding(&mut page, report, single)?,
-                    (_, group) => same_rule(&mut page, report, group)?,
+                    (Urgency::Accepted, group) => accepted(page, group)?,
+                    (_, [single]) => finding(page, report, single)?,
+                    (_, group) => same_rule(page, report, group)?,
                 }
             }
-        }
-        coverage(&mut page, report)?;
-        placements(&mut page, report)?;
-        left_behind(&mut page, report)?;
-        pushed(&mut page, report)?;
+            Ok(())
+        })?;
+    }
+    part(What::Coverage, &|page| coverage(page, report))?;
+    part(What::Plain, &|page| {
+        placements(page, report)?;
+        left_behind(page, report)?;
+        pushed(page, report)?;
         if !report.notices.is_empty() {
             writeln!(page.out)?;
         }
         for notice in &report.notices {
             page.wrapped("note: ", "note: ", &escape::prose(&notice.text))?;
         }
-        next(&mut page, report)
-    }
+        next(page, report)
+    })?;
+    Ok(parts)
 }
 
 struct Page<'a> {
@@ -291,7 +326,9 @@ fn secret(finding: &Finding) -> String {
 
 fn coverage(page: &mut Page<'_>, report: &RunReport) -> io::Result<()> {
     writeln!(page.out)?;
-    page.wrapped("scanned ", "scanned ", &words::scanned(report))?;
+    // What was scanned is not told to everybody.
+    let heading = if words::coverage(report).is_some() { "scanned " } else { "scanned: " };
+    page.wrapped(heading, heading, &words::scanned(report))?;
     let yellow = Paint::new().fg_color(Some(AnsiColor::Yellow.into()));
     for blind in report.coverage.not_scanned.iter().take(TOLD) {
         let text = format!("{} ({})", escape::line(&blind.what), escape::line(&blind.why));
@@ -369,7 +406,8 @@ fn more(all: usize) -> Option<String> {
 
 /// The command that most people want now.
 fn next(page: &mut Page<'_>, report: &RunReport) -> io::Result<()> {
-    let blocking = report.findings.iter().find(|reported| reported.blocking);
+    let is_id = |rule: &str| rule.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let blocking = report.findings.iter().find(|reported| reported.blocking && is_id(&reported.finding.rule));
     let text = match (report.verdict.outcome, blocking) {
         (Outcome::Denied, Some(worst)) => format!("honeycrate explain {}", escape::line(&worst.finding.rule)),
         (Outcome::Passed, _) if !report.placements.is_empty() => "honeycrate token list".to_owned(),
@@ -578,7 +616,7 @@ next: honeycrate token list
         assert!(text.contains(&pushed), "{text}");
         let page = crate::report::formats::markdown::body(&report);
         assert!(page.contains(&format!("Sign it anew: <code>cosign sign ghcr.io/acme/shop&#64;sha256&#58;{d}</code>")), "{page}");
-        assert!(page.contains("**Left behind**"), "{page}");
+        assert!(page.contains("<b>2 left behind</b>"), "{page}");
         // An image without bait would keep its digest and its signatures: others read neither the command nor anything of the image as it was.
         let published = rendered(&report.disclosed(crate::report::disclosure::Disclosure::Findings), false);
         assert!(!published.contains("cosign sign") && !published.contains("cccc"), "{published}");
