@@ -26,6 +26,7 @@ mod fuzzing;
 mod hostile;
 mod inputs;
 mod laboratory;
+mod leaks;
 mod memory;
 mod nested;
 mod planting;
