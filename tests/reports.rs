@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use crate::common::command::{run, wait_for};
+use crate::common::command::{program, run, wait_for};
 use crate::common::honeycrate::{Honeycrate, list};
 use crate::common::images::{Image, github_token};
 
@@ -113,4 +113,54 @@ fn an_interrupted_run_leaves_no_report_and_spoils_none() {
     assert_eq!(read(folder.path(), "old.json"), "kept");
     assert_eq!(names(folder.path()), BTreeSet::from(["old.json".to_owned(), "scratch".to_owned()]));
     assert_eq!(names(&scratch), BTreeSet::new());
+}
+
+/// What GitHub's and SARIF's own checkers say against a document.
+fn complaints(sarif: &Path) -> String {
+    let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache");
+    let tools = cache.join("node/node_modules/@microsoft/sarif-multitool-linux");
+    let home = tempdir().expect("scratch");
+    let mut checker = program(tools.join("Sarif.Multitool"), home.path());
+    checker.env("DOTNET_SYSTEM_GLOBALIZATION_INVARIANT", "1").arg("validate").arg(sarif);
+    // Its exit code is 0 whatever it finds.
+    let said = run(checker.args(["--rule-kind", "Sarif;Ghas", "--level", "Error;Warning"])).all();
+    assert!(said.contains("1 file"), "the checker has not read it: {said}");
+    let by_rules = said.lines().filter(|line| line.contains(": error ") || line.contains(": warning "));
+    let by_rules: Vec<&str> = by_rules.filter(|line| !ADVICE.iter().any(|rule| line.contains(rule))).collect();
+    let schema = tools.join("sarif-2.1.0.json");
+    let mut checker = program(cache.join("venv/bin/check-jsonschema"), home.path());
+    let by_schema = run(checker.arg("--schemafile").arg(schema).arg(sarif));
+    let by_schema = if by_schema.code == 0 { String::new() } else { by_schema.all() };
+    by_rules.join("\n") + &by_schema
+}
+
+/// What the checker advises and GitHub does not ask for: an address of the tool, which is told once its package has one.
+const ADVICE: [&str; 1] = ["SARIF2005"];
+
+#[test]
+fn code_scanning_takes_the_sarif_of_every_run() {
+    let (honeycrate, layout) = (Honeycrate::stranger(), tempdir().expect("scratch"));
+    let leaky = Image::shop()
+        .layer("COPY . /app # buildkit", &[("app/.env", &format!("GITHUB_TOKEN={}\n", github_token(84)))])
+        .env("API_TOKEN", &github_token(85))
+        .write(&layout.path().join("leaky"));
+    let folder = honeycrate.home().join("files");
+    std::fs::create_dir(&folder).expect("the home is writable");
+    std::fs::write(folder.join("a b.env"), format!("TOKEN={}\n", github_token(86))).expect("the folder is writable");
+    let clean = Image::shop().write(&layout.path().join("clean"));
+    for (source, code) in [(leaky.as_str(), 1), (&folder.display().to_string(), 1), (&clean, 0), ("oci:/nowhere:1", 3)] {
+        let ran = honeycrate.run(&["scan", source, "--report", "run.sarif"]);
+        assert_eq!(ran.code, code, "{}", ran.all());
+        let file = honeycrate.home().join("run.sarif");
+        assert_eq!(complaints(&file), "", "{source}: {}", read(honeycrate.home(), "run.sarif"));
+        let document: Value = serde_json::from_str(&read(honeycrate.home(), "run.sarif")).expect("JSON");
+        let category = document["runs"][0]["automationDetails"]["id"].as_str().expect("a category");
+        assert!(category.starts_with("honeycrate/") && category.ends_with("/default/"), "{category}");
+    }
+    // And it does find what is missing.
+    let file = honeycrate.home().join("run.sarif");
+    let mut document: Value = serde_json::from_str(&read(honeycrate.home(), "run.sarif")).expect("JSON");
+    document["runs"][0]["results"] = json!([{ "ruleId": "x", "message": { "text": "X." } }]);
+    std::fs::write(&file, document.to_string()).expect("writable");
+    assert!(complaints(&file).contains("GH1"), "{}", complaints(&file));
 }
