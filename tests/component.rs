@@ -106,6 +106,14 @@ fn check_reports(project: &Project) {
     let line = Regex::new(r"^HONEYCRATE_[A-Z_]+=[^$\\'\x22]*$").expect("a pattern");
     assert!(environment.lines().all(|text| line.is_match(text)), "{environment}");
 
+    // Source: GitLab's documentation, `artifacts:reports:annotations`: sections of links.
+    for (section, links) in parsed("gl-annotations.json").as_object().expect("sections") {
+        for link in links.as_array().expect("links") {
+            let of = |member: &str| link["external_link"][member].as_str().unwrap_or_default();
+            assert!((1..=255).contains(&of("label").chars().count()) && of("url").starts_with("http"), "{section}: {link}");
+        }
+    }
+
     let check = "import sys, xml.dom.minidom as dom; root = dom.parse(sys.argv[1]).documentElement.tagName; sys.exit(root != 'testsuites')";
     must(program("python3", Path::new("/tmp")).args(["-c", check]).arg(project.tree().join("honeycrate-reports/junit.xml")));
     for name in ["report.json", "report.sarif"] {
