@@ -4,7 +4,7 @@ use serde_json::json;
 use tempfile::{TempDir, tempdir};
 
 use crate::common::act::{ACTION, Checkout, Event, From, REPOSITORY, Workflow};
-use crate::common::forge::{Forge, TOKEN};
+use crate::common::forge::{Forge, Rights, TOKEN};
 use crate::common::honeycrate::Honeycrate;
 use crate::common::images::{Image, github_token};
 use crate::common::registry::{Auth, Registry};
@@ -26,7 +26,7 @@ fn events(visibility: &str) -> Vec<(&'static str, Event, bool, bool)> {
     let plain = |name, more| Event::new(name, visibility, &more);
     let change = |name, from| Event::pull_request(name, visibility, from);
     let group = json!({ "merge_group": {
-        "head_ref": format!("refs/heads/gh-readonly-queue/main/pr-7-{}", "4f2a91c0".repeat(5)), "head_sha": "4f2a91c0".repeat(5),
+        "head_ref": format!("refs/heads/gh-readonly-queue/main/pr-7-{}", "4f2a91c0".repeat(5)), "head_sha": "c0ffee00".repeat(5),
         "base_ref": "refs/heads/main", "base_sha": "0b5e0b5e".repeat(5),
     } });
     vec![
@@ -99,10 +99,10 @@ impl Place {
             ("HONEYCRATE_LEDGER", &ledger),
             ("GITHUB_API_URL", self.forge.address()),
         ];
+        self.forge.set_rights(if token == Token::Write { Rights::Write } else { Rights::Read });
         match token {
             Token::None => {}
-            Token::Read => set.push(("secret:GITHUB_TOKEN", "token-that-may-only-read")),
-            Token::Write => set.push(("secret:GITHUB_TOKEN", TOKEN)),
+            Token::Read | Token::Write => set.push(("secret:GITHUB_TOKEN", TOKEN)),
         }
         self.checkout.run(event, &set)
     }
@@ -133,10 +133,11 @@ fn well_behaved(run: &Workflow, case: &str) {
 }
 
 /// One event, twice with a leaked secret and once without.
-fn holds(place: &Place, (who, event, trusted, change): &(&'static str, Event, bool, bool), token: Token, visibility: &str) {
+fn holds(place: &Place, (who, event, trusted, change): &(&'static str, Event, bool, bool), token: Token, visibility: &'static str) {
     let case = format!("{who}, {token:?}, {visibility}");
     let secret = github_token(33);
     let leaky = Image::shop().layer("COPY src ./src # buildkit", &[("app/src/config.js", &format!("token = \"{secret}\"\n"))]);
+    place.forge.set_visibility(visibility);
     let before = (place.registry.writes().len(), place.forge.comments().len());
     for _ in 0..2 {
         let run = place.run(event, token, &leaky);
@@ -149,7 +150,7 @@ fn holds(place: &Place, (who, event, trusted, change): &(&'static str, Event, bo
         assert!(run.summary().contains("denied") && run.summary().contains("app/src/config.js"), "{case}: {}", run.summary());
         assert!(!run.all().contains(&secret), "{case}: {}", run.log());
         let told = *change && token == Token::Write;
-        assert!(told || outputs["comment-url"].is_empty(), "{case}: {outputs:?}");
+        assert_eq!(outputs["comment-url"].contains("/pull/7#issuecomment-"), told, "{case}: {outputs:?}");
         assert_eq!(run.log().contains("no note was left"), *change && !told, "{case}: {}", run.log());
     }
     let told = usize::from(*change && token == Token::Write && before.1 == 0);
