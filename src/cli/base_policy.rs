@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use crate::cli::args::Global;
 use crate::cli::diagnose::Failure;
@@ -38,7 +39,7 @@ pub async fn setup(global: &Global, wishes: Overrides) -> Result<(Setup, Option<
         tree: tree_of(&here()),
         folder: scratch.path().to_owned(),
         commit: bare.ci.base.clone(),
-        forge: bare.forge(),
+        forge: bare.forge().ok().flatten(),
         brought: BTreeSet::new(),
         missing: None,
     };
@@ -80,7 +81,7 @@ struct Base {
     /// Where the files are put, each under its path in the tree.
     folder: PathBuf,
     commit: Option<String>,
-    forge: Option<Box<dyn Forge>>,
+    forge: Option<Arc<dyn Forge>>,
     brought: BTreeSet<PathBuf>,
     /// Why nothing can be had.
     missing: Option<String>,

@@ -8,7 +8,7 @@ use crate::cli::args::{Comment, Global};
 use crate::cli::base_policy;
 use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
-use crate::cli::note::{self, said};
+use crate::cli::note;
 use crate::cli::report_folder::ReportFolder;
 use crate::cli::scratch::{Scratch, unless_ending};
 use crate::cli::setup::Setup;
@@ -110,7 +110,7 @@ async fn cross_check(setup: &mut Setup) {
     if !matches!(setup.ci.visibility, Visibility::Private | Visibility::Unknown) || setup.settings.disclosure.wanted() == Some(Disclosure::Findings) {
         return;
     }
-    let Some(forge) = setup.forge() else { return };
+    let Ok(Some(forge)) = setup.forge() else { return };
     match (setup.ci.visibility, forge.visibility().await) {
         (Visibility::Unknown, Ok(seen)) | (_, Ok(seen @ (Visibility::Public | Visibility::Internal))) => setup.ci.visibility = seen,
         _ => {}
@@ -234,7 +234,7 @@ fn summarise(variables: &Variables, told: &RunReport) {
 
 async fn show_check(setup: &Setup, told: &RunReport) -> Result<(), String> {
     let commit = setup.ci.commit.clone().ok_or("the commit is not known")?;
-    let desk = setup.desk()?.ok_or("this job is of no forge")?;
+    let forge = setup.forge()?.ok_or("this job is of no forge")?;
     let (image, environment) = words::copy(told);
     let check = Check {
         commit,
@@ -249,14 +249,13 @@ async fn show_check(setup: &Setup, told: &RunReport) -> Result<(), String> {
         remarks: remarks(told),
         details: told.context.job.clone(),
     };
-    desk.forge(&setup.ci).map_err(said)?.check(&check).await.map(drop).map_err(said)
+    forge.check(&check).await.map(drop).map_err(|error| error.in_one_line())
 }
 
 async fn hand_in_sarif(setup: &Setup, report: &RunReport, disclosure: Disclosure) -> Result<(), String> {
     let (commit, reference) = setup.ci.sarif_commit.clone().zip(setup.ci.reference.clone()).ok_or("the event does not say which commit is built")?;
     let mut sarif = Vec::new();
     render(report, "sarif", disclosure, Style::default(), &mut sarif).map_err(|error| error.to_string())?;
-    let desk = setup.desk()?.ok_or("this job is of no forge")?;
-    let forge = desk.forge(&setup.ci).map_err(said)?;
-    forge.upload_sarif(&Analysis { commit, reference, sarif }).await.map_err(said)
+    let forge = setup.forge()?.ok_or("this job is of no forge")?;
+    forge.upload_sarif(&Analysis { commit, reference, sarif }).await.map_err(|error| error.in_one_line())
 }

@@ -6,7 +6,7 @@ use crate::cli::exit::Exit;
 use crate::cli::setup::Setup;
 use crate::forge::contract::{Annotated, Noted};
 use crate::forge::error::ForgeError;
-use crate::pipeline::tell::{Notes, annotate};
+use crate::pipeline::tell::{Notes, annotate, is_quiet};
 use crate::report::escape::line;
 use crate::report::run_report::{Outcome, RunReport};
 
@@ -33,9 +33,17 @@ async fn try_to(setup: &Setup, report: &RunReport, comment: Comment) -> Result<O
         Comment::Always => Notes::Always,
     };
     let Some(change) = setup.ci.change else { return Ok(None) };
-    let Some(desk) = setup.desk()? else { return Ok(None) };
-    let forge = desk.forge(&setup.ci).map_err(said)?;
-    let noted = annotate(forge.as_ref(), change, &report.disclosed(setup.disclosure()), notes).await.map_err(said)?;
+    // Without a token, nobody could have said anything before that is no longer true.
+    let has_nothing_to_say = notes == Notes::OnFindings && is_quiet(report);
+    let forge = match setup.forge() {
+        Ok(Some(forge)) => forge,
+        Err(why) if !has_nothing_to_say => return Err(why),
+        _ => return Ok(None),
+    };
+    let noted = match annotate(forge.as_ref(), change, &report.disclosed(setup.disclosure()), notes).await {
+        Err(ForgeError::NoToken { .. }) if has_nothing_to_say => return Ok(None),
+        noted => noted.map_err(|error| error.in_one_line())?,
+    };
     if matches!(noted.what, Annotated::Created | Annotated::Edited) {
         anstream::eprintln!("the change was told");
     }
@@ -44,12 +52,6 @@ async fn try_to(setup: &Setup, report: &RunReport, comment: Comment) -> Result<O
 
 /// The open change whose newest commit the job builds. None is no failure: a branch may have none, and a token may not be allowed to ask.
 pub async fn change_of_commit(setup: &Setup) -> Option<u64> {
-    let (forge, commit) = setup.forge().zip(setup.ci.commit.as_deref())?;
+    let (forge, commit) = setup.forge().ok().flatten().zip(setup.ci.commit.as_deref())?;
     forge.change_of(commit).await.ok().flatten()
-}
-
-/// An error of a forge with its way out, in one line.
-#[must_use]
-pub fn said(error: ForgeError) -> String {
-    format!("{error}{}", error.hint().map(|hint| format!("; {hint}")).unwrap_or_default())
 }

@@ -2,7 +2,7 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use clap::ColorChoice;
 
@@ -23,6 +23,7 @@ use crate::config::resolve::{Overrides, Settings, resolve};
 use crate::config::vars::{self, Variables};
 use crate::forge::ci::{Asks, CiContext, ForgeKind, Visibility};
 use crate::forge::contract::Forge;
+use crate::forge::error::ForgeError;
 use crate::ledger::record::Context;
 use crate::ledger::sqlite::SqliteStore;
 use crate::net::client::{HttpClient, NetSettings, Purpose};
@@ -50,6 +51,7 @@ pub struct Setup {
     pub ci: CiContext,
     variables: Variables,
     quiet: bool,
+    forge: OnceLock<Result<Option<Arc<dyn Forge>>, String>>,
 }
 
 impl Setup {
@@ -79,7 +81,7 @@ impl Setup {
         let settings = resolve(overrides, &variables, directory, &Vocabulary { kinds, sinks })?;
         let event = variables.get(vars::GITHUB_EVENT_PATH).and_then(|path| std::fs::read_to_string(path).ok());
         let ci = CiContext::detect(&variables.public(), event.as_deref(), &work_tree::facts(&here()));
-        Ok(Self { settings, ci, variables, quiet: global.quiet })
+        Ok(Self { settings, ci, variables, quiet: global.quiet, forge: OnceLock::new() })
     }
 
     /// The owner's keys.
@@ -282,27 +284,28 @@ impl Setup {
         Disclosure::decide(self.settings.disclosure.wanted(), self.ci.visibility)
     }
 
-    /// Where the job's forge is spoken to. `None` outside of one.
+    /// The job's forge: the same at every call, so that all of a run is asked in one bounded time. `None` outside of a job. Must be called inside
+    /// a tokio runtime.
     ///
     /// # Errors
-    /// When its API cannot be spoken to; as text, since no run ends by it.
-    pub fn desk(&self) -> Result<Option<Desk>, String> {
-        let (api, token) = match self.ci.forge {
-            Some(ForgeKind::GitHub) => (self.variables.get(vars::GITHUB_API_URL).unwrap_or("https://api.github.com"), vars::GITHUB_TOKEN),
+    /// When there is no token, or its API cannot be spoken to; as text, since no run ends by it.
+    pub fn forge(&self) -> Result<Option<Arc<dyn Forge>>, String> {
+        self.forge.get_or_init(|| self.open_forge().map(|forge| forge.map(Arc::from))).clone()
+    }
+
+    fn open_forge(&self) -> Result<Option<Box<dyn Forge>>, String> {
+        let (name, api, token) = match self.ci.forge {
+            Some(ForgeKind::GitHub) => ("GitHub", self.variables.get(vars::GITHUB_API_URL).unwrap_or("https://api.github.com"), vars::GITHUB_TOKEN),
             Some(ForgeKind::GitLab) => {
-                (self.variables.get(vars::CI_API_V4_URL).unwrap_or("https://gitlab.com/api/v4"), vars::HONEYCRATE_GITLAB_TOKEN)
+                ("GitLab", self.variables.get(vars::CI_API_V4_URL).unwrap_or("https://gitlab.com/api/v4"), vars::HONEYCRATE_GITLAB_TOKEN)
             }
             None => return Ok(None),
         };
         let url = url::Url::parse(api).map_err(|_| format!("`{api}` is no address"))?;
         let client = self.http().map_err(|failure| failure.to_string())?.for_host(&url, Purpose::Api).map_err(|error| error.to_string())?;
-        Ok(Some(Desk { client, api: api.to_owned(), token: self.variables.secret(token) }))
-    }
-
-    /// The job's forge, where it can be spoken to.
-    #[must_use]
-    pub fn forge(&self) -> Option<Box<dyn Forge>> {
-        self.desk().ok().flatten()?.forge(&self.ci).ok()
+        let desk = Desk { client, api: api.to_owned(), token: self.variables.secret(token), job_token: self.variables.secret(vars::CI_JOB_TOKEN) };
+        let forge = desk.forge(&self.ci).map_err(|error| error.in_one_line())?;
+        forge.map(Some).ok_or_else(|| ForgeError::NoToken { forge: name }.in_one_line())
     }
 
     /// The configuration that the environment names.

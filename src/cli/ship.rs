@@ -265,7 +265,8 @@ async fn go(setup: &Setup, journey: &Journey, judging: &Judging, (session, _scra
 
 /// What a dry run would plant.
 pub fn show_plan(setup: &Setup, journey: &Journey, arrival: &Arrival, judging: &Judging) {
-    if journey.dry_run && judging.format == "terminal" {
+    let is_planned = journey.planting.is_some() || !journey.destinations.is_empty();
+    if journey.dry_run && is_planned && judging.format == "terminal" {
         // A plan says where bait is going to lie: who may not read placements may not read it.
         if setup.disclosure() == Disclosure::Everything {
             arrival.plans.iter().for_each(|plan| anstream::println!("\n{}", plan_text(plan)));

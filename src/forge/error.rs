@@ -38,6 +38,12 @@ fn after(why: &str) -> String {
 }
 
 impl ForgeError {
+    /// What failed, and what the user can do.
+    #[must_use]
+    pub fn in_one_line(&self) -> String {
+        format!("{self}{}", self.hint().map(|hint| format!("; {hint}")).unwrap_or_default())
+    }
+
     /// What the user can do, where something can be done.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {

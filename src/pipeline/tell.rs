@@ -4,7 +4,7 @@ use crate::forge::ci::{CiContext, ForgeKind};
 use crate::forge::contract::{Absent, Forge, Noted};
 use crate::forge::error::ForgeError;
 use crate::forge::github::GitHub;
-use crate::forge::gitlab::GitLab;
+use crate::forge::gitlab::{GitLab, TokenKind};
 use crate::report::formats::markdown;
 use crate::report::run_report::{Outcome, RunReport};
 use crate::secret::value::Secret;
@@ -15,6 +15,8 @@ pub struct Desk {
     /// The address of its API.
     pub api: String,
     pub token: Option<Secret>,
+    /// GitLab's token of the job, which may read some of what is asked and write nothing.
+    pub job_token: Option<Secret>,
 }
 
 /// When a note is left on a change.
@@ -27,22 +29,26 @@ pub enum Notes {
 }
 
 impl Desk {
-    /// The repository that the job is of.
+    /// The repository that the job is of; `None` without a token.
     ///
     /// # Errors
-    /// When there is no token or no repository.
-    pub fn forge(&self, ci: &CiContext) -> Result<Box<dyn Forge>, ForgeError> {
-        let name = match ci.forge {
-            Some(ForgeKind::GitLab) => "GitLab",
-            _ => "GitHub",
-        };
-        let token = self.token.as_ref().ok_or(ForgeError::NoToken { forge: name })?;
+    /// When it has no name or the forge no address.
+    pub fn forge(&self, ci: &CiContext) -> Result<Option<Box<dyn Forge>>, ForgeError> {
         let repository = ci.target.as_ref().or(ci.repository.as_ref()).map(String::as_str).unwrap_or_default();
-        Ok(match ci.forge {
-            Some(ForgeKind::GitLab) => Box::new(GitLab::new(self.client.clone(), &self.api, token, repository)?),
-            _ => Box::new(GitHub::new(self.client.clone(), &self.api, token, repository)?),
+        let client = self.client.clone();
+        Ok(match (ci.forge, &self.token, &self.job_token) {
+            (Some(ForgeKind::GitLab), Some(token), _) => Some(Box::new(GitLab::new(client, &self.api, token, repository)?)),
+            (Some(ForgeKind::GitLab), None, Some(token)) => Some(Box::new(GitLab::with_token(client, &self.api, token, TokenKind::Job, repository)?)),
+            (Some(ForgeKind::GitHub), Some(token), _) => Some(Box::new(GitHub::new(client, &self.api, token, repository)?)),
+            _ => None,
         })
     }
+}
+
+/// Whether there is nothing to say of a run.
+#[must_use]
+pub fn is_quiet(report: &RunReport) -> bool {
+    report.findings.is_empty() && report.verdict.outcome == Outcome::Passed
 }
 
 /// Leaves one note on a change. `told` is what may be published.
@@ -50,7 +56,6 @@ impl Desk {
 /// # Errors
 /// When the forge cannot be reached or refuses.
 pub async fn annotate(forge: &dyn Forge, change: u64, told: &RunReport, notes: Notes) -> Result<Noted, ForgeError> {
-    let quiet = told.findings.is_empty() && told.verdict.outcome == Outcome::Passed;
-    let absent = if quiet && notes == Notes::OnFindings { Absent::Leave } else { Absent::Write };
+    let absent = if is_quiet(told) && notes == Notes::OnFindings { Absent::Leave } else { Absent::Write };
     forge.annotate(change, &markdown::marker(told), &markdown::body(told), absent).await
 }

@@ -223,8 +223,7 @@ pub fn accepted(reported: &ReportedFinding) -> Option<String> {
 /// What was looked at, and whether that is all.
 #[must_use]
 pub fn scanned(report: &RunReport) -> String {
-    let coverage = coverage(report).map(|coverage| format!("{coverage}; ")).unwrap_or_default();
-    format!("{coverage}{}", completeness(report))
+    coverage(report).map_or_else(|| completeness(report), |coverage| format!("{coverage}; {}", completeness(report)))
 }
 
 /// Whether all of it was looked at.
