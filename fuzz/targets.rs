@@ -211,13 +211,26 @@ pub(crate) fn decoy(bytes: &[u8]) {
 pub(crate) fn report(bytes: &[u8]) {
     let Ok(report) = RunReport::from_json(bytes) else { return };
     for format in formats::TABLE {
-        for disclosure in [Disclosure::Findings, Disclosure::Placements] {
+        for disclosure in [Disclosure::Findings, Disclosure::Placements, Disclosure::Everything] {
             let mut out = Vec::new();
             render(&report, format.id(), disclosure, Style { colour: false, width: Some(80) }, &mut out).expect("memory takes it");
             let text = String::from_utf8(out).expect("a report is text");
+            // Sections of GitLab's log are begun and ended by control characters, in whole marks of ours.
+            let text = if format.id() == "gitlab" { without_sections(&text) } else { text };
             assert!(!text.chars().any(|character| character.is_control() && character != '\n'), "a report steers the terminal");
         }
     }
+}
+
+/// A log without what begins and ends its sections: `ESC [0K section_start:1795320000:honeycrate_revoke CR ESC [0K`.
+fn without_sections(text: &str) -> String {
+    let is_ours = |mark: &str| {
+        let mark = mark.strip_suffix("[collapsed=true]").unwrap_or(mark);
+        let name = mark.strip_prefix("section_start:").or_else(|| mark.strip_prefix("section_end:")).and_then(|rest| rest.split_once(":honeycrate_"));
+        name.is_some_and(|(time, name)| time.parse::<i64>().is_ok() && name.bytes().all(|byte| byte.is_ascii_lowercase()))
+    };
+    let parts = text.split("\u{1b}[0K").map(|part| part.strip_suffix('\r').filter(|mark| is_ours(mark)).map_or(part, |_| ""));
+    parts.collect()
 }
 
 fn file(bytes: &[u8]) -> std::fs::File {
