@@ -88,6 +88,9 @@ async fn begin(global: &Global, variables: &Variables) -> Result<Run, Failure> {
         let missing = missing(&setup)?;
         step.ship.no_plant = step.plant == Plant::Never || (step.plant == Plant::Auto && missing.is_some());
         if let (Plant::Auto, Some(missing)) = (step.plant, missing) {
+            if setup.disclosure() != Disclosure::Findings {
+                anstream::eprintln!("note: no honeytoken is planted: {missing}");
+            }
             notices.push(Notice { text: format!("no honeytoken was planted: {missing}"), confidential: true });
         }
         journey(&setup, &step.ship, destinations)?

@@ -49,7 +49,7 @@ pub const TABLE: &[Input] = &[
         "plant",
         vars::HONEYCRATE_PLANT,
         &["auto", "true", "false"],
-        "Whether honeytokens are planted: auto does it where there are a key and a decoy, and says so where there are none; default: auto",
+        "Whether honeytokens are planted: auto does it where there are a key and a decoy; default: auto",
     ),
     text("surfaces", vars::HONEYCRATE_SURFACES, "Surfaces to plant on, separated by commas; default: file, env, buried, history"),
     text("decoy", vars::HONEYCRATE_DECOY, "The host that planted credentials lead to"),
