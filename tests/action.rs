@@ -3,7 +3,7 @@
 use serde_json::json;
 use tempfile::{TempDir, tempdir};
 
-use crate::common::act::{ACTION, Checkout, Event, From, REPOSITORY, Workflow};
+use crate::common::act::{ACTION, BASE, Checkout, Event, From, REPOSITORY, Workflow};
 use crate::common::forge::{Forge, Rights, TOKEN};
 use crate::common::honeycrate::Honeycrate;
 use crate::common::images::{Image, github_token};
@@ -27,7 +27,7 @@ fn events(visibility: &str) -> Vec<(&'static str, Event, bool, bool)> {
     let change = |name, from| Event::pull_request(name, visibility, from);
     let group = json!({ "merge_group": {
         "head_ref": format!("refs/heads/gh-readonly-queue/main/pr-7-{}", "4f2a91c0".repeat(5)), "head_sha": "c0ffee00".repeat(5),
-        "base_ref": "refs/heads/main", "base_sha": "0b5e0b5e".repeat(5),
+        "base_ref": "refs/heads/main", "base_sha": BASE.repeat(5),
     } });
     vec![
         ("a pull request", change("pull_request", From::Repository), true, true),

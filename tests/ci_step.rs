@@ -168,15 +168,17 @@ fn a_strangers_change_is_judged_by_the_policy_of_the_branch_that_it_goes_to() {
     git(&tree, &["add", "-A"]);
     git(&tree, &["commit", "-qm", "change"]);
 
-    let step = |head: &str, base: &str| {
+    let with = |head: &str, base: &str, inputs: &[(&str, &str)]| {
         let mut command = runner.honeycrate.command(&["ci"]);
         of_a_job(&mut command, &runner.honeycrate, &runner.forge, head);
         let event = runner.honeycrate.home().join("event.json");
         let mut payload: Value = serde_json::from_slice(&std::fs::read(&event).expect("an event")).expect("JSON");
         payload["pull_request"]["base"]["sha"] = json!(base);
         std::fs::write(&event, payload.to_string()).expect("written");
-        runner.run(command.current_dir(&tree), &[("IMAGE", &image)])
+        let inputs: Vec<(&str, &str)> = [("IMAGE", image.as_str())].into_iter().chain(inputs.iter().copied()).collect();
+        runner.run(command.current_dir(&tree), &inputs)
     };
+    let step = |head: &str, base: &str| with(head, base, &[]);
     let own = step("acme/shop", &base);
     assert_eq!(own.ran.code, 0, "the repository's own change brings its own policy: {}", own.ran.all());
     let strangers = step("mallory/shop", &base);
@@ -187,6 +189,16 @@ fn a_strangers_change_is_judged_by_the_policy_of_the_branch_that_it_goes_to() {
         strangers.ran.all()
     );
     assert!(strangers.ran.err().contains("own.yaml"), "{}", strangers.ran.all());
+
+    // The same however it is named; and the own policy as well.
+    let absolute = tree.join("honeycrate.yaml").display().to_string();
+    for name in ["honeycrate.yaml", "./policy/../honeycrate.yaml", &absolute] {
+        let named = with("mallory/shop", &base, &[("CONFIG", name)]);
+        assert_eq!((named.ran.code, named.ran.err().contains("own.yaml")), (2, true), "{name}: {}", named.ran.all());
+        assert_eq!(with("acme/shop", &base, &[("CONFIG", name)]).ran.code, 0, "{name}");
+    }
+    let around = with("mallory/shop", &base, &[("CONFIG", "/proc/self/cwd/honeycrate.yaml")]);
+    assert_eq!((around.ran.code, around.ran.err().contains("a stranger's")), (2, true), "{}", around.ran.all());
 
     git(&tree, &["checkout", "-q", &base]);
     write("honeycrate.yaml", "service: acme/of-the-base\n");
@@ -199,10 +211,13 @@ fn a_strangers_change_is_judged_by_the_policy_of_the_branch_that_it_goes_to() {
     let excepted = step("mallory/shop", &lenient);
     assert_eq!((excepted.ran.code, excepted.output("findings"), excepted.output("new-findings")), (0, "1", "0"), "{}", excepted.ran.all());
 
-    // A base that neither the clone nor the forge has: the built-in policy, and a word about it.
+    // A base that neither the clone nor the forge has might be stricter than the built-in policy. Where none is named, that one holds.
     let unknown = step("mallory/shop", &"7".repeat(40));
-    assert_eq!((unknown.ran.code, unknown.output("verdict")), (1, "denied"), "{}", unknown.ran.all());
-    assert!(unknown.ran.err().contains("the built-in policy holds") && unknown.summary.contains("built-in policy"), "{}", unknown.ran.all());
+    assert_eq!((unknown.ran.code, unknown.output("verdict")), (2, "error"), "{}", unknown.ran.all());
+    assert!(unknown.ran.err().contains("fetch-depth: 0") && unknown.summary.contains("cannot be read"), "{}", unknown.ran.all());
+    let unnamed = step("mallory/shop", "");
+    assert_eq!((unnamed.ran.code, unnamed.output("verdict")), (1, "denied"), "{}", unnamed.ran.all());
+    assert!(unnamed.ran.err().contains("the built-in policy holds"), "{}", unnamed.ran.all());
 }
 
 #[test]
@@ -238,4 +253,49 @@ fn a_job_of_gitlab_leaves_the_reports_that_gitlab_takes() {
     assert!(read("junit.xml").starts_with("<?xml") && read("baseline.yaml").contains("github-personal-token"));
     let dotenv = read("honeycrate.env");
     assert!(dotenv.contains("HONEYCRATE_VERDICT=denied\nHONEYCRATE_EXIT_CODE=1\n") && dotenv.len() < 5 << 10, "{dotenv}");
+}
+
+#[test]
+fn a_stranger_cannot_ask_whether_a_value_is_bait() {
+    let (runner, registry) = (Runner::new(), Registry::plain(Auth::None));
+    let image = runner.image(Image::shop());
+    let (to, pulled) = (registry.reference("acme/shop:1"), runner.at("pulled"));
+    let inputs = [("IMAGE", image.as_str()), ("TO", to.as_str()), ("DECOY", "decoy.acme.example")];
+    assert_eq!(runner.step("acme/shop", &inputs).ran.code, 0);
+    let copy = format!("oci:{}:1", pulled.display());
+    must(program("skopeo", runner.honeycrate.home()).args(["copy", "-q", "--src-tls-verify=false", &format!("docker://{to}"), &copy]));
+    let own = runner.step("acme/shop", &[("IMAGE", &copy)]);
+    assert_eq!((own.ran.code, own.output("findings")), (0, "0"), "the owner knows the bait: {}", own.ran.all());
+    let strangers = runner.step("mallory/shop", &[("IMAGE", &copy)]);
+    assert_ne!(strangers.output("findings"), "0", "a stranger sees secrets like any other: {}", strangers.ran.all());
+}
+
+#[test]
+fn what_cannot_be_written_does_not_hide_a_verdict_and_old_reports_are_gone() {
+    let runner = Runner::new();
+    let image = runner.image(Image::shop().env("GITHUB", &github_token(35)));
+    let (elsewhere, tree) = (runner.at("elsewhere"), runner.at("tree"));
+    std::fs::create_dir_all(&elsewhere).expect("made");
+    std::fs::create_dir_all(tree.join("honeycrate-reports/report.json")).expect("made");
+    std::fs::write(tree.join("honeycrate-reports/honeycrate.env"), "HONEYCRATE_VERDICT=passed\n").expect("written");
+    std::os::unix::fs::symlink(&elsewhere, tree.join("link")).expect("made");
+    let step = |folder: &str| {
+        let mut command = runner.honeycrate.command(&["ci"]);
+        command.env("GITLAB_CI", "true").env("CI_PROJECT_DIR", &tree).env("HONEYCRATE_IMAGE", &image).current_dir(&tree);
+        run(command.env("HONEYCRATE_REPORT_DIR", folder))
+    };
+    let denied = step("");
+    assert_eq!(denied.code, 1, "{}", denied.all());
+    let outputs = std::fs::read_to_string(tree.join("honeycrate-reports/honeycrate.env")).expect("an environment file");
+    assert!(outputs.contains("HONEYCRATE_VERDICT=denied") && tree.join("honeycrate-reports/report.json").is_file(), "{outputs}");
+    for folder in ["link", "link/", "link/x", "x/../link"] {
+        assert_eq!(step(folder).code, 2, "{folder}");
+    }
+    assert_eq!(std::fs::read_dir(&elsewhere).expect("a folder").count(), 0);
+
+    let mut command = runner.honeycrate.command(&["ci"]);
+    of_a_job(&mut command, &runner.honeycrate, &runner.forge, "acme/shop");
+    command.env("GITHUB_OUTPUT", "/dev/full").env("RUNNER_TEMP", runner.folder.path()).env("HONEYCRATE_IMAGE", &image);
+    let unheard = run(&mut command);
+    assert_eq!((unheard.code, unheard.err().contains("cannot write the outputs")), (1, true), "{}", unheard.all());
 }

@@ -21,55 +21,54 @@ const MAX_BYTES: usize = 4 << 20;
 const MAX_FILES: usize = 1_000;
 
 /// The settings of a step. Where the change is a stranger's, the configuration, exceptions, baseline, ignore files and rules that lie in the tree are
-/// taken as the base commit has them, in a folder that lasts as long as the second of what is returned; where that cannot be had, the built-in
-/// policy holds, and the third says so.
+/// taken as the base commit has them, in a folder that lasts as long as the second of what is returned. Where the event names no base commit, the
+/// built-in policy holds, and the third says so.
 ///
 /// # Errors
-/// With every problem of the configuration, or where the base lacks a file that is named.
+/// With every problem of the configuration; where the base cannot be read, whose policy may be stricter than the built-in one; and where a file
+/// that is named lies in the stranger's tree by a way around the base.
 pub async fn setup(global: &Global, wishes: Overrides) -> Result<(Setup, Option<Scratch>, Vec<Notice>), Failure> {
     let plain = |overrides: Overrides, directory: &Path| Setup::with(global, overrides, directory);
+    let without_file = || Some(PathBuf::from("/dev/null"));
     // Without any file, for the way to the forge.
-    let bare = plain(Overrides { config: Some("/dev/null".into()), ..Overrides::default() }, Path::new("/"))?;
+    let bare = Setup::with(global, Overrides { config: without_file(), ..Overrides::default() }, Path::new("/"))?;
     if bare.ci.trusted() {
         return Ok((plain(wishes, &here())?, None, Vec::new()));
     }
     let unwritable = |cause: io::Error| Failure::usage(format!("cannot use {}: {cause}", bare.settings.scratch.display()), "point TMPDIR elsewhere");
     let scratch = Scratch::new("honeycrate-policy-", &bare.settings.scratch).map_err(unwritable)?;
+    let (here, trees) = bare.trees();
     let mut base = Base {
-        tree: tree_of(&here()),
+        tree: tree_of(&here),
+        trees: trees.iter().chain([&tree_of(&here)]).filter_map(|tree| tree.canonicalize().ok()).collect(),
         folder: scratch.path().to_owned(),
         commit: bare.ci.base.clone(),
         forge: bare.forge().ok().flatten(),
         brought: BTreeSet::new(),
-        missing: None,
     };
-    let named = global.config.clone().or_else(|| bare.config_variable()).unwrap_or_else(|| "honeycrate.yaml".into());
-    let config = base.bring(&here().join(named)).await.map_err(unwritable)?;
-    base.bring(&here().join(&config.typed).with_file_name(EXCEPTIONS_FILE)).await.map_err(unwritable)?;
+    let named = global.config.clone().or_else(|| bare.config_variable());
+    let is_default = named.is_none();
+    let config = base.bring(&here.join(named.unwrap_or_else(|| "honeycrate.yaml".into()))).await?;
+    base.bring(&config.typed.with_file_name(EXCEPTIONS_FILE)).await?;
     let mut wishes = wishes;
     for path in wishes.baseline.iter_mut().chain(&mut wishes.ignore_files).chain(&mut wishes.rules) {
-        *path = base.bring(&here().join(&*path)).await.map_err(unwritable)?.path;
+        *path = base.bring(&here.join(&*path)).await?.path;
     }
-    let is_default = global.config.is_none() && bare.config_variable().is_none();
-    let setup = if is_default && !config.path.exists() {
-        plain(Overrides { config: Some("/dev/null".into()), ..wishes }, scratch.path())?
+    let directory = here.strip_prefix(&base.tree).map_or_else(|_| scratch.path().to_owned(), |below| scratch.path().join(below));
+    let file = if is_default && !config.path.exists() { without_file() } else { Some(config.path) };
+    let setup = plain(Overrides { config: file, ..wishes }, &directory)?;
+    for path in setup.settings.baseline.iter().chain(&setup.settings.ignore_files).chain(&setup.settings.rules) {
+        match path.strip_prefix(scratch.path()) {
+            Ok(below) => _ = base.bring(&base.tree.join(below)).await?,
+            Err(_) => _ = base.bring(path).await?,
+        }
+    }
+    let notices = if base.commit.is_some() {
+        Vec::new()
     } else {
-        plain(Overrides { config: Some(config.path), ..wishes }, scratch.path())?
-    };
-    let files = setup.settings.baseline.iter().chain(&setup.settings.ignore_files).chain(&setup.settings.rules);
-    for path in files {
-        if let Ok(below) = path.strip_prefix(scratch.path()) {
-            let typed = base.tree.join(below);
-            base.bring(&typed).await.map_err(unwritable)?;
-        }
-    }
-    let notices = match base.missing {
-        Some(why) => {
-            let text = format!("the built-in policy holds: the change is a stranger's, and the base branch's cannot be read ({})", line(&why));
-            anstream::eprintln!("warning: {text}");
-            vec![Notice { text, confidential: false }]
-        }
-        None => Vec::new(),
+        let text = "the built-in policy holds: the change is a stranger's, and the event names no commit whose policy would".to_owned();
+        anstream::eprintln!("warning: {text}");
+        vec![Notice { text, confidential: false }]
     };
     Ok((setup, Some(scratch), notices))
 }
@@ -78,13 +77,13 @@ pub async fn setup(global: &Global, wishes: Overrides) -> Result<(Setup, Option<
 struct Base {
     /// The stranger's work tree.
     tree: PathBuf,
+    /// Every folder that a stranger's files lie in, links resolved.
+    trees: Vec<PathBuf>,
     /// Where the files are put, each under its path in the tree.
     folder: PathBuf,
     commit: Option<String>,
     forge: Option<Arc<dyn Forge>>,
     brought: BTreeSet<PathBuf>,
-    /// Why nothing can be had.
-    missing: Option<String>,
 }
 
 /// A file of the policy.
@@ -97,50 +96,56 @@ struct Brought {
 
 impl Base {
     /// Puts a file, or the files of a folder, where they can be read. What the base does not have is not there.
-    async fn bring(&mut self, typed: &Path) -> io::Result<Brought> {
+    async fn bring(&mut self, typed: &Path) -> Result<Brought, Failure> {
         let typed = lexical(typed);
-        let Ok(below) = typed.strip_prefix(&self.tree).map(Path::to_owned) else { return Ok(Brought { path: typed.clone(), typed }) };
+        let Ok(below) = typed.strip_prefix(&self.tree).map(Path::to_owned) else {
+            let real = typed.ancestors().find_map(|above| above.canonicalize().ok()).unwrap_or_default();
+            if self.trees.iter().any(|tree| real.starts_with(tree)) {
+                return Err(Failure::usage(
+                    format!("{} lies in the tree of the change, which is a stranger's", line(&typed.display().to_string())),
+                    "name it by a path relative to the checkout, and the base branch's is taken",
+                ));
+            }
+            return Ok(Brought { path: typed.clone(), typed });
+        };
         let path = self.folder.join(&below);
         if self.brought.insert(below.clone()) {
-            for (name, bytes) in self.files(&below).await {
+            let unwritable = |cause: io::Error| Failure::usage(format!("cannot write {}: {cause}", path.display()), "point TMPDIR elsewhere");
+            for (name, bytes) in self.files(&below).await? {
                 let place = self.folder.join(name);
-                std::fs::create_dir_all(place.parent().unwrap_or(&self.folder))?;
-                std::fs::write(place, bytes)?;
+                std::fs::create_dir_all(place.parent().unwrap_or(&self.folder)).map_err(unwritable)?;
+                std::fs::write(place, bytes).map_err(unwritable)?;
             }
         }
         Ok(Brought { typed, path })
     }
 
     /// What the base commit has at a path: from the clone, or else from the forge.
-    async fn files(&mut self, below: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-        let Some(commit) = self.commit.clone() else {
-            self.missing.get_or_insert_with(|| "the event names no base commit".to_owned());
-            return Vec::new();
-        };
+    async fn files(&self, below: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, Failure> {
+        let Some(commit) = &self.commit else { return Ok(Vec::new()) };
         let name = below.display().to_string();
-        let clone = Repository::at(&self.tree);
-        match clone.files_at(&commit, &name, MAX_FILES, MAX_BYTES) {
-            Ok(files) => files.into_iter().map(|(path, bytes)| (path.into(), bytes)).collect(),
-            Err(of_clone) => match &self.forge {
-                Some(forge) => match forge.file_at(&commit, &name, MAX_BYTES).await {
-                    Ok(file) => file.map(|bytes| (below.to_owned(), bytes)).into_iter().collect(),
-                    Err(error) => {
-                        self.missing.get_or_insert_with(|| format!("{error}; in the clone: {of_clone}"));
-                        Vec::new()
-                    }
-                },
-                None => {
-                    self.missing.get_or_insert_with(|| of_clone.to_string());
-                    Vec::new()
-                }
+        let of_clone = match Repository::at(&self.tree).files_at(commit, &name, MAX_FILES, MAX_BYTES) {
+            Ok(files) => return Ok(files.into_iter().map(|(path, bytes)| (path.into(), bytes)).collect()),
+            Err(error) => error,
+        };
+        let of_forge = match &self.forge {
+            Some(forge) => match forge.file_at(commit, &name, MAX_BYTES).await {
+                Ok(file) => return Ok(file.map(|bytes| (below.to_owned(), bytes)).into_iter().collect()),
+                Err(error) => format!("; {error}"),
             },
-        }
+            None => String::new(),
+        };
+        Err(Failure::usage(
+            format!("the base branch's {} cannot be read, and the change is a stranger's: {}{of_forge}", line(&name), line(&of_clone.to_string())),
+            "fetch the base commit (fetch-depth: 0, or GIT_DEPTH: 0), or let the job's token read the repository's contents",
+        ))
     }
 }
 
-/// The work tree that a folder lies in; the folder itself, where it is in none.
+/// The work tree that a folder lies in; the folder itself, where it is in none. A submodule, which a stranger may have put there, is none.
 fn tree_of(folder: &Path) -> PathBuf {
-    folder.ancestors().find(|above| above.join(".git").exists()).unwrap_or(folder).to_owned()
+    let with = |is: fn(&Path) -> bool| folder.ancestors().find(|above| is(&above.join(".git")));
+    with(Path::is_dir).or_else(|| with(Path::exists)).unwrap_or(folder).to_owned()
 }
 
 /// A path without `.` and `..`, as it reads.

@@ -49,8 +49,8 @@ pub async fn ci(global: &Global) -> Result<Exit, Failure> {
         Err(failure) => {
             // Later steps and jobs wait for reports and outputs: that they are missing would hide the reason.
             let report = unbegun(&failure);
-            folder.write(&report, Disclosure::Findings)?;
-            folder.tell(&report, failure.exit.code(), None)?;
+            let unwritten = folder.write(&report, Disclosure::Findings).err().or(folder.tell(&report, failure.exit.code(), None).err());
+            unwritten.iter().for_each(Failure::warn);
             summarise(&variables, &report);
             Err(failure)
         }
@@ -155,11 +155,12 @@ async fn publish(run: &Run, variables: &Variables, folder: &ReportFolder, mut ar
         arrival.report.place_in(&text, &path);
     }
     let disclosure = setup.disclosure();
-    folder.write(&arrival.report, disclosure)?;
+    // A file that cannot be written keeps nobody from the verdict.
+    let mut unwritten = folder.write(&arrival.report, disclosure).err();
     let exit = log(setup, step, &run.journey, &arrival);
     let code = |ended: &Result<Exit, Failure>| ended.as_ref().map_or_else(|failure| failure.exit.code(), |exit| exit.code());
     // What follows asks the forge, and may be ended while it waits.
-    folder.tell(&arrival.report, code(&exit), None)?;
+    unwritten = unwritten.or(folder.tell(&arrival.report, code(&exit), None).err());
 
     let told = arrival.report.disclosed(disclosure);
     let noted = note::leave(setup, &arrival.report, step.ship.judging.comment, step.ship.judging.strict_forge).await;
@@ -189,15 +190,22 @@ async fn publish(run: &Run, variables: &Variables, folder: &ReportFolder, mut ar
     }
     let address = noted.as_ref().ok().and_then(|noted| noted.as_ref()?.address.clone());
     let ended = exit.and_then(|exit| noted.map(|_| exit));
-    folder.tell(&arrival.report, code(&ended), address.as_deref())?;
-    ended
+    unwritten = unwritten.or(folder.tell(&arrival.report, code(&ended), address.as_deref()).err());
+    match (ended, unwritten) {
+        (Ok(Exit::Passed), Some(failure)) => Err(failure),
+        (ended, unwritten) => {
+            unwritten.iter().for_each(Failure::warn);
+            ended
+        }
+    }
 }
 
 /// The Dockerfile that findings point at, by its path in the repository: the one that is named, or the usual one if it is there.
 fn recipe(step: &Step) -> Option<(String, String)> {
     let path = step.dockerfile.as_deref().unwrap_or(Path::new("Dockerfile"));
     let mut text = Vec::new();
-    let file = std::fs::File::open(path).ok().filter(|file| file.metadata().is_ok_and(|there| there.is_file()))?;
+    // Neither a pipe, which nobody may write to, nor a link out of the tree.
+    let file = path.symlink_metadata().ok().filter(std::fs::Metadata::is_file).and_then(|_| std::fs::File::open(path).ok())?;
     file.take(MAX_DOCKERFILE).read_to_end(&mut text).ok()?;
     let inside = path.is_relative() && !path.components().any(|part| part == Component::ParentDir);
     inside.then(|| (path.to_string_lossy().trim_start_matches("./").to_owned(), String::from_utf8_lossy(&text).into_owned()))

@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::cli::diagnose::Failure;
 use crate::cli::whole_file;
@@ -54,11 +54,24 @@ impl ReportFolder {
         };
         let path = match (asked, place) {
             (Some(path), _) | (None, Err(path)) => {
+                let path: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
+                if path.components().any(|part| part == Component::ParentDir) {
+                    return Err(failed(&path, io::Error::other("`..` is not taken")));
+                }
                 // A link that the tree holds would lead the reports elsewhere.
-                if path.symlink_metadata().is_ok_and(|there| there.is_symlink()) {
-                    return Err(failed(&path, io::Error::other("it is a symbolic link")));
+                if let Some(link) = path
+                    .ancestors()
+                    .take(if path.is_absolute() { 1 } else { usize::MAX })
+                    .find(|above| above.symlink_metadata().is_ok_and(|there| there.is_symlink()))
+                {
+                    return Err(failed(&path, io::Error::other(format!("{} is a symbolic link", link.display()))));
                 }
                 std::fs::create_dir_all(&path).map_err(|cause| failed(&path, cause))?;
+                // What an earlier run left, or the tree holds, must not be taken for this run's.
+                for name in REPORTS.iter().chain(OF_GITLAB).map(|(_, name)| *name).chain([DOTENV, "baseline.yaml"]) {
+                    let stale = path.join(name);
+                    let _ = std::fs::remove_file(&stale).or_else(|_| std::fs::remove_dir_all(&stale));
+                }
                 path
             }
             (None, Ok(within)) => {

@@ -69,7 +69,8 @@ impl Setup {
     /// With every problem of the configuration.
     pub fn with(global: &Global, overrides: Overrides, directory: &Path) -> Result<Self, Failure> {
         let overrides = Overrides {
-            config: global.config.clone(),
+            // A policy that was fetched goes over the one that is named.
+            config: overrides.config.or_else(|| global.config.clone()),
             ledger: global.ledger.clone(),
             cache: global.cache.clone().map(CacheChoice::from),
             key_file: global.key_file.clone(),
@@ -134,7 +135,8 @@ impl Setup {
             docker_host: self.variables.get(vars::DOCKER_HOST).map(str::to_owned),
             scratch: scratch.path().to_owned(),
         };
-        let keys = self.keys_if_any()?;
+        // Whether a value is bait, and what its fingerprint is, are answers that a stranger must not get: he could ask for any value.
+        let keys = if self.ci.trusted() { self.keys_if_any()? } else { None };
         let (rules, left_out) = self.rules()?;
         let mut policy = self.policy()?;
         for line in contract::summary(&left_out) {
@@ -306,6 +308,16 @@ impl Setup {
         let desk = Desk { client, api: api.to_owned(), token: self.variables.secret(token), job_token: self.variables.secret(vars::CI_JOB_TOKEN) };
         let forge = desk.forge(&self.ci).map_err(|error| error.in_one_line())?;
         forge.map(Some).ok_or_else(|| ForgeError::NoToken { forge: name }.in_one_line())
+    }
+
+    /// The working directory as it was entered, links unresolved, and the folders in which a job's checkout lies.
+    #[must_use]
+    pub fn trees(&self) -> (PathBuf, Vec<PathBuf>) {
+        let path = |variable| self.variables.get(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+        let real = here();
+        let entered = path(vars::PWD).filter(|entered| entered.canonicalize().is_ok_and(|there| there == real));
+        let trees = [vars::GITHUB_WORKSPACE, vars::CI_PROJECT_DIR].into_iter().filter_map(path).collect();
+        (entered.unwrap_or(real), trees)
     }
 
     /// The configuration that the environment names.

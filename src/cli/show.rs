@@ -1,5 +1,6 @@
 //! `report` and `demo`: what is only shown.
 
+use std::io::Read as _;
 use std::path::Path;
 
 use crate::cli::args::{Comment, Demo, Global, Report};
@@ -13,6 +14,7 @@ use crate::config::vars::{self, Variables};
 use crate::demo::play::play;
 use crate::report::disclosure::Disclosure;
 use crate::report::run_report::{Notice, RunReport};
+use crate::report::schema::MAX_BYTES;
 
 /// Renders a report again.
 ///
@@ -25,7 +27,11 @@ pub async fn report(arguments: &Report, global: &Global) -> Result<Exit, Failure
         // Whoever wrote the file may have chosen every word of it.
         Some(why) => {
             report.context.job = None;
-            report.notices.push(Notice { text: format!("this is what the run itself says, and {why}"), confidential: false });
+            let caveat = format!("this is what the run itself says, and {why}");
+            report.notices.push(Notice { text: caveat.clone(), confidential: false });
+            report.verdict.reasons.push(caveat);
+            // A note of its own: it must not stand where the note of a run stands that is trusted.
+            report.comment_id = Some(format!("of a stranger {}", report.comment_id.unwrap_or_default()));
             Disclosure::Findings
         }
         None => setup.disclosure(),
@@ -45,7 +51,9 @@ pub async fn report(arguments: &Report, global: &Global) -> Result<Exit, Failure
 /// # Errors
 /// When it cannot be read, or is none.
 pub fn read_report(path: &Path) -> Result<RunReport, Failure> {
-    let bytes = std::fs::read(path)
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes))
         .map_err(|cause| Failure::usage(format!("cannot read {}: {cause}", path.display()), "reports are written with `--report FILE`"))?;
     RunReport::from_json(&bytes).map_err(|error| Failure::usage(error.to_string(), error.hint().unwrap_or_default()))
 }

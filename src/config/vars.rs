@@ -79,6 +79,7 @@ variables! {
     DOCKER_CONFIG: false, "the directory of Docker's config.json with registry credentials";
     DOCKER_HOST: false, "the Docker daemon's socket or address";
     REGISTRY_AUTH_FILE: false, "the file of registry credentials of podman and skopeo";
+    PWD: false, "the working directory as the shell entered it";
     USER: false, "who writes an exception, where --owner names nobody";
     GITHUB_ACTIONS: false, "GitHub: set on its runners";
     GITHUB_ACTOR: false, "GitHub: who began the run";
@@ -92,6 +93,7 @@ variables! {
     GITHUB_OUTPUT: false, "GitHub: the file that becomes the step's outputs";
     GITHUB_REF: false, "GitHub: the ref that began the run";
     RUNNER_TEMP: false, "GitHub: the runner's temporary folder";
+    GITHUB_WORKSPACE: false, "GitHub: the folder of the checkout";
     GITHUB_STEP_SUMMARY: false, "GitHub: the file that becomes the job summary";
     GITHUB_TOKEN: true, "GitHub: the token for comments and its registry";
     GITLAB_CI: false, "GitLab: set in its jobs";

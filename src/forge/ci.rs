@@ -139,7 +139,7 @@ const OF_THE_REPOSITORY: [&str; 8] =
 /// - `pull_request_target`, whoever wrote the pull request: the event exists to run beside code that is not merged.
 /// - `workflow_run`, unless the run that it follows was itself trusted: what it follows up is that run's results. Of a chain of such runs,
 ///   only the last link can be seen.
-/// - the events that do not say what is built (comments, issues, discussions, checks). Whoever wants to ship at a word says it with
+/// - the events that do not say what is built (comments, issues, discussions, checks), and all that are not named here. Whoever wants to ship at a word says it with
 ///   `workflow_dispatch`, for which one needs the right to write.
 ///
 /// Source: GitHub docs, "Events that trigger workflows" and "Secure use reference".
@@ -155,7 +155,8 @@ fn distrust(name: &str, own: impl Fn(Option<&str>) -> bool, event: &Value) -> Op
             Some("the workflow run that it follows may have built what a stranger wrote")
         }
         name if SAY_NOT_WHAT_IS_BUILT.contains(&name) => Some("the event that began the run does not say what is built, which may be a stranger's"),
-        _ => None,
+        name if name.starts_with("pull_request") || name == "workflow_run" || OF_THE_REPOSITORY.contains(&name) => None,
+        _ => Some("anybody may be able to cause the event that began the run"),
     }
 }
 
@@ -353,6 +354,9 @@ mod tests {
             ("", json!({})),
         ] {
             assert!(!on_github(name, &event).trusted(), "{name} {event}");
+        }
+        for name in ["commit_comment", "gollum", "watch", "fork", "nonsense"] {
+            assert!(!on_github(name, &json!({})).trusted(), "{name}");
         }
         let mut robot = followed("acme/shop", "pull_request", &json!([]));
         robot["workflow_run"]["actor"]["login"] = json!("dependabot[bot]");

@@ -15,8 +15,8 @@ pub type Told<'a, T> = BoxFuture<'a, Result<T, ForgeError>>;
 pub trait Forge: Send + Sync {
     fn name(&self) -> &'static str;
 
-    /// Leaves one note on a change: the note of ours that holds `marker` is edited in place; where there is none, `absent` says
-    /// what to do. `body` holds `marker`.
+    /// Leaves one note on a change: the note of ours that begins with `marker` is edited in place; where there is none, `absent` says
+    /// what to do. `body` begins with `marker`.
     fn annotate<'a>(&'a self, change: u64, marker: &'a str, body: &'a str, absent: Absent) -> Told<'a, Noted>;
 
     /// The open change whose newest commit this is, where there is just one.

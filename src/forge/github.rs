@@ -325,7 +325,7 @@ impl Comments<'_> {
             let comments: Vec<Comment> = self.github.exchange.read(errand.what, &answer)?;
             let len = comments.len();
             let of_us = |comment: &Comment| comment.user.as_ref().is_some_and(|user| user.login == author);
-            ours.extend(comments.into_iter().filter(of_us).map(Note::from).filter(|note| note.body.contains(marker)));
+            ours.extend(comments.into_iter().filter(of_us).map(Note::from).filter(|note| note.body.starts_with(marker)));
             if !goes_on(&answer, len, PAGE) {
                 break;
             }

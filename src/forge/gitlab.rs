@@ -210,7 +210,7 @@ impl Notes<'_> {
         let author = gitlab.author().await?;
         let notes = MergeRequestNotes::builder().project(gitlab.project.as_str()).merge_request(self.change).build().expect(BUILT);
         let notes: Vec<Written> = paged(notes, Pagination::Limit(MAX_NOTES)).query_async(&gitlab.call(errand)).await.map_err(gitlab.told(errand))?;
-        let ours = |note: &Written| !note.system && note.author.as_ref().is_some_and(|user| user.id == author) && note.body.contains(marker);
+        let ours = |note: &Written| !note.system && note.author.as_ref().is_some_and(|user| user.id == author) && note.body.starts_with(marker);
         Ok(notes.into_iter().filter(ours).map(|note| self.note(note)).collect())
     }
 

@@ -335,7 +335,10 @@ impl Account {
                 message: error.to_string(),
                 hint: error.hint(),
                 exit_code: error.exit_code(),
-                confidential: matches!(error, PipelineError::Bait(_) | PipelineError::Planting(_) | PipelineError::ReadBack { .. }),
+                confidential: matches!(
+                    error,
+                    PipelineError::Bait(_) | PipelineError::Ledger(_) | PipelineError::Planting(_) | PipelineError::ReadBack { .. }
+                ),
             });
         }
         self.report

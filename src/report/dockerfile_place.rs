@@ -12,6 +12,8 @@ use crate::scan::redact::without_samples;
 
 /// Instructions and steps that are compared; a build has a few dozen.
 const MOST: usize = 1_000;
+/// A recipe with more stages is not laid beside the steps.
+const MOST_STAGES: usize = 100;
 
 impl RunReport {
     /// Findings get the lines of the Dockerfile at `path`, whose text this is, where it is sure that they come from there. This goes before
@@ -77,7 +79,11 @@ fn last_stage(all: Vec<Written>) -> Vec<Written> {
         let base = words.next().unwrap_or_default();
         let name = words.nth(1).unwrap_or_default().to_ascii_lowercase();
         let before = stages.iter().find(|(stage, _)| !stage.is_empty() && stage.eq_ignore_ascii_case(base));
-        let inherited = before.map(|(_, stage)| stage.clone()).unwrap_or_default();
+        // Only the end of a stage is looked at in the end, and a copy of all of it for each of many stages would be large.
+        let inherited = before.map(|(_, stage)| stage[stage.len().saturating_sub(MOST)..].to_vec()).unwrap_or_default();
+        if stages.len() == MOST_STAGES {
+            return Vec::new();
+        }
         stages.push((name, inherited));
     }
     stages.pop().map(|(_, stage)| stage).unwrap_or_default()

@@ -426,7 +426,7 @@ pub fn coverage(report: &RunReport) -> Option<String> {
         [layers.map(|layers| number(layers, "layer") + &known), coverage.files.map(|files| number(files, "file")), coverage.bytes.map(size), inside];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     let Timings { read_ms, scan_ms, plant_ms, push_ms, total_ms } = &report.timings;
-    let scan = scan_ms.map(|scan| scan + read_ms.unwrap_or_default());
+    let scan = scan_ms.map(|scan| scan.saturating_add(read_ms.unwrap_or_default()));
     let more = plant_ms.or(*push_ms).and(*total_ms).filter(|_| scan.is_some());
     let time = scan.or(*total_ms).map(|time| format!(" in {}", duration(time))).unwrap_or_default();
     let all = more.map(|total| format!(", {} in all", duration(total))).unwrap_or_default();

@@ -153,7 +153,11 @@ impl Repository {
         if commit.starts_with('-') || commit.contains(':') {
             return Err(GitError::Option(commit.to_owned()));
         }
-        let list = self.answer(&["--literal-pathspecs", "ls-tree", "-r", "-z", "-l", "--full-tree", commit, "--", path])?;
+        let mut arguments = vec!["--literal-pathspecs", "ls-tree", "-r", "-z", "-l", "--full-tree", commit];
+        if !path.is_empty() {
+            arguments.extend(["--", path]);
+        }
+        let list = self.answer(&arguments)?;
         let mut files = Vec::new();
         // MODE TYPE ID SIZE, a tab, the path.
         for entry in list.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()) {
@@ -161,9 +165,8 @@ impl Repository {
             let (head, path) = entry.split_once('\t').ok_or(GitError::Answer("ls-tree"))?;
             let words: Vec<&str> = head.split_whitespace().collect();
             let [mode, "blob", id, size] = words[..] else { continue };
-            // A link leads into the stranger's tree.
             if !mode.starts_with("100") {
-                continue;
+                return Err(GitError::Refused(format!("{path} is a link")));
             }
             if files.len() == most || size.parse::<usize>().is_ok_and(|size| size > limit) {
                 return Err(GitError::Refused(format!("{path} is too much: at most {most} files of {limit} bytes are read")));

@@ -56,11 +56,14 @@ impl Event {
             "title": "A change",
             "user": { "login": author },
             "head": { "sha": "4f2a91c0".repeat(5), "ref": "change", "repo": repository(head) },
-            "base": { "sha": "0b5e0b5e".repeat(5), "ref": "main", "repo": repository(REPOSITORY) },
+            "base": { "sha": BASE.repeat(5), "ref": "main", "repo": repository(REPOSITORY) },
         });
         Self::new(name, visibility, &json!({ "number": 7, "action": "synchronize", "pull_request": pull_request, "sender": { "login": author } }))
     }
 }
+
+/// A fifth of the commit that stands for the base in events.
+pub(crate) const BASE: &str = "0b5e0b5e";
 
 /// A repository with a workflow in it, and the Action beside it.
 pub(crate) struct Checkout {
@@ -122,7 +125,9 @@ impl Checkout {
         self.git(&["add", "-A"]);
         self.git(&["commit", "-q", "--allow-empty", "-m", "a change"]);
         let payload = self.home.path().join("event.json");
-        fs::write(&payload, event.payload.to_string()).expect("the folder is writable");
+        // A base that the clone has, as with a whole history: the policy of a stranger's change is that of the base.
+        let base = self.git(&["rev-parse", "HEAD"]);
+        fs::write(&payload, event.payload.to_string().replace(&BASE.repeat(5), base.trim())).expect("the folder is writable");
         let act = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/act");
         let mut command: Command = program(act, self.home.path());
         command.current_dir(self.path()).env("XDG_CACHE_HOME", self.home.path().join("cache"));

@@ -74,11 +74,14 @@ async fn jobs_that_write_the_same_comment_at_once_leave_one() {
 #[tokio::test]
 async fn what_a_stopped_job_left_is_put_right() {
     let forge = Forge::start();
+    // The same account writes for other programs too, and may quote what a stranger has written.
+    let quoted = format!("The title was changed to {}", body("mine"));
+    forge.put_comment("our-bot", &quoted);
     for text in ["first", "second", "third"] {
         forge.put_comment("our-bot", &body(text));
     }
     let noted = github(forge.address()).0.annotate(CHANGE, MARKER, &body("passed"), Absent::Write).await.expect("told");
-    assert_eq!((noted.what, forge.comments()), (Annotated::Edited, vec![body("passed")]));
+    assert_eq!((noted.what, forge.comments()), (Annotated::Edited, vec![quoted, body("passed")]));
 }
 
 #[tokio::test]

@@ -266,7 +266,7 @@ impl Page<'_> {
             "<li class=\"layer{hot}\"><p class=\"name\"><strong>Layer {}</strong> {text} <span class=\"size\">{}</span></p>\
              <svg class=\"bar\" viewBox=\"0 0 100 1\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><rect width=\"{share}\" height=\"1\"/></svg>\
              <p class=\"digest\">{}</p>",
-            layer.index + 1,
+            layer.index.saturating_add(1),
             words::size(layer.size),
             code(layer.digest.as_str()),
         ));
