@@ -23,6 +23,19 @@ pub enum Visibility {
     Unknown,
 }
 
+impl Visibility {
+    /// As forges name it. Where the word is missing, GitHub's `private` says something by `false` alone: an internal repository is private too.
+    #[must_use]
+    pub fn named(word: Option<&str>, is_private: Option<bool>) -> Self {
+        match (word, is_private) {
+            (Some("public"), _) | (None, Some(false)) => Self::Public,
+            (Some("internal"), _) => Self::Internal,
+            (Some("private"), _) => Self::Private,
+            _ => Self::Unknown,
+        }
+    }
+}
+
 /// Who may want that vendors are asked about what the job finds: they learn of it, and the one who reads the answer does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asks {
@@ -167,12 +180,7 @@ fn github(get: &dyn Fn(&str) -> Option<String>, event: &Value) -> CiContext {
     let who = ["/sender/login", "/pull_request/user/login", "/workflow_run/actor/login", "/workflow_run/triggering_actor/login"];
     let dependabot = who.iter().any(|login| text(event, login) == Some(DEPENDABOT)) || get("GITHUB_ACTOR").as_deref() == Some(DEPENDABOT);
     let untrusted = distrust(&name, own, event).or(dependabot.then_some("the pull request comes from Dependabot"));
-    let visibility = match (text(event, "/repository/visibility"), event.pointer("/repository/private").and_then(Value::as_bool)) {
-        (Some("public"), _) | (None, Some(false)) => Visibility::Public,
-        (Some("internal"), _) => Visibility::Internal,
-        (Some("private"), _) => Visibility::Private,
-        _ => Visibility::Unknown,
-    };
+    let visibility = Visibility::named(text(event, "/repository/visibility"), event.pointer("/repository/private").and_then(Value::as_bool));
     let job = match (get("GITHUB_SERVER_URL"), &repository, get("GITHUB_RUN_ID")) {
         (Some(server), Some(repository), Some(run)) => Some(format!("{}/{repository}/actions/runs/{run}", server.trim_end_matches('/'))),
         _ => None,
@@ -241,12 +249,7 @@ fn gitlab(get: &dyn Fn(&str) -> Option<String>) -> CiContext {
         sarif_commit: first(&["CI_COMMIT_SHA"]),
         untrusted,
         asks: untrusted.map_or(Asks::Anybody, Asks::Nobody),
-        visibility: match get("CI_PROJECT_VISIBILITY").as_deref() {
-            Some("private") => Visibility::Private,
-            Some("internal") => Visibility::Internal,
-            Some("public") => Visibility::Public,
-            _ => Visibility::Unknown,
-        },
+        visibility: Visibility::named(get("CI_PROJECT_VISIBILITY").as_deref(), None),
         repository: get("CI_PROJECT_PATH"),
     }
 }

@@ -180,12 +180,7 @@ impl GitHub {
         let errand = Errand { what: "say who may read the repository", right: CONTENTS, repeat: Repeat::Always, expects: Expects::Json };
         let answer = self.ask(errand, Method::GET, "", None).await?;
         let repository: Repository = self.exchange.read(errand.what, &answer)?;
-        Ok(match (repository.visibility.as_deref(), repository.private) {
-            (Some("public"), _) | (None, Some(false)) => Visibility::Public,
-            (Some("internal"), _) => Visibility::Internal,
-            (Some("private"), _) => Visibility::Private,
-            _ => Visibility::Unknown,
-        })
+        Ok(Visibility::named(repository.visibility.as_deref(), repository.private))
     }
 
     async fn show_check(&self, check: &Check) -> Result<Option<String>, ForgeError> {

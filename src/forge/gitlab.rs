@@ -150,12 +150,7 @@ impl GitLab {
         let errand = Errand { what: "say who may read the project", right: READ, repeat: Repeat::Always, expects: Expects::Json };
         let project = Project::builder().project(self.project.as_str()).build().expect(BUILT);
         let project: Shown = project.query_async(&self.call(errand)).await.map_err(self.told(errand))?;
-        Ok(match project.visibility.as_deref() {
-            Some("private") => Visibility::Private,
-            Some("internal") => Visibility::Internal,
-            Some("public") => Visibility::Public,
-            _ => Visibility::Unknown,
-        })
+        Ok(Visibility::named(project.visibility.as_deref(), None))
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct Note {
 
 /// The notes on one change.
 pub(crate) trait Board: Sync {
-    /// All notes of ours that hold `marker`, on all pages. Marker and author must both fit, for anybody can write a marker.
+    /// All notes of ours that begin with `marker`, on all pages. Marker and author must both fit, for anybody can write a marker.
     fn ours<'a>(&'a self, marker: &'a str) -> Told<'a, Vec<Note>>;
     /// Tries once.
     fn write<'a>(&'a self, body: &'a str) -> BoxFuture<'a, Result<Note, Trouble>>;
