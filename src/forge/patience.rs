@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use time::OffsetDateTime;
 
-use crate::net::retry::RetryPolicy;
+use crate::net::retry::{RetryPolicy, chance};
 
 /// Three tries of a request; a minute for all failed tries and waits of a job.
 pub const POLICY: RetryPolicy =
@@ -62,14 +62,10 @@ impl Patience {
     /// Counts a failed try, the `made`th, which took `took`, and waits before the next, as long as the forge `asked` or longer. `false` when there
     /// shall be none.
     pub(crate) async fn again(&self, made: u32, asked: Option<Duration>, took: Duration) -> bool {
-        let mut random = [0_u8; 2];
-        // Without randomness the waits are merely less spread.
-        let _ = getrandom::fill(&mut random);
-        let chance = f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX);
         let wait = {
             let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
             *lost += took;
-            let Some(wait) = self.policy.wait(made, asked, *lost, chance) else { return false };
+            let Some(wait) = self.policy.wait(made, asked, *lost, chance()) else { return false };
             *lost += wait;
             wait
         };

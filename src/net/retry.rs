@@ -1,4 +1,4 @@
-//! When a request deserves another try, and how long to wait before it. Time and chance are arguments.
+//! When a request deserves another try, and how long to wait before it. Time and chance are arguments; [`chance`] draws the latter.
 
 use std::time::Duration;
 
@@ -42,6 +42,14 @@ impl RetryPolicy {
         let wait = asked.map_or(own, |asked| asked.max(own)).min(self.longest_wait);
         (lost + wait <= self.budget).then_some(wait)
     }
+}
+
+/// A number in 0..1 for [`RetryPolicy::wait`]. Where the system has no randomness, the waits are merely less spread.
+#[must_use]
+pub fn chance() -> f64 {
+    let mut random = [0_u8; 2];
+    let _ = getrandom::fill(&mut random);
+    f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX)
 }
 
 /// Whether an answer with this status may be another one a little later.

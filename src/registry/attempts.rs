@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::net::retry::RetryPolicy;
+use crate::net::retry::{RetryPolicy, chance};
 
 /// The time that one push or pull has lost to failed tries and to waits, by the clock: what fails at the same time is lost once.
 /// Clones count together.
@@ -83,11 +83,7 @@ impl Attempts {
         if let Some(asked) = asked {
             self.losses.locked().quiet = Some(now + asked.min(self.policy.longest_wait));
         }
-        let mut random = [0_u8; 2];
-        // Without randomness the waits are merely less spread.
-        let _ = getrandom::fill(&mut random);
-        let chance = f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX);
-        let Some(wait) = self.policy.wait(self.made, asked, lost, chance) else { return false };
+        let Some(wait) = self.policy.wait(self.made, asked, lost, chance()) else { return false };
         self.losses.count(now, now + wait);
         tokio::time::sleep(wait).await;
         self.began = Instant::now();
