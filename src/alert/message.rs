@@ -232,9 +232,9 @@ fn wrap(text: &mut String, indent: usize, content: &str) {
 #[cfg(test)]
 pub(crate) mod samples {
     use crate::alert::message::Alert;
-    use crate::ledger::contract::Store as _;
     use crate::ledger::record::samples;
-    use crate::ledger::sqlite::SqliteStore;
+    use crate::ledger::stores::contract::Store as _;
+    use crate::ledger::stores::sqlite::SqliteStore;
     use crate::ledger::trace::trace;
 
     pub(crate) fn alert(environment: &str) -> Alert {
@@ -249,9 +249,9 @@ pub(crate) mod samples {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::contract::Store as _;
     use crate::ledger::record::samples as records;
-    use crate::ledger::sqlite::SqliteStore;
+    use crate::ledger::stores::contract::Store as _;
+    use crate::ledger::stores::sqlite::SqliteStore;
     use crate::ledger::trace::trace;
 
     #[test]

@@ -16,4 +16,7 @@ pub struct Claims {
     pub kind: String,
     /// The owner's key that sealed it, see [`crate::secret::key_ring::KeyRing`].
     pub epoch: u16,
+    /// Empty for the first token of this place and epoch; another for each that takes its place: a rotation's number, a release, a build.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub edition: String,
 }

@@ -57,6 +57,8 @@ impl Dictionary {
             surface: codes.surface,
             kind: opened.kind.to_owned(),
             epoch: codes.epoch,
+            // A code does not tell it; the ledger does.
+            edition: String::new(),
         }
     }
 

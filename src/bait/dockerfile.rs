@@ -179,7 +179,14 @@ mod tests {
 
     fn plant_kind(kind: &str, text: &str, name: Option<&str>) -> Result<String, BaitError> {
         let ring = KeyRing::new([6; 32]);
-        let claims = Claims { service: "shop".to_owned(), environment: "prod".to_owned(), surface: Surface::Env, kind: kind.to_owned(), epoch: 1 };
+        let claims = Claims {
+            service: "shop".to_owned(),
+            environment: "prod".to_owned(),
+            surface: Surface::Env,
+            kind: kind.to_owned(),
+            epoch: 1,
+            edition: String::new(),
+        };
         let host = "decoy.example.org".parse().expect("a host");
         let fields = kinds::find(kind).expect("kind").mint(&Recipe::new(ring.newest(), &claims, &host, 1_780_000_000));
         let seed = Seed::of(ring.newest(), &claims);

@@ -117,7 +117,7 @@ impl PlanRequest {
 
     fn claims_on(&self, surface: Surface, key: &EpochKey) -> Result<Claims, BaitError> {
         let (service, environment) = (self.service.clone(), self.environment.clone());
-        let mut claims = Claims { service, environment, surface, kind: String::new(), epoch: key.epoch() };
+        let mut claims = Claims { service, environment, surface, kind: String::new(), epoch: key.epoch(), edition: String::new() };
         let defaults: &[&str] = match surface {
             Surface::File => &["registry-login"],
             Surface::Env => &["database-url", "https-url"],

@@ -61,7 +61,7 @@ mod tests {
     fn a_choice_depends_on_owner_claims_and_purpose_and_reaches_every_option() {
         let seed = |owner: u8, number: usize, surface| {
             let (service, environment, kind) = (format!("service-{number}"), "prod".to_owned(), String::new());
-            Seed::of(KeyRing::new([owner; 32]).newest(), &Claims { service, environment, surface, kind, epoch: 1 })
+            Seed::of(KeyRing::new([owner; 32]).newest(), &Claims { service, environment, surface, kind, epoch: 1, edition: String::new() })
         };
         let first = seed(1, 0, Surface::File);
         assert_eq!(first, seed(1, 0, Surface::File));

@@ -74,7 +74,7 @@ impl Codes {
     #[must_use]
     pub fn of(key: &EpochKey, claims: &Claims) -> Self {
         Self {
-            service: service_code(key, &claims.service),
+            service: edition_code(key, claims),
             environment: environment_code(key, &claims.environment),
             surface: claims.surface,
             epoch: key.epoch(),
@@ -103,6 +103,11 @@ impl Codes {
         let environment = u16::try_from(bits >> 12 & 0xfff).ok()?;
         Some(Self { service, environment, surface, epoch: u16::try_from(bits & 0x1ff).ok()? })
     }
+}
+
+/// The service's code, in which the edition counts: another edition is another token.
+fn edition_code(key: &EpochKey, claims: &Claims) -> u32 {
+    if claims.edition.is_empty() { service_code(key, &claims.service) } else { service_code(key, &[&claims.service, "\0", &claims.edition].concat()) }
 }
 
 /// 24 bits for a service. Two of `n` services share a code with a chance of about n²/2^25: 3 % for a thousand.

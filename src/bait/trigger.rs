@@ -22,4 +22,7 @@ pub struct Trigger {
     pub user_agent: Option<String>,
     /// What was asked for, without query and credentials.
     pub request: String,
+    /// The drill that it belongs to: the owner used the token on purpose.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub drill: Option<String>,
 }

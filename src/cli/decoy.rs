@@ -20,6 +20,7 @@ use crate::cli::setup::{Setup, here};
 use crate::config::resolve::Overrides;
 use crate::decoy::certificate::{Certificate, self_made};
 use crate::decoy::server::{self, Settings};
+use crate::ledger::place::Ledger;
 use crate::net::client::{HttpClient, Purpose};
 use crate::pipeline::clock;
 use crate::pipeline::memory::random;
@@ -38,7 +39,7 @@ pub async fn decoy(arguments: &Decoy, global: &Global) -> Result<Exit, Failure> 
     let overrides = Overrides { decoy_host: arguments.decoy.clone(), ..Overrides::default() };
     let setup = Setup::with(global, overrides, &here())?;
     let ring = setup.keys()?;
-    let ledger = setup.settings.ledger()?.to_owned();
+    let ledger = setup.ledger()?;
     let web = address("--listen", &arguments.listen)?;
     let postgres = arguments.postgres.as_deref().map(|text| address("--postgres", text)).transpose()?;
     let host = setup.decoy()?.map_or_else(|| web.ip().to_string(), |host| host.name(""));
@@ -94,7 +95,7 @@ fn room_for_visitors() {
 /// When ledger or outbox cannot be used, when nobody would hear of anything, and where what is there could not be delivered.
 pub async fn watch(arguments: &WatchFlags, global: &Global) -> Result<Exit, Failure> {
     let setup = Setup::new(global)?;
-    let ledger = setup.settings.ledger()?.to_owned();
+    let ledger = setup.ledger()?;
     let mut watch = watch_of(&setup, arguments.alerts.as_deref(), &ledger)?;
     if arguments.once && global.quiet && arguments.alerts.is_none() && setup.settings.alerts.is_empty() {
         return Err(Failure::usage(
@@ -105,7 +106,7 @@ pub async fn watch(arguments: &WatchFlags, global: &Global) -> Result<Exit, Fail
     let mut announcer = Voice { quiet: global.quiet, told: 0, troubles: 0 };
     let mut next = watch.follow(1, &mut announcer).await?;
     if announcer.told == 0 && !global.quiet {
-        anstream::eprintln!("no honeytoken was used so far, says {}", ledger.display());
+        anstream::eprintln!("no honeytoken was used so far, says {}", ledger);
     }
     if arguments.once {
         // Nobody looks at a warning of a job that is green.
@@ -151,7 +152,7 @@ impl Announcer for Voice {
     }
 }
 
-fn watch_of(setup: &Setup, alerts: Option<&Path>, ledger: &Path) -> Result<Watch, Failure> {
+fn watch_of(setup: &Setup, alerts: Option<&Path>, ledger: &Ledger) -> Result<Watch, Failure> {
     let mut sinks: Vec<Arc<dyn Sink>> = Vec::new();
     if let Some(path) = alerts {
         sinks.push(Arc::new(JsonLines::new("alerts", path)));

@@ -192,7 +192,7 @@ mod tests {
         std::fs::write(folder.path().join("honeycrate.yaml"), bare.collect::<Vec<_>>().join("\n")).expect("write");
         let settings = read(folder.path());
         assert_eq!((settings.alerts.len(), settings.exceptions.len(), settings.environments.len()), (2, 1, 1));
-        assert_eq!(settings.ledger().expect("outside"), Path::new("/var/lib/honeycrate/ledger.sqlite"));
+        assert_eq!(settings.ledger().expect("outside").to_string(), "/var/lib/honeycrate/ledger.sqlite");
     }
 
     fn read(folder: &Path) -> Settings {

@@ -9,7 +9,6 @@ use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::setup::Setup;
 use crate::ledger::chain::{self, ChainSummary};
-use crate::ledger::contract::Store as _;
 use crate::ledger::error::LedgerError;
 use crate::report::words::count;
 

@@ -24,8 +24,10 @@ use crate::config::vars::{self, Variables};
 use crate::forge::ci::{Asks, CiContext, ForgeKind, Visibility};
 use crate::forge::contract::Forge;
 use crate::forge::error::ForgeError;
+use crate::ledger::place::{Doors, Ledger, Place as LedgerPlace};
 use crate::ledger::record::Context;
-use crate::ledger::sqlite::SqliteStore;
+use crate::ledger::stores;
+use crate::ledger::stores::contract::Store;
 use crate::net::client::{HttpClient, NetSettings, Purpose};
 use crate::pipeline::session::{Rules, Session};
 use crate::pipeline::tell::Desk;
@@ -117,8 +119,27 @@ impl Setup {
     ///
     /// # Errors
     /// When there is none yet, or it cannot be read.
-    pub fn ledger_to_read(&self) -> Result<SqliteStore, Failure> {
-        Ok(SqliteStore::open_read_only(self.settings.ledger()?)?)
+    pub fn ledger_to_read(&self) -> Result<Box<dyn Store>, Failure> {
+        Ok(stores::open_to_read(&self.ledger()?)?)
+    }
+
+    /// The ledger, unopened, with all doors that it may need.
+    ///
+    /// # Errors
+    /// When no place for it is known, or keys or certificates cannot be used.
+    pub fn ledger(&self) -> Result<Ledger, Failure> {
+        let place = self.settings.ledger()?.clone();
+        let doors = match place {
+            LedgerPlace::File(_) => Doors::default(),
+            LedgerPlace::Url(_) => Doors {
+                registries: Some(self.registries(&RegistryFlags::default())?),
+                keys: self.keys_if_any()?,
+                recipients: self.settings.ledger_recipients.clone(),
+                ca_file: self.settings.registry.ca_file.clone(),
+                state: self.settings.state.clone(),
+            },
+        };
+        Ok(Ledger::new(place, doors))
     }
 
     /// Everything that journeys share, and the scratch folder that is removed when it is dropped.
@@ -152,7 +173,7 @@ impl Setup {
             cache: self.cache(keys.as_ref()),
             fingerprint_key: keys.as_ref().map(FingerprintKey::of),
             keys,
-            ledger: self.settings.ledger().ok().map(Path::to_owned).filter(|_| self.ci.untrusted.is_none()),
+            ledger: if self.ci.untrusted.is_none() && self.settings.ledger().is_ok() { Some(self.ledger()?) } else { None },
             context: self.context(),
             untrusted: self.ci.untrusted,
             progress: Arc::new(Terminal::new(self.quiet)),

@@ -248,7 +248,7 @@ fn planting(setup: &Setup, destinations: &[Location]) -> Result<Planting, Failur
         decoy: decoy.clone(),
         created: 0,
     };
-    let ledger = setup.settings.ledger()?.to_owned();
+    let ledger = setup.ledger()?;
     Ok(Planting { request, provider: Arc::new(Embedded::new(keys, Some(decoy))), ledger })
 }
 

@@ -33,11 +33,11 @@ const DIM: Style = Style::new().dimmed();
 pub fn token(command: &Token, global: &Global) -> Result<Exit, Failure> {
     let setup = Setup::new(global)?;
     match command {
-        Token::List { json } => list(&tokens(&setup.ledger_to_read()?)?, *json),
+        Token::List { json } => list(&tokens(&*setup.ledger_to_read()?)?, *json),
         Token::Show { fingerprint } => {
             let fingerprint: Fingerprint =
                 fingerprint.parse().map_err(|why: &str| Failure::usage(format!("`{fingerprint}`: {why}"), "see `honeycrate token list`"))?;
-            print(&trace(&setup.ledger_to_read()?, &fingerprint)?.ok_or_else(|| unknown(&setup))?);
+            print(&trace(&*setup.ledger_to_read()?, &fingerprint)?.ok_or_else(|| unknown(&setup))?);
         }
         Token::Trace { token } => {
             let mut text = Zeroizing::new(token.clone());
@@ -50,8 +50,8 @@ pub fn token(command: &Token, global: &Global) -> Result<Exit, Failure> {
             // Whatever was found in whatever text: a token opens itself, so the ledger is asked by fingerprint.
             let opened = own::find(&ring, &text);
             let found = match (&opened, setup.ledger_to_read()) {
-                (Some(opened), Ok(store)) => trace(&store, &opened.fingerprint)?,
-                (None, store) => find(&store?, &ring, text.trim())?,
+                (Some(opened), Ok(store)) => trace(&*store, &opened.fingerprint)?,
+                (None, store) => find(&*store?, &ring, text.trim())?,
                 // The token speaks for itself where there is no ledger.
                 (Some(_), Err(error)) => {
                     error.warn();
@@ -77,7 +77,7 @@ pub fn token(command: &Token, global: &Global) -> Result<Exit, Failure> {
 fn only_the_token(setup: &Setup, ring: KeyRing, text: &str) -> Result<(), Failure> {
     let environments: Vec<String> = setup.settings.environments.keys().cloned().collect();
     let services: Vec<String> = setup.settings.service.iter().cloned().collect();
-    let recognise = recogniser(ring, setup.settings.ledger()?.to_owned(), &services, &environments);
+    let recognise = recogniser(ring, setup.ledger()?, &services, &environments);
     if let Some(Recognised { claims, fingerprint }) = recognise(text) {
         heading(&claims, &fingerprint);
         row("images", "the ledger has no record of it: it was planted with another one");
@@ -86,7 +86,7 @@ fn only_the_token(setup: &Setup, ring: KeyRing, text: &str) -> Result<(), Failur
 }
 
 fn unknown(setup: &Setup) -> Failure {
-    let ledger = setup.settings.ledger().map_or_else(|_| String::new(), |path| format!(" {}", path.display()));
+    let ledger = setup.settings.ledger().map_or_else(|_| String::new(), |place| format!(" {place}"));
     Failure::usage(format!("the ledger{ledger} knows no such token"), "see `honeycrate token list`; another ledger is given with --ledger")
 }
 

@@ -38,12 +38,21 @@ pub struct ConfigFile {
     pub inline_allow: Option<InlineAllow>,
     /// As written: relative to the file's directory.
     pub rules: Vec<String>,
-    pub ledger: Option<String>,
+    pub ledger: LedgerEntry,
     pub cache: Option<CacheChoice>,
     pub registry: RegistryEntry,
     pub alerts: Vec<AlertEntry>,
     pub disclosure: Option<DisclosureChoice>,
     pub validate: Option<bool>,
+}
+
+/// Where the ledger is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LedgerEntry {
+    /// A path relative to the file's directory, or a URL.
+    pub place: Option<String>,
+    /// Public keys of others who may read records that are sealed as a whole, as age writes them.
+    pub recipients: Vec<String>,
 }
 
 /// Where images of one environment go, and what they carry.

@@ -8,7 +8,7 @@ use time::Date;
 
 use crate::bait::surfaces::Surface;
 use crate::config::error::Problem;
-use crate::config::file::{AlertEntry, ConfigFile, Environment, RegistryEntry, Vocabulary};
+use crate::config::file::{AlertEntry, ConfigFile, Environment, LedgerEntry, RegistryEntry, Vocabulary};
 use crate::config::positions::{Node, Position};
 use crate::config::walk::{Cursor, Walk};
 use crate::oci::reference::Reference;
@@ -106,10 +106,7 @@ impl Reader<'_> {
             let host = self.walk.fields(decoy, "`decoy`", &["host"])?.get("host")?;
             self.checked(host, "`decoy.host`", is_host, "a host name with an optional port, such as decoy.example.com")
         });
-        let ledger = fields.get("ledger").and_then(|ledger| {
-            let path = self.walk.fields(ledger, "`ledger`", &["path"])?.get("path")?;
-            self.walk.text(path, "`ledger.path`").map(str::to_owned)
-        });
+        let ledger = fields.get("ledger").map(|cursor| self.ledger(cursor)).unwrap_or_default();
         Some(ConfigFile {
             service: fields.get("service").and_then(|service| self.walk.text(service, "`service`")).map(str::to_owned),
             decoy_host,
@@ -141,6 +138,22 @@ impl Reader<'_> {
             }),
             validate: fields.get("validate").and_then(|cursor| Some(self.walk.word(cursor, "validate", &["on", "off"])? == "on")),
         })
+    }
+
+    fn ledger(&mut self, cursor: Cursor<'_>) -> LedgerEntry {
+        let Some(fields) = self.walk.fields(cursor, "`ledger`", &["path", "url", "recipients"]) else { return LedgerEntry::default() };
+        let path = fields.get("path").and_then(|cursor| self.walk.text(cursor, "`ledger.path`")).map(str::to_owned);
+        let url = fields.get("url").and_then(|cursor| {
+            let text = self.walk.text(cursor, "`ledger.url`")?;
+            if path.is_some() {
+                self.walk.problem(cursor.at(), "a ledger has a path or a URL, not both".to_owned(), None);
+            } else if !text.contains("://") {
+                self.walk.problem(cursor.at(), format!("`{text}` is no URL"), Some("write `path` for a file".to_owned()));
+            }
+            Some(text.to_owned())
+        });
+        let recipients = fields.get("recipients").map(|cursor| self.texts(cursor, "`ledger.recipients`")).unwrap_or_default();
+        LedgerEntry { place: path.or(url), recipients }
     }
 
     fn environments(&mut self, cursor: Cursor<'_>) -> BTreeMap<String, Environment> {

@@ -12,6 +12,7 @@ use crate::config::file::{AlertEntry, CacheChoice, ConfigFile, DisclosureChoice,
 use crate::config::reader::{self, MAX_BYTES};
 use crate::config::vars::{self, Variable, Variables};
 use crate::config::walk::nearest;
+use crate::ledger::place::Place as LedgerPlace;
 use crate::oci::reference::Reference;
 use crate::policy::exception::Exception;
 use crate::policy::gate::{Enforce, FailOn, InlineAllow};
@@ -83,7 +84,11 @@ pub struct Settings {
     pub scratch: PathBuf,
     /// `None`: results of scans are not kept, or there is no place for them.
     pub cache: Option<CacheFolder>,
-    ledger: Option<PathBuf>,
+    ledger: Option<LedgerPlace>,
+    /// Public keys of others who may read records that are sealed as a whole.
+    pub ledger_recipients: Vec<String>,
+    /// Where what has to be kept between runs lies. `None` where no home directory is known.
+    pub state: Option<PathBuf>,
 }
 
 /// Where results of scans are kept.
@@ -175,6 +180,7 @@ pub fn resolve(overrides: Overrides, variables: &Variables, directory: &Path, vo
         let base = variables.get(variable).map(PathBuf::from).filter(|path| path.is_absolute());
         base.or_else(|| variables.get(vars::HOME).map(|home| Path::new(home).join(below))).map(|base| base.join("honeycrate"))
     };
+    let state = home(vars::XDG_STATE_HOME, ".local/state");
     let chosen = |choice: CacheChoice, base: &Path| match choice {
         CacheChoice::In(path) => Some(CacheFolder { path: base.join(path), chosen: true }),
         CacheChoice::Off => None,
@@ -226,23 +232,28 @@ pub fn resolve(overrides: Overrides, variables: &Variables, directory: &Path, vo
         cache,
         ledger: overrides
             .ledger
-            .map(here)
-            .or(path_of(vars::HONEYCRATE_LEDGER))
-            .or(file.ledger.map(|path| beside.join(path)))
-            .or_else(|| Some(home(vars::XDG_STATE_HOME, ".local/state")?.join("ledger.sqlite"))),
+            .map(|place| LedgerPlace::read(&place, directory))
+            .or_else(|| variables.get(vars::HONEYCRATE_LEDGER).map(|place| LedgerPlace::read(Path::new(place), directory)))
+            .or_else(|| file.ledger.place.map(|place| LedgerPlace::read(Path::new(&place), &beside)))
+            .or_else(|| state.as_ref().map(|state| LedgerPlace::File(state.join("ledger.sqlite")))),
+        ledger_recipients: file.ledger.recipients,
+        state,
     })
 }
 
 impl Settings {
-    /// The ledger's file. Asked for late, so that a run without planting needs no place for one.
+    /// Where the ledger is. Asked for late, so that a run without planting needs no place for one.
     ///
     /// # Errors
     /// When no place is known, or it lies in a git work tree, where the ledger could be committed.
-    pub fn ledger(&self) -> Result<&Path, ConfigError> {
-        let path = self.ledger.as_deref().ok_or(ConfigError::NoLedgerPlace)?;
-        match work_tree_of(path) {
-            Some(work_tree) => Err(ConfigError::LedgerInWorkTree { path: path.to_owned(), work_tree }),
-            None => Ok(path),
+    pub fn ledger(&self) -> Result<&LedgerPlace, ConfigError> {
+        let place = self.ledger.as_ref().ok_or(ConfigError::NoLedgerPlace)?;
+        match place {
+            LedgerPlace::File(path) => match work_tree_of(path) {
+                Some(work_tree) => Err(ConfigError::LedgerInWorkTree { path: path.clone(), work_tree }),
+                None => Ok(place),
+            },
+            LedgerPlace::Url(_) => Ok(place),
         }
     }
 
@@ -419,7 +430,7 @@ mod tests {
     fn a_ledger_in_a_work_tree_is_refused() {
         let directory = directory("ledger: { path: state/ledger.sqlite }\n");
         let settings = resolved(Overrides::default(), &Variables::default(), directory.path());
-        assert_eq!(settings.ledger().expect("no work tree"), directory.path().join("state/ledger.sqlite"));
+        assert_eq!(settings.ledger().expect("no work tree").to_string(), directory.path().join("state/ledger.sqlite").display().to_string());
         std::fs::create_dir(directory.path().join(".git")).expect("create");
         let error = settings.ledger().expect_err("in a work tree");
         assert!(matches!(error, ConfigError::LedgerInWorkTree { .. }), "{error}");
@@ -430,11 +441,14 @@ mod tests {
         let directory = tempfile::tempdir().expect("scratch");
         let home = variables(&[(vars::HOME, "/nowhere/ann")]);
         let settings = resolved(Overrides::default(), &home, directory.path());
-        assert_eq!(settings.ledger().expect("a place"), Path::new("/nowhere/ann/.local/state/honeycrate/ledger.sqlite"));
+        assert_eq!(
+            settings.ledger().expect("a place").to_string(),
+            Path::new("/nowhere/ann/.local/state/honeycrate/ledger.sqlite").display().to_string()
+        );
         assert_eq!(settings.key_file.as_deref(), Some(Path::new("/nowhere/ann/.config/honeycrate/key")));
         let state = variables(&[(vars::HOME, "/nowhere/ann"), (vars::XDG_STATE_HOME, "/nowhere/state")]);
         let settings = resolved(Overrides::default(), &state, directory.path());
-        assert_eq!(settings.ledger().expect("a place"), Path::new("/nowhere/state/honeycrate/ledger.sqlite"));
+        assert_eq!(settings.ledger().expect("a place").to_string(), Path::new("/nowhere/state/honeycrate/ledger.sqlite").display().to_string());
         let settings = resolved(Overrides::default(), &Variables::default(), directory.path());
         assert!(matches!(settings.ledger(), Err(ConfigError::NoLedgerPlace)));
     }

@@ -167,6 +167,7 @@ impl Observer {
             address,
             user_agent,
             request,
+            drill: None,
         }
     }
 
@@ -198,6 +199,7 @@ mod tests {
                 surface: Surface::History,
                 kind: "registry-login".to_owned(),
                 epoch: 1,
+                edition: String::new(),
             };
             let fingerprint = Digest::of(value.as_bytes()).hex()[..16].parse().expect("16 digits");
             value.starts_with("bait").then_some(Recognised { claims, fingerprint })

@@ -184,6 +184,7 @@ mod tests {
                 surface: Surface::Buried,
                 kind: "registry-login".to_owned(),
                 epoch: 1,
+                edition: String::new(),
             };
             let fingerprint = Digest::of(value.as_bytes()).hex()[..16].parse().expect("16 digits");
             (value == BAIT).then_some(Recognised { claims, fingerprint })

@@ -15,6 +15,7 @@ use crate::decoy::certificate::self_made;
 use crate::decoy::server::{self, Settings};
 use crate::demo::sample::write_sample;
 use crate::demo::thief::{Loot, rob};
+use crate::ledger::place::Ledger;
 use crate::ledger::record::Context;
 use crate::net::client::{HttpClient, NetSettings, Purpose};
 use crate::oci::location::Location;
@@ -66,7 +67,7 @@ pub async fn play(stage: &Path, colour: bool, say: &mut (dyn FnMut(&str) + Send)
     write_sample(&built, Some(&leaked)).map_err(|error| error.to_string())?;
 
     let ring = KeyRing::new(random());
-    let ledger = stage.join("ledger.sqlite");
+    let ledger = Ledger::file(&stage.join("ledger.sqlite"));
     let session = session(stage, ring.clone())?;
     let trap = Trap::start(stage, &ring, &ledger).await?;
 
@@ -237,7 +238,7 @@ impl Announcer for Messenger {
 }
 
 impl Trap {
-    async fn start(stage: &Path, ring: &KeyRing, ledger: &Path) -> Result<Self, String> {
+    async fn start(stage: &Path, ring: &KeyRing, ledger: &Ledger) -> Result<Self, String> {
         let certificate = self_made(&["127.0.0.1".to_owned()], clock::now()).map_err(|error| error.to_string())?;
         let path = stage.join("trap.pem");
         std::fs::write(&path, &certificate.chain).map_err(|cause| cause.to_string())?;
@@ -247,7 +248,7 @@ impl Trap {
             host: "127.0.0.1".to_owned(),
             certificate,
             proxies: Vec::new(),
-            recognise: recogniser(ring.clone(), ledger.to_owned(), &[], &[]),
+            recognise: recogniser(ring.clone(), ledger.clone(), &[], &[]),
             clock: Arc::new(clock::now),
             seed: random(),
         };
@@ -276,9 +277,9 @@ mod tests {
     use super::*;
     use crate::bait::claims::Claims;
     use crate::bait::honeytoken::Honeytoken;
-    use crate::ledger::contract::Store as _;
     use crate::ledger::record::Event;
-    use crate::ledger::sqlite::SqliteStore;
+    use crate::ledger::stores::contract::Store as _;
+    use crate::ledger::stores::sqlite::SqliteStore;
     use crate::net::client::install_crypto;
     use crate::provider::contract::Provider;
     use crate::provider::error::ProviderError;
@@ -316,7 +317,7 @@ mod tests {
         write_sample(&built, None).expect("written");
         let session = session(stage.path(), KeyRing::new([7; 32])).expect("a session");
         let host = "decoy.example.org".parse().expect("a host");
-        let planting = Planting { request: request(&host), provider: Arc::new(Broken), ledger: ledger.clone() };
+        let planting = Planting { request: request(&host), provider: Arc::new(Broken), ledger: Ledger::file(&ledger) };
         let journey = Journey { planting: Some(planting), ..Journey::new(layout(&built), vec![layout(&shipped)]) };
         let arrival = ship(&session, &journey).await;
         let told = arrival.report.error.expect("told");

@@ -5,10 +5,10 @@ use std::collections::btree_map::Entry;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ledger::contract::Store;
 use crate::ledger::error::LedgerError;
 use crate::ledger::mention::Mention;
 use crate::ledger::record::Event;
+use crate::ledger::stores::contract::Store;
 use crate::oci::digest::Digest;
 use crate::secret::fingerprint::{Fingerprint, FingerprintSet};
 
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
     use crate::ledger::record::MAX_SECRETS;
     use crate::ledger::record::samples;
-    use crate::ledger::sqlite::SqliteStore;
+    use crate::ledger::stores::sqlite::SqliteStore;
 
     fn secret(name: &str) -> Fingerprint {
         samples::fingerprint(name, "secret")

@@ -19,8 +19,13 @@ pub enum Mention {
     /// What a token was ever meant for. Of these the first record that speaks of them is noted, and no other.
     Service(String),
     Environment(String),
-    /// A leaked secret.
+    /// A leaked secret, or a value of a token that does not tell itself.
     Secret(Fingerprint),
+    /// The minting of a token that there can be only one of.
+    Minting(String),
+    /// The place of a token: its editions, one after the other.
+    Place(String),
+    Drill(String),
 }
 
 /// What the keys of services and of environments begin with.
@@ -34,12 +39,45 @@ impl Mention {
         match event {
             Event::Failed { .. } => BTreeSet::new(),
             Event::Intended { claims, .. } => claims.iter().flat_map(Self::of_claims).collect(),
-            Event::Minted { fingerprint, claims, .. } => Self::of_claims(claims).into_iter().chain([Self::Token(fingerprint.clone())]).collect(),
+            Event::Minted { fingerprint, claims, values, .. } => {
+                let own = [Self::Token(fingerprint.clone()), Self::place(claims)];
+                let values = values.iter().cloned().map(Self::Secret);
+                Self::of_claims(claims).into_iter().chain(own).chain(values).chain(Self::unique(event)).collect()
+            }
             Event::Planted { placement, manifest } => BTreeSet::from([Self::Token(placement.fingerprint.clone()), Self::Manifest(manifest.clone())]),
             Event::Pushed { digest, platforms, .. } => platforms.values().chain([digest]).map(|digest| Self::Manifest(digest.clone())).collect(),
             Event::Found { secrets, .. } => secrets.iter().cloned().map(Self::Secret).collect(),
-            Event::Triggered { trigger } => BTreeSet::from([Self::Token(trigger.fingerprint.clone()), Self::Trigger(trigger.id.clone())]),
+            Event::Triggered { trigger } => {
+                let drill = trigger.drill.iter().cloned().map(Self::Drill);
+                [Self::Token(trigger.fingerprint.clone())].into_iter().chain(Self::unique(event)).chain(drill).collect()
+            }
+            Event::Rotated { claims, fingerprint, .. } | Event::Retired { claims, fingerprint, .. } | Event::Revoked { claims, fingerprint, .. } => {
+                BTreeSet::from([Self::Token(fingerprint.clone()), Self::place(claims)])
+            }
+            Event::DrillBegun { drill } => BTreeSet::from([Self::Token(drill.fingerprint.clone()), Self::Drill(drill.id.clone())]),
+            Event::DrillEnded { id, fingerprint, .. } => BTreeSet::from([Self::Token(fingerprint.clone()), Self::Drill(id.clone())]),
         }
+    }
+
+    /// What there can be only one of in a ledger, if the event is such a thing: a trigger, and the token that a provider made for its place. A
+    /// second is not written.
+    #[must_use]
+    pub fn unique(event: &Event) -> Option<Self> {
+        match event {
+            Event::Triggered { trigger } => Some(Self::Trigger(trigger.id.clone())),
+            Event::Minted { claims, provider, fingerprint, values, .. } => {
+                // Tokens that tell themselves come out the same wherever they are minted; another one is under another key.
+                let other = if values.is_empty() { fingerprint.as_str() } else { "" };
+                Some(Self::Minting([provider, &place_key(claims), &claims.epoch.to_string(), &claims.edition, other].join("\x1f")))
+            }
+            _ => None,
+        }
+    }
+
+    /// Where the editions of a token are found: its service, environment, surface and kind.
+    #[must_use]
+    pub fn place(claims: &Claims) -> Self {
+        Self::Place(place_key(claims))
     }
 
     /// Whether only the first record counts.
@@ -53,6 +91,10 @@ impl Mention {
     }
 }
 
+fn place_key(claims: &Claims) -> String {
+    [&claims.service, &claims.environment, claims.surface.id(), &claims.kind].join("\x1f")
+}
+
 /// The key in a store's index.
 impl fmt::Display for Mention {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -63,6 +105,9 @@ impl fmt::Display for Mention {
             Self::Service(name) => write!(f, "{SERVICES}{name}"),
             Self::Environment(name) => write!(f, "{ENVIRONMENTS}{name}"),
             Self::Secret(fingerprint) => write!(f, "secret/{fingerprint}"),
+            Self::Minting(key) => write!(f, "minting/{key}"),
+            Self::Place(key) => write!(f, "place/{key}"),
+            Self::Drill(id) => write!(f, "drill/{id}"),
         }
     }
 }

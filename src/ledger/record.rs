@@ -11,7 +11,7 @@ use crate::oci::digest::Digest;
 use crate::secret::fingerprint::{Fingerprint, FingerprintSet};
 
 /// The version of the record format. A reader refuses a higher one and understands every lower one.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// One line of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +39,16 @@ pub enum Event {
     /// A run is about to mint these tokens: durable before the first is minted.
     Intended { claims: Vec<Claims>, source: String, source_digest: Digest },
     /// A token exists. `sealed` is its value under the owner's key, base64; never in clear.
-    Minted { claims: Claims, provider: String, fingerprint: Fingerprint, host: String, sealed: String },
+    Minted {
+        claims: Claims,
+        provider: String,
+        fingerprint: Fingerprint,
+        host: String,
+        sealed: String,
+        /// What a scan would call the values of a token that does not tell itself, so that they are known again. Since format 3.
+        #[serde(skip_serializing_if = "is_empty", default)]
+        values: FingerprintSet,
+    },
     /// A bait is in a manifest, which has not left yet: durable before that manifest is pushed.
     Planted { placement: Placement, manifest: Digest },
     /// An image arrived and was read back.
@@ -64,6 +73,37 @@ pub enum Event {
         untold: u64,
         context: Context,
     },
+    /// The next image of this place gets a token of another edition. The old one stays armed: a trigger on it dates the theft. Since format 3.
+    Rotated { claims: Claims, fingerprint: Fingerprint, edition: String, reason: String },
+    /// No image shall carry it any more, as far as its owner knows. Its use is still a trigger. Since format 3.
+    Retired { claims: Claims, fingerprint: Fingerprint, reason: String },
+    /// Its provider no longer answers for it: it is disarmed. Since format 3.
+    Revoked { claims: Claims, fingerprint: Fingerprint, provider: String, reason: String },
+    /// Somebody is about to use a token on purpose. Since format 3.
+    DrillBegun { drill: Box<Drill> },
+    /// How that ended. Since format 3.
+    DrillEnded {
+        id: String,
+        fingerprint: Fingerprint,
+        passed: bool,
+        /// From the use of the token to its alert with the last sink, in milliseconds; to where it got, where it did not.
+        milliseconds: u64,
+        detail: String,
+    },
+}
+
+/// An announced use of a token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drill {
+    pub id: String,
+    pub claims: Claims,
+    pub fingerprint: Fingerprint,
+    /// From where the token is used, as its owner says.
+    pub place: String,
+    /// SHA-256 of the mark that its request bears, in hexadecimal digits: who reads this cannot make another.
+    pub mark: String,
+    /// RFC 3339, UTC. Later uses are real.
+    pub until: String,
 }
 
 /// Secrets that one record names. It is 160 kB long then.
@@ -73,8 +113,21 @@ impl Event {
     /// The first version of the record format that has it. A ledger stays readable to older programs until something new happens in it.
     #[must_use]
     pub fn version(&self) -> u32 {
-        if matches!(self, Self::Found { .. }) { 2 } else { 1 }
+        let later = |claims: &Claims| !claims.edition.is_empty();
+        match self {
+            Self::Failed { .. } | Self::Pushed { .. } => 1,
+            Self::Found { .. } => 2,
+            Self::Intended { claims, .. } if !claims.iter().any(later) => 1,
+            Self::Minted { claims, values, .. } if values.is_empty() && !later(claims) => 1,
+            Self::Planted { placement, .. } if !later(&placement.claims) => 1,
+            Self::Triggered { trigger } if trigger.drill.is_none() && !later(&trigger.claims) => 1,
+            _ => 3,
+        }
     }
+}
+
+fn is_empty(fingerprints: &FingerprintSet) -> bool {
+    fingerprints.is_empty()
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -99,7 +152,7 @@ pub struct Context {
 pub(crate) mod samples {
     use crate::bait::surfaces::Surface;
     use crate::bait::trigger::Trigger;
-    use crate::ledger::record::{BTreeMap, Claims, Context, Digest, Event, Fingerprint, Placement};
+    use crate::ledger::record::{BTreeMap, Claims, Context, Digest, Drill, Event, Fingerprint, FingerprintSet, Placement};
 
     pub(crate) fn claims(service: &str, environment: &str) -> Claims {
         Claims {
@@ -108,6 +161,7 @@ pub(crate) mod samples {
             surface: Surface::Buried,
             kind: "registry-login".to_owned(),
             epoch: 1,
+            edition: String::new(),
         }
     }
 
@@ -125,6 +179,7 @@ pub(crate) mod samples {
             address: "192.0.2.7".to_owned(),
             user_agent: Some("curl/8.5 \"quoted\" \u{1f41d}".to_owned()),
             request: "GET /token".to_owned(),
+            drill: None,
         }
     }
 
@@ -139,6 +194,40 @@ pub(crate) mod samples {
             untold: 0,
             context: Context { commit: Some("4f2a91c07d".to_owned()), ..Context::default() },
         }
+    }
+
+    /// What comes after: a drill, a vendor's token in the place of the first, and the end of both.
+    pub(crate) fn later_life(service: &str, environment: &str) -> Vec<Event> {
+        let (claims, first) = (claims(service, environment), fingerprint(service, environment));
+        let second = fingerprint(service, "second");
+        let next = Claims { edition: "2".to_owned(), ..claims.clone() };
+        let drill = Drill {
+            id: "drill-1".to_owned(),
+            claims: claims.clone(),
+            fingerprint: first.clone(),
+            place: "laptop".to_owned(),
+            mark: Digest::of(b"mark").hex().to_owned(),
+            until: "2026-11-22T05:00:00Z".to_owned(),
+        };
+        let used = Trigger { id: "d".repeat(32), drill: Some(drill.id.clone()), ..trigger(service, environment) };
+        let ended =
+            Event::DrillEnded { id: drill.id.clone(), fingerprint: first.clone(), passed: true, milliseconds: 41, detail: "2 sinks".to_owned() };
+        vec![
+            Event::DrillBegun { drill: Box::new(drill) },
+            Event::Triggered { trigger: Box::new(used) },
+            ended,
+            Event::Rotated { claims: claims.clone(), fingerprint: first.clone(), edition: "2".to_owned(), reason: "quarterly".to_owned() },
+            Event::Minted {
+                claims: next.clone(),
+                provider: "vendor".to_owned(),
+                fingerprint: second.clone(),
+                host: "sts.example.net".to_owned(),
+                sealed: "c2VhbGVk".to_owned(),
+                values: [fingerprint("value", "1"), fingerprint("value", "2")].into_iter().collect(),
+            },
+            Event::Retired { claims, fingerprint: first, reason: "image deleted".to_owned() },
+            Event::Revoked { claims: next, fingerprint: second, provider: "vendor".to_owned(), reason: "no longer needed".to_owned() },
+        ]
     }
 
     /// One token from intent to trigger, in an image for two platforms.
@@ -165,6 +254,7 @@ pub(crate) mod samples {
                 fingerprint: fingerprint.clone(),
                 host: "registry.example.net".to_owned(),
                 sealed: "c2VhbGVk".to_owned(),
+                values: FingerprintSet::default(),
             },
             planted(platforms[0]),
             planted(platforms[1]),

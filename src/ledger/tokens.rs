@@ -6,10 +6,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::bait::claims::Claims;
-use crate::ledger::contract::Store;
 use crate::ledger::error::LedgerError;
 use crate::ledger::mention::{ENVIRONMENTS, SERVICES};
 use crate::ledger::record::Event;
+use crate::ledger::stores::contract::Store;
 use crate::oci::digest::Digest;
 use crate::secret::fingerprint::Fingerprint;
 
@@ -41,6 +41,23 @@ pub struct TokenSummary {
     /// Where images with it arrived.
     pub references: BTreeSet<String>,
     pub triggers: usize,
+    /// The edition that took its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub followed_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<End>,
+    /// The last drill that passed. RFC 3339, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drilled_at: Option<String>,
+}
+
+/// How a token was laid aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum End {
+    /// Still armed.
+    Retired,
+    Revoked,
 }
 
 /// The names that claims use, sorted: the dictionary for tokens that have room for short codes only.
@@ -139,9 +156,21 @@ impl List {
             }
             Event::Found { .. } => {}
             Event::Triggered { trigger } => {
+                let is_drill = trigger.drill.is_some();
                 let token = self.token(trigger.claims, trigger.fingerprint);
-                token.state = State::Triggered;
-                token.triggers += 1;
+                if !is_drill {
+                    token.state = State::Triggered;
+                    token.triggers += 1;
+                }
+            }
+            Event::Rotated { claims, fingerprint, edition, .. } => self.token(claims, fingerprint).followed_by = Some(edition),
+            Event::Retired { claims, fingerprint, .. } => self.token(claims, fingerprint).end = Some(End::Retired),
+            Event::Revoked { claims, fingerprint, .. } => self.token(claims, fingerprint).end = Some(End::Revoked),
+            Event::DrillBegun { .. } => {}
+            Event::DrillEnded { fingerprint, passed, .. } => {
+                if let Some(token) = self.minted.get_mut(&fingerprint).filter(|_| passed) {
+                    token.drilled_at = Some(time);
+                }
             }
         }
     }
@@ -164,14 +193,26 @@ impl List {
 }
 
 fn blank(claims: Claims, fingerprint: Option<Fingerprint>, state: State) -> TokenSummary {
-    TokenSummary { claims, fingerprint, provider: None, host: None, minted_at: None, state, references: BTreeSet::new(), triggers: 0 }
+    TokenSummary {
+        claims,
+        fingerprint,
+        provider: None,
+        host: None,
+        minted_at: None,
+        state,
+        references: BTreeSet::new(),
+        triggers: 0,
+        followed_by: None,
+        end: None,
+        drilled_at: None,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ledger::record::samples;
-    use crate::ledger::sqlite::SqliteStore;
+    use crate::ledger::stores::sqlite::SqliteStore;
 
     fn after(steps: usize) -> SqliteStore {
         let mut store = SqliteStore::open_in_memory().expect("memory");

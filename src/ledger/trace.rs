@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::bait::claims::Claims;
 use crate::bait::placement::Placement;
 use crate::bait::trigger::Trigger;
-use crate::ledger::contract::Store;
 use crate::ledger::error::LedgerError;
 use crate::ledger::mention::Mention;
 use crate::ledger::record::{Context, Event};
+use crate::ledger::stores::contract::Store;
 use crate::oci::digest::Digest;
 use crate::secret::fingerprint::Fingerprint;
 use crate::secret::key_ring::KeyRing;
@@ -25,6 +25,17 @@ pub struct Trace {
     /// The images with those placements that arrived in a registry, oldest first.
     pub pushes: Vec<Push>,
     pub triggers: Vec<Trigger>,
+    /// What its owner did with it, oldest first, each with its time (RFC 3339, UTC).
+    pub life: Vec<(String, Change)>,
+}
+
+/// A step in a token's life after it was planted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    Rotated { edition: String },
+    Retired { reason: String },
+    Revoked { reason: String },
+    Drilled { passed: bool, milliseconds: u64, detail: String },
 }
 
 /// How a token came to be.
@@ -67,6 +78,7 @@ pub fn trace(store: &dyn Store, fingerprint: &Fingerprint) -> Result<Option<Trac
     let mut minted = None;
     let mut placements: Vec<Planting> = Vec::new();
     let mut triggers = Vec::new();
+    let mut life = Vec::new();
     for record in store.mentioning(&Mention::Token(fingerprint.clone()))? {
         let spoken = match record.event {
             Event::Minted { claims, provider, host, sealed, .. } => {
@@ -86,13 +98,30 @@ pub fn trace(store: &dyn Store, fingerprint: &Fingerprint) -> Result<Option<Trac
                 triggers.push(*trigger);
                 claims
             }
+            Event::Rotated { claims, edition, .. } => {
+                life.push((record.time, Change::Rotated { edition }));
+                claims
+            }
+            Event::Retired { claims, reason, .. } => {
+                life.push((record.time, Change::Retired { reason }));
+                claims
+            }
+            Event::Revoked { claims, reason, .. } => {
+                life.push((record.time, Change::Revoked { reason }));
+                claims
+            }
+            Event::DrillEnded { passed, milliseconds, detail, .. } => {
+                life.push((record.time, Change::Drilled { passed, milliseconds, detail }));
+                continue;
+            }
+            Event::DrillBegun { drill } => drill.claims,
             Event::Intended { .. } | Event::Pushed { .. } | Event::Failed { .. } | Event::Found { .. } => continue,
         };
         claims.get_or_insert(spoken);
     }
     let Some(claims) = claims else { return Ok(None) };
     let pushes = pushes(store, &placements)?;
-    Ok(Some(Trace { claims, fingerprint: fingerprint.clone(), minted, placements, pushes, triggers }))
+    Ok(Some(Trace { claims, fingerprint: fingerprint.clone(), minted, placements, pushes, triggers, life }))
 }
 
 /// The trace of what somebody typed: a fingerprint, or the value that identifies a token.
@@ -127,7 +156,7 @@ fn pushes(store: &dyn Store, placements: &[Planting]) -> Result<Vec<Push>, Ledge
 mod tests {
     use super::*;
     use crate::ledger::record::samples;
-    use crate::ledger::sqlite::SqliteStore;
+    use crate::ledger::stores::sqlite::SqliteStore;
 
     fn store() -> SqliteStore {
         let mut store = SqliteStore::open_in_memory().expect("memory");
@@ -173,6 +202,7 @@ mod tests {
             fingerprint: Fingerprint::of_token(old.newest(), &value),
             host: "registry.example.net".to_owned(),
             sealed: String::new(),
+            values: crate::secret::fingerprint::FingerprintSet::default(),
         };
         store.append("run-9", "2026-11-22T05:00:00Z", minted).expect("appended");
         let ring = old.rotated([2; 32]).expect("epochs left");

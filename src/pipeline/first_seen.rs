@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::ledger::error::LedgerError;
 use crate::ledger::first_seen::{FirstSeen, first_seen};
 use crate::ledger::record::{Event, MAX_SECRETS};
-use crate::ledger::sqlite::SqliteStore;
+use crate::ledger::stores;
 use crate::oci::digest::Digest;
 use crate::pipeline::memory::Run;
 use crate::pipeline::session::Session;
@@ -23,8 +23,8 @@ pub fn look_up(session: &Session, findings: &[ReportedFinding]) -> Result<BTreeM
     if secrets.is_empty() {
         return Ok(BTreeMap::new());
     }
-    match SqliteStore::open_read_only(ledger) {
-        Ok(store) => first_seen(&store, &secrets),
+    match stores::open_to_read(ledger) {
+        Ok(store) => first_seen(&*store, &secrets),
         Err(LedgerError::Missing { .. }) => Ok(BTreeMap::new()),
         Err(error) => Err(error),
     }
@@ -57,7 +57,7 @@ pub fn news(session: &Session, report: &RunReport, image: &Digest, reference: &s
 /// When the ledger cannot be written.
 pub fn remember(session: &Session, news: Event) -> Result<(), LedgerError> {
     match &session.ledger {
-        Some(ledger) if ledger.is_file() => Run::begin(ledger)?.found(news),
+        Some(ledger) if ledger.is_begun() => Run::begin(ledger)?.found(news),
         _ => Ok(()),
     }
 }

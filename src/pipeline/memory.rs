@@ -1,24 +1,25 @@
 //! One run's part of the ledger: every step that reaches out is written down before it is taken.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use crate::bait::claims::Claims;
 use crate::bait::honeytoken::Honeytoken;
 use crate::bait::placement::Placement;
-use crate::ledger::contract::Store;
 use crate::ledger::error::LedgerError;
+use crate::ledger::place::Ledger;
 use crate::ledger::record::{Context, Event};
 use crate::ledger::seal;
-use crate::ledger::sqlite::SqliteStore;
+use crate::ledger::stores;
+use crate::ledger::stores::contract::Store;
 use crate::ledger::tokens::{self, Names};
 use crate::oci::digest::Digest;
 use crate::pipeline::clock;
+use crate::secret::fingerprint::FingerprintSet;
 use crate::secret::key_ring::KeyRing;
 
 /// A run that may plant: its records share one id.
 pub struct Run {
-    store: SqliteStore,
+    store: Box<dyn Store>,
     id: String,
     /// What is written together with the next event that is.
     held: Vec<Event>,
@@ -30,8 +31,8 @@ impl Run {
     ///
     /// # Errors
     /// When it cannot be opened or made.
-    pub fn begin(ledger: &Path) -> Result<Self, LedgerError> {
-        let store = SqliteStore::open(ledger)?;
+    pub fn begin(ledger: &Ledger) -> Result<Self, LedgerError> {
+        let store = stores::open(ledger)?;
         let random: [u8; 8] = random();
         Ok(Self { store, id: random.iter().map(|byte| format!("{byte:02x}")).collect(), held: Vec::new(), holds: false })
     }
@@ -65,6 +66,7 @@ impl Run {
             fingerprint: token.fingerprint.clone(),
             host: token.host.clone(),
             sealed,
+            values: FingerprintSet::default(),
         })
     }
 
@@ -114,7 +116,7 @@ impl Run {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn names(&self) -> Result<Names, LedgerError> {
-        tokens::names(&self.store)
+        tokens::names(&*self.store)
     }
 
     fn append(&mut self, event: Event) -> Result<(), LedgerError> {
@@ -145,12 +147,13 @@ pub fn random<const N: usize>() -> [u8; N] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::stores::sqlite::SqliteStore;
 
     #[test]
     fn what_is_held_is_written_with_what_comes_next_and_in_its_order() {
         let scratch = tempfile::tempdir().expect("scratch");
         let path = scratch.path().join("ledger.sqlite");
-        let mut run = Run::begin(&path).expect("a ledger");
+        let mut run = Run::begin(&Ledger::file(&path)).expect("a ledger");
         let count = || SqliteStore::open(&path).and_then(|store| store.records(1)).expect("readable").len();
         let source = Digest::of(b"source");
         run.intended(Vec::new(), "one", &source).expect("written");

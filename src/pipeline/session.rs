@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::ledger::place::Ledger;
 use crate::ledger::record::Context;
 use crate::pipeline::progress::Progress;
 use crate::pipeline::under_way::UnderWay;
@@ -28,7 +29,7 @@ pub struct Session {
     /// Makes the fingerprints of findings the owner's own. Without it they are the same for everybody.
     pub fingerprint_key: Option<FingerprintKey>,
     /// Where the ledger is or would be, which is asked what it knows of findings. `None` where nobody is to ask.
-    pub ledger: Option<PathBuf>,
+    pub ledger: Option<Ledger>,
     /// What the CI job or the work tree says of the build.
     pub context: Context,
     /// Why what lies around may be a stranger's, as a phrase; `None` where it is the owner's.

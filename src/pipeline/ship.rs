@@ -11,6 +11,7 @@ use crate::bait::plan::{ImagePlan, PlanRequest};
 use crate::destination::contract::{Delivered, DestinationError};
 use crate::image::family::in_oci_family;
 use crate::image::stored::StoredImage;
+use crate::ledger::place::Ledger;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::digest::Digest;
 use crate::oci::location::Location;
@@ -53,8 +54,7 @@ pub struct Journey {
 pub struct Planting {
     pub request: PlanRequest,
     pub provider: Arc<dyn Provider>,
-    /// The ledger's file.
-    pub ledger: std::path::PathBuf,
+    pub ledger: Ledger,
 }
 
 impl Journey {

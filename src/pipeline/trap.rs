@@ -1,6 +1,5 @@
 //! From a trigger to an alert: written down, traced, announced, until every sink has it.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,10 +15,10 @@ use crate::bait::dictionary::Dictionary;
 use crate::bait::own;
 use crate::bait::trigger::Trigger;
 use crate::decoy::observer::{Recognised, Recogniser};
-use crate::ledger::contract::Store as _;
 use crate::ledger::error::LedgerError;
+use crate::ledger::place::Ledger;
 use crate::ledger::record::{Event, Record};
-use crate::ledger::sqlite::SqliteStore;
+use crate::ledger::stores;
 use crate::ledger::tokens;
 use crate::ledger::trace::trace;
 use crate::pipeline::clock;
@@ -41,14 +40,14 @@ pub trait Announcer: Send {
 
 /// Opens what is presented to the decoy with the owner's keys. Names come from the token itself, the ledger and the configuration.
 #[must_use]
-pub fn recogniser(ring: KeyRing, ledger: PathBuf, services: &[String], environments: &[String]) -> Recogniser {
+pub fn recogniser(ring: KeyRing, ledger: Ledger, services: &[String], environments: &[String]) -> Recogniser {
     let configured = Dictionary::new(&ring, services, environments);
     Arc::new(move |text: &str| {
         let opened = own::find(&ring, text)?;
         let mut claims = configured.resolve(&opened);
         if claims.service.starts_with("unknown-") || claims.environment.starts_with("unknown-") {
             // Images that were shipped since: the ledger is asked anew for each, which happens only to tokens that are real.
-            if let Some(names) = SqliteStore::open_read_only(&ledger).ok().and_then(|store| tokens::names(&store).ok()) {
+            if let Some(names) = stores::open_to_read(&ledger).ok().and_then(|store| tokens::names(&*store).ok()) {
                 let mut known = configured.clone();
                 names.services.iter().for_each(|name| known.add_service(&ring, name));
                 names.environments.iter().for_each(|name| known.add_environment(&ring, name));
@@ -67,7 +66,7 @@ pub struct Watch {
 
 /// Where triggers become durable.
 struct Memory {
-    ledger: PathBuf,
+    ledger: Ledger,
     /// The same outbox, to put in while the other end delivers.
     inlet: Outbox,
 }
@@ -77,10 +76,10 @@ impl Watch {
     ///
     /// # Errors
     /// When the folder for waiting alerts cannot be made.
-    pub fn new(ledger: &Path, sinks: Vec<Arc<dyn Sink>>) -> Result<Self, AlertError> {
-        let place = ledger.with_extension("outbox");
+    pub fn new(ledger: &Ledger, sinks: Vec<Arc<dyn Sink>>) -> Result<Self, AlertError> {
+        let place = ledger.outbox().ok_or(AlertError::NoPlace)?;
         let inlet = Outbox::open(&place, sinks.clone())?;
-        Ok(Self { memory: Memory { ledger: ledger.to_owned(), inlet }, outbox: Outbox::open(&place, sinks)? })
+        Ok(Self { memory: Memory { ledger: ledger.clone(), inlet }, outbox: Outbox::open(&place, sinks)? })
     }
 
     /// Takes triggers until their sender is gone: each is in the ledger and in the outbox before the next is looked at, however long a
@@ -124,7 +123,7 @@ impl Watch {
     pub async fn follow(&mut self, sequence: u64, announcer: &mut dyn Announcer) -> Result<u64, LedgerError> {
         let mut next = sequence;
         let mut found = Vec::new();
-        SqliteStore::open_read_only(&self.memory.ledger)?.each(sequence, &mut |record: Record| {
+        stores::open_to_read(&self.memory.ledger)?.each(sequence, &mut |record: Record| {
             next = record.sequence + 1;
             if let Event::Triggered { trigger } = record.event {
                 found.push(trigger);
@@ -142,12 +141,12 @@ impl Watch {
 impl Memory {
     fn take(&self, trigger: &Trigger, record: bool, announcer: &mut dyn Announcer) {
         let remembered = tokio::task::block_in_place(|| {
-            let mut store = SqliteStore::open(&self.ledger)?;
+            let mut store = stores::open(&self.ledger)?;
             if record {
                 let event = Event::Triggered { trigger: Box::new(trigger.clone()) };
                 store.append("decoy", &clock::timestamp(), event)?;
             }
-            trace(&store, &trigger.fingerprint)
+            trace(&*store, &trigger.fingerprint)
         });
         // A ledger that is down must not silence the alarm.
         let traced = remembered.unwrap_or_else(|error| {
@@ -177,6 +176,8 @@ mod tests {
     use crate::alert::sinks::contract::Sink;
     use crate::bait::claims::Claims;
     use crate::bait::surfaces::Surface;
+    use crate::ledger::stores::contract::Store as _;
+    use crate::ledger::stores::sqlite::SqliteStore;
     use futures_util::FutureExt as _;
     use futures_util::future::{BoxFuture, pending};
 
@@ -211,11 +212,13 @@ mod tests {
                 surface: Surface::Env,
                 kind: "https-url".to_owned(),
                 epoch: 1,
+                edition: String::new(),
             },
             face: "site".to_owned(),
             address: "192.0.2.1".to_owned(),
             user_agent: None,
             request: "GET /".to_owned(),
+            drill: None,
         }
     }
 
@@ -223,7 +226,7 @@ mod tests {
     async fn a_sink_that_hangs_keeps_no_trigger_out_of_the_ledger() {
         let scratch = tempfile::tempdir().expect("scratch");
         let ledger = scratch.path().join("ledger.sqlite");
-        let mut watch = Watch::new(&ledger, vec![Arc::new(Hanging)]).expect("made");
+        let mut watch = Watch::new(&Ledger::file(&ledger), vec![Arc::new(Hanging)]).expect("made");
         let (sender, triggers) = unbounded_channel();
         let work = tokio::spawn(async move { watch.run(triggers, &mut Silent).await });
         let mut written = 0;

@@ -293,8 +293,14 @@ mod tests {
         let minter = Embedded::new(KeyRing::new([9; 32]), Some("decoy.example.org".parse().expect("a host")));
         let rules = RuleSet::builtin();
         for kind in KINDS {
-            let claims =
-                Claims { service: "shop".to_owned(), environment: "prod".to_owned(), surface: Surface::File, kind: kind.id().to_owned(), epoch: 1 };
+            let claims = Claims {
+                service: "shop".to_owned(),
+                environment: "prod".to_owned(),
+                surface: Surface::File,
+                kind: kind.id().to_owned(),
+                epoch: 1,
+                edition: String::new(),
+            };
             let token = minter.mint_now(&claims, 1_780_000_000).expect("mints");
             let fields = Fields::of(&token);
             let variables = kind.variables(&fields).into_iter().map(|(name, value)| format!("\nAPP{name}={value}"));

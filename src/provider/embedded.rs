@@ -86,7 +86,14 @@ mod tests {
     }
 
     fn claims(kind: &str, service: &str) -> Claims {
-        Claims { service: service.to_owned(), environment: "prod".to_owned(), surface: Surface::File, kind: kind.to_owned(), epoch: 1 }
+        Claims {
+            service: service.to_owned(),
+            environment: "prod".to_owned(),
+            surface: Surface::File,
+            kind: kind.to_owned(),
+            epoch: 1,
+            edition: String::new(),
+        }
     }
 
     #[test]
@@ -181,7 +188,7 @@ mod tests {
             for number in 0.. {
                 let (service, environment) = (format!("service-{}", number / 20), format!("environment-{}", number / 4 % 5));
                 let surface = Surface::ALL[number % 4];
-                let claims = Claims { service, environment, surface, kind: kind.id().to_owned(), epoch: 1 };
+                let claims = Claims { service, environment, surface, kind: kind.id().to_owned(), epoch: 1, edition: String::new() };
                 let recipe = Recipe::new(ring.newest(), &claims, &host, BUILT);
                 if codes.insert(recipe.codes) {
                     assert!(tokens.insert(recipe.seal(kind.layout())), "{} {claims:?}", kind.id());

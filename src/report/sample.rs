@@ -82,6 +82,7 @@ pub(crate) fn sample() -> RunReport {
             surface: Surface::Buried,
             kind: "registry-login".to_owned(),
             epoch: 1,
+            edition: String::new(),
         },
         platform: "linux/amd64".to_owned(),
         location: "/app/config/registry.json.bak".to_owned(),

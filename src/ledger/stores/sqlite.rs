@@ -14,16 +14,18 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior};
 
 use crate::ledger::chain::{self, ChainSummary, Follower, Head};
-use crate::ledger::contract::Store;
 use crate::ledger::error::LedgerError;
 use crate::ledger::mention::Mention;
+use crate::ledger::place::{Doors, Place};
 use crate::ledger::record::{Event, Record};
+use crate::ledger::stores::contract::{Opened, Row, Store};
 
 /// How long a writer waits for another.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// In `PRAGMA user_version`. A higher one is refused; a lower one knows no names in its index and no records of what was found.
-const SCHEMA_VERSION: u32 = 2;
+/// In `PRAGMA user_version`. A higher one is refused; 1 knows no names in its index and no records of what was found, 2 no places
+/// and no mintings.
+const SCHEMA_VERSION: u32 = 3;
 
 /// In `PRAGMA application_id`: `hony`.
 const APPLICATION: u32 = 0x686f_6e79;
@@ -44,6 +46,14 @@ const SCHEMA: &str = "
     CREATE TRIGGER mention_stays BEFORE UPDATE ON mention BEGIN SELECT raise(ABORT, 'a ledger only grows'); END;
     CREATE TRIGGER mention_remains BEFORE DELETE ON mention BEGIN SELECT raise(ABORT, 'a ledger only grows'); END;
 ";
+
+pub const ROW: Row = Row { scheme: "sqlite", describe: "one file, for one machine or a CI job that caches it; the default", open };
+
+fn open(place: &Place, _: &Doors, writes: bool) -> Option<Opened> {
+    let Place::File(path) = place else { return None };
+    let store = if writes { SqliteStore::open(path) } else { SqliteStore::open_read_only(path) };
+    Some(store.map(|store| Box::new(store) as Box<dyn Store>))
+}
 
 /// A ledger in an SQLite file.
 #[derive(Debug)]
@@ -68,7 +78,7 @@ impl SqliteStore {
     /// When it is missing, cannot be opened, is not a ledger, or has a later format.
     pub fn open_read_only(path: &Path) -> Result<Self, LedgerError> {
         let file = File::open(path).map_err(|cause| match cause.kind() {
-            io::ErrorKind::NotFound => LedgerError::Missing { path: path.to_owned() },
+            io::ErrorKind::NotFound => LedgerError::Missing { ledger: path.display().to_string() },
             _ => opening(path, &cause),
         })?;
         refuse_other_files(path, file)?;
@@ -79,7 +89,7 @@ impl SqliteStore {
         store.configure()?;
         store.connection.execute_batch("PRAGMA query_only = ON").map_err(|error| store.told(&error))?;
         if store.is_blank()? {
-            return Err(LedgerError::NotALedger { path: path.to_owned(), why: "it is empty" });
+            return Err(LedgerError::NotALedger { ledger: path.display().to_string(), why: "it is empty" });
         }
         Ok(store)
     }
@@ -126,10 +136,10 @@ impl SqliteStore {
         let number = |sql: &str| self.connection.query_row(sql, [], |row| row.get::<_, u32>(0)).map_err(|error| self.told(&error));
         let version = self.version()?;
         match number("PRAGMA application_id")? {
-            APPLICATION if version > SCHEMA_VERSION => Err(LedgerError::Newer { path: self.path.clone(), found: version }),
+            APPLICATION if version > SCHEMA_VERSION => Err(LedgerError::Newer { ledger: self.path.display().to_string(), found: version }),
             APPLICATION => Ok(false),
             0 if number("SELECT count(*) FROM sqlite_schema")? == 0 => Ok(true),
-            _ => Err(LedgerError::NotALedger { path: self.path.clone(), why: "it is the SQLite database of another program" }),
+            _ => Err(LedgerError::NotALedger { ledger: self.path.display().to_string(), why: "it is the SQLite database of another program" }),
         }
     }
 
@@ -223,8 +233,8 @@ impl Store for SqliteStore {
         let mut head = self.head()?;
         let mut records = Vec::with_capacity(events.len());
         for event in events {
-            if let Event::Triggered { trigger } = &event
-                && let Some(known) = self.mentioning(&Mention::Trigger(trigger.id.clone()))?.into_iter().next()
+            if let Some(unique) = Mention::unique(&event)
+                && let Some(known) = self.mentioning(&unique)?.into_iter().next()
             {
                 records.push(known);
                 continue;
@@ -282,7 +292,7 @@ impl Store for SqliteStore {
         let transaction = self.begin()?;
         let head = self.head()?;
         if head.sequence > 0 {
-            return Err(LedgerError::NotEmpty { path: self.path.clone(), records: head.sequence });
+            return Err(LedgerError::NotEmpty { ledger: self.path.display().to_string(), records: head.sequence });
         }
         let mut follower = Follower::new();
         for line in lines {
@@ -305,35 +315,36 @@ fn refuse_other_files(path: &Path, file: File) -> Result<(), LedgerError> {
     if start.is_empty() || start == b"SQLite format 3\0" {
         Ok(())
     } else {
-        Err(LedgerError::NotALedger { path: path.to_owned(), why: "it is some other file" })
+        Err(LedgerError::NotALedger { ledger: path.display().to_string(), why: "it is some other file" })
     }
 }
 
 fn opening(path: &Path, cause: &io::Error) -> LedgerError {
-    let path = path.to_owned();
+    let ledger = path.display().to_string();
     match cause.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => LedgerError::DiskFull { path },
-        io::ErrorKind::ReadOnlyFilesystem => LedgerError::ReadOnly { path },
-        _ => LedgerError::Open { path, cause: cause.to_string() },
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => LedgerError::DiskFull { ledger },
+        io::ErrorKind::ReadOnlyFilesystem => LedgerError::ReadOnly { ledger },
+        _ => LedgerError::Open { ledger, cause: cause.to_string() },
     }
 }
 
 fn told(path: &Path, patience: Duration, error: &rusqlite::Error) -> LedgerError {
-    let path = path.to_owned();
+    let ledger = path.display().to_string();
     match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => LedgerError::DiskFull { path },
-        Some(ErrorCode::ReadOnly) => LedgerError::ReadOnly { path },
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => LedgerError::Busy { path, seconds: patience.as_secs() },
-        Some(ErrorCode::NotADatabase) => LedgerError::NotALedger { path, why: "it is not an SQLite database" },
+        Some(ErrorCode::DiskFull) => LedgerError::DiskFull { ledger },
+        Some(ErrorCode::ReadOnly) => LedgerError::ReadOnly { ledger },
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => LedgerError::Busy { ledger, seconds: patience.as_secs() },
+        Some(ErrorCode::NotADatabase) => LedgerError::NotALedger { ledger, why: "it is not an SQLite database" },
         // A journal that cannot be made beside the file shows here.
-        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => LedgerError::Open { path, cause: error.to_string() },
-        _ => LedgerError::Damaged { path, cause: error.to_string() },
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => LedgerError::Open { ledger, cause: error.to_string() },
+        _ => LedgerError::Damaged { ledger, cause: error.to_string() },
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bait::claims::Claims;
     use crate::ledger::record::samples;
     use crate::ledger::tokens;
     use std::io::{BufRead as _, BufReader};
@@ -393,6 +404,23 @@ mod tests {
     }
 
     #[test]
+    fn a_vendors_token_for_a_place_is_minted_once_and_the_second_job_gets_the_first_ones() {
+        let mut store = SqliteStore::open_in_memory().expect("memory");
+        let minted = samples::later_life("shop", "production").into_iter().find(|event| matches!(event, Event::Minted { .. })).expect("one");
+        let first = store.append("run-1", TIME, minted.clone()).expect("appended");
+        let Event::Minted { claims, provider, host, values, .. } = minted.clone() else { panic!("{minted:?}") };
+        let fingerprint = samples::fingerprint("another", "value");
+        let rival = Event::Minted { claims: claims.clone(), provider, fingerprint, host, sealed: "cml2YWw=".to_owned(), values };
+        assert_eq!(store.append("run-2", TIME, rival).expect("known"), first);
+        assert_eq!(store.mentioning(&Mention::place(&claims)).expect("readable"), [first]);
+        // Another edition is another token.
+        let Event::Minted { provider, fingerprint, host, sealed, values, .. } = minted else { unreachable!() };
+        let next = Event::Minted { claims: Claims { edition: "3".to_owned(), ..claims.clone() }, provider, fingerprint, host, sealed, values };
+        assert_eq!(store.append("run-3", TIME, next).expect("appended").sequence, 2);
+        assert_eq!(store.mentioning(&Mention::place(&claims)).expect("readable").len(), 2);
+    }
+
+    #[test]
     fn jobs_that_race_neither_lose_nor_double_a_record() {
         let scratch = tempfile::tempdir().expect("scratch");
         let path = scratch.path().join("ledger.sqlite");
@@ -440,7 +468,7 @@ mod tests {
         let mut least = 0;
         for patience in [3, 1, 8, 2, 13] {
             let mut child = Command::new(std::env::current_exe().expect("known"))
-                .args(["--ignored", "--nocapture", "--exact", "ledger::sqlite::tests::appends_until_it_is_killed"])
+                .args(["--ignored", "--nocapture", "--exact", "ledger::stores::sqlite::tests::appends_until_it_is_killed"])
                 .arg(&path)
                 .stdout(Stdio::piped())
                 .spawn()

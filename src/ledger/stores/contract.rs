@@ -5,8 +5,21 @@ use std::io::Write;
 use crate::ledger::chain::{self, ChainSummary, Follower};
 use crate::ledger::error::LedgerError;
 use crate::ledger::mention::Mention;
+use crate::ledger::place::{Doors, Place};
 use crate::ledger::record::{Event, Record};
 use crate::secret::fingerprint::Fingerprint;
+
+/// A store's row: what help and documentation say of it, and its door.
+pub struct Row {
+    /// What its ledgers' names begin with, without the colon.
+    pub scheme: &'static str,
+    pub describe: &'static str,
+    /// Opens a ledger, makes it where there is none if it is to write. `None` when the place is another store's.
+    pub open: fn(&Place, &Doors, bool) -> Option<Opened>,
+}
+
+/// A store, or why there is none.
+pub type Opened = Result<Box<dyn Store>, LedgerError>;
 
 /// A place for records. It only grows.
 ///
@@ -15,7 +28,7 @@ use crate::secret::fingerprint::Fingerprint;
 pub trait Store: Send {
     /// Adds one record for each event, all or none. They are durable when this returns.
     ///
-    /// A trigger whose id is known already is not written again: the record that tells of it comes back.
+    /// Where there can be only one ([`Mention::unique`]) and one is known already, it is not written again: the record that tells of it comes back.
     ///
     /// `time` is RFC 3339, UTC.
     ///

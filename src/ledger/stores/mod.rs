@@ -1,0 +1,32 @@
+//! The stores: where records are kept. One file each, and the table that lists them.
+
+pub mod contract;
+pub mod sqlite;
+
+use crate::ledger::error::LedgerError;
+use crate::ledger::place::Ledger;
+use crate::ledger::stores::contract::{Opened, Row};
+
+/// Every store, the default first.
+pub static STORES: [Row; 1] = [sqlite::ROW];
+
+/// Opens a ledger for writing, and makes it where there is none.
+///
+/// # Errors
+/// When it cannot be opened, made or understood.
+pub fn open(ledger: &Ledger) -> Opened {
+    find(ledger, true)
+}
+
+/// Opens a ledger that is there and is not to be written.
+///
+/// # Errors
+/// When there is none, or it cannot be opened or understood.
+pub fn open_to_read(ledger: &Ledger) -> Opened {
+    find(ledger, false)
+}
+
+fn find(ledger: &Ledger, writes: bool) -> Opened {
+    let opened = STORES.iter().find_map(|row| (row.open)(ledger.place(), ledger.doors(), writes));
+    opened.unwrap_or_else(|| Err(LedgerError::Unknown { ledger: ledger.to_string() }))
+}
