@@ -174,7 +174,6 @@ mod tests {
     use super::*;
     use crate::bait::claims::Claims;
     use crate::bait::kinds::contract::Recipe;
-    use crate::secret::fingerprint::Fingerprint;
     use crate::secret::key_ring::KeyRing;
 
     fn plant_kind(kind: &str, text: &str, name: Option<&str>) -> Result<String, BaitError> {
@@ -188,9 +187,9 @@ mod tests {
             edition: String::new(),
         };
         let host = "decoy.example.org".parse().expect("a host");
-        let fields = kinds::find(kind).expect("kind").mint(&Recipe::new(ring.newest(), &claims, &host, 1_780_000_000));
+        let kind = kinds::find(kind).and_then(|kind| kind.self_telling()).expect("kind");
         let seed = Seed::of(ring.newest(), &claims);
-        let token = Honeytoken { claims, fields, host: "db.decoy.example.org".to_owned(), fingerprint: Fingerprint::of_token(ring.newest(), "x") };
+        let token = kind.token(&Recipe::new(ring.newest(), &claims, &host, 1_780_000_000));
         plant_dockerfile(text, &token, &seed, name)
     }
 

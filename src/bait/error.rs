@@ -16,6 +16,10 @@ pub enum BaitError {
     UnknownKind { kind: String },
     #[error("bait kind `{kind}` does not fit surface `{surface}`")]
     KindOnSurface { kind: String, surface: Surface },
+    #[error("nobody mints bait that fits surface `{surface}`")]
+    NoKind { surface: Surface },
+    #[error("whoever mints for surface `{surface}` has no bait kind `{kind}`")]
+    NotMinted { kind: String, surface: Surface },
     #[error("the place given for surface `{surface}` is refused: {refusal}")]
     Refused { surface: Surface, refusal: Refusal },
     #[error("no bait fits image {image}: {why}")]
@@ -43,6 +47,9 @@ impl BaitError {
             Self::KindOnSurface { surface, .. } => {
                 let fitting: Vec<&str> = kinds::on(*surface).map(|kind| kind.id()).collect();
                 Some(format!("kinds for `{surface}`: {}", fitting.join(", ")))
+            }
+            Self::NoKind { .. } | Self::NotMinted { .. } => {
+                Some("name another provider for this surface under the environment's `providers`, or leave the surface out".to_owned())
             }
             Self::Refused { refusal, .. } => Some(refusal.hint()),
             Self::NothingFits { .. } => Some("choose another surface, or give a path or a variable name for one".to_owned()),

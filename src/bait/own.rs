@@ -71,7 +71,7 @@ mod tests {
     fn bait_is_found_in_any_surroundings_and_under_base64_in_base64() {
         let ring = KeyRing::new([2; 32]);
         let codes = Codes { service: 1, environment: 2, surface: Surface::Buried, epoch: 1 };
-        let kind = kinds::find("git-credentials").expect("kind");
+        let kind = kinds::find("git-credentials").and_then(|kind| kind.self_telling()).expect("kind");
         let token = ["gl", "pat-"].concat() + &kind.layout().seal(ring.newest(), codes, "", "");
         let login = STANDARD.encode(format!("ci:{token}"));
         let secret = STANDARD_NO_PAD.encode(format!(r#"{{"auths":{{"r":{{"auth":"{login}"}}}}}}"#));

@@ -8,7 +8,6 @@ use crate::bait::claims::Claims;
 use crate::bait::danger::{Refusal, refuse_env, refuse_path};
 use crate::bait::error::BaitError;
 use crate::bait::history_style::{Grammar, HistoryStyle};
-use crate::bait::host::DecoyHost;
 use crate::bait::kinds;
 use crate::bait::kinds::contract::{BaitKind, Fields, Spot};
 use crate::bait::realism::{Attributes, attributes, directory, variable_prefix};
@@ -34,9 +33,26 @@ pub struct PlanRequest {
     pub kinds: BTreeMap<Surface, String>,
     /// A path, a variable's name or a build argument's name by surface, where the choice is not left to us.
     pub places: BTreeMap<Surface, String>,
-    pub decoy: DecoyHost,
+    /// Who mints for a surface.
+    pub minters: BTreeMap<Surface, Minter>,
+    /// The edition of the token on a surface, where it is not the first.
+    pub editions: BTreeMap<Surface, String>,
     /// When the image was built, seconds since 1970.
     pub created: i64,
+}
+
+/// Who mints, as far as a plan needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Minter {
+    /// The kinds that it mints, its favourite first, each with the host that such a token leads to.
+    pub kinds: Vec<(&'static str, String)>,
+}
+
+impl Minter {
+    /// The host that a token of this kind leads to.
+    fn host(&self, kind: &str) -> Option<&str> {
+        self.kinds.iter().find(|(id, _)| *id == kind).map(|(_, host)| host.as_str())
+    }
 }
 
 /// The plan for one image.
@@ -115,19 +131,38 @@ impl PlanRequest {
         wanted.map(|surface| self.claims_on(surface, key)).collect()
     }
 
+    fn host(&self, claims: &Claims) -> String {
+        self.minters.get(&claims.surface).and_then(|minter| minter.host(&claims.kind)).unwrap_or_default().to_owned()
+    }
+
     fn claims_on(&self, surface: Surface, key: &EpochKey) -> Result<Claims, BaitError> {
         let (service, environment) = (self.service.clone(), self.environment.clone());
-        let mut claims = Claims { service, environment, surface, kind: String::new(), epoch: key.epoch(), edition: String::new() };
+        let mut claims = Claims {
+            service,
+            environment,
+            surface,
+            kind: String::new(),
+            epoch: key.epoch(),
+            edition: self.editions.get(&surface).cloned().unwrap_or_default(),
+        };
         let defaults: &[&str] = match surface {
             Surface::File => &["registry-login"],
             Surface::Env => &["database-url", "https-url"],
             Surface::Buried => &["git-credentials", "npm-index"],
             Surface::History => &["pypi-index"],
         };
-        let chosen = Seed::of(key, &claims).pick("kind", defaults).unwrap_or_default();
+        let minter = self.minters.get(&surface);
+        let mints = |kind: &str| minter.is_some_and(|minter| minter.host(kind).is_some());
+        let usual: Vec<&str> = defaults.iter().copied().filter(|kind| mints(kind)).collect();
+        let fits = |id: &&str| kinds::find(id).is_some_and(|kind| kind.surfaces().contains(&surface));
+        let favourite = minter.and_then(|minter| minter.kinds.iter().map(|(id, _)| *id).find(fits));
+        let chosen = Seed::of(key, &claims).pick("kind", &usual).or(favourite).ok_or(BaitError::NoKind { surface })?;
         claims.kind = self.kinds.get(&surface).map_or(chosen, String::as_str).to_owned();
         let kind = kinds::find(&claims.kind).ok_or_else(|| BaitError::UnknownKind { kind: claims.kind.clone() })?;
-        if kind.surfaces().contains(&surface) { Ok(claims) } else { Err(BaitError::KindOnSurface { kind: claims.kind, surface }) }
+        if !kind.surfaces().contains(&surface) {
+            return Err(BaitError::KindOnSurface { kind: claims.kind, surface });
+        }
+        if mints(&claims.kind) { Ok(claims) } else { Err(BaitError::NotMinted { kind: claims.kind, surface }) }
     }
 }
 
@@ -152,7 +187,7 @@ pub fn plan_image(request: &PlanRequest, key: &EpochKey, config: &ImageConfig, t
         let seed = Seed::of(key, &claims);
         let taken: Vec<&Place> = plan.baits.iter().map(|bait| &bait.place).collect();
         match (planner.place(kind, surface, &seed, &taken), request.places.contains_key(&surface)) {
-            (Ok(place), _) => plan.baits.push(PlannedBait { claims, host: request.decoy.name(kind.service()), place }),
+            (Ok(place), _) => plan.baits.push(PlannedBait { host: request.host(&claims), claims, place }),
             (Err(refusal), true) => return Err(BaitError::Refused { surface, refusal }),
             (Err(refusal), false) => plan.skipped.push(Skipped { surface, why: refusal.to_string() }),
         }

@@ -142,12 +142,11 @@ mod tests {
     use crate::bait::history_style::tests::{BUILDAH, BUILDKIT, CLASSIC, KANIKO, KO, config};
     use crate::bait::kinds::contract::Recipe;
     use crate::bait::own::find;
-    use crate::bait::plan::{PlanRequest, plan_image};
+    use crate::bait::plan::{Minter, PlanRequest, plan_image};
     use crate::bait::surfaces::Surface;
     use crate::image::file_tree::Fate;
     use crate::image::layer_writer::{write_layer, write_tar};
     use crate::image::listing_builder::ListingBuilder;
-    use crate::secret::fingerprint::Fingerprint;
     use crate::secret::key_ring::KeyRing;
 
     const MEMBERS: &str =
@@ -157,6 +156,14 @@ mod tests {
         KeyRing::new([5; 32])
     }
 
+    /// Scanners pass over the domains that are reserved for examples.
+    const HOST: &str = "ops.acme-internal.net";
+
+    fn minters() -> BTreeMap<Surface, Minter> {
+        let kinds: Vec<_> = kinds::self_telling().map(|kind| (kind.id(), HOST.to_owned())).collect();
+        Surface::ALL.into_iter().map(|surface| (surface, Minter { kinds: kinds.clone() })).collect()
+    }
+
     fn request() -> PlanRequest {
         PlanRequest {
             service: "ghcr.io/acme/shop".to_owned(),
@@ -164,7 +171,8 @@ mod tests {
             surfaces: Surface::ALL.to_vec(),
             kinds: BTreeMap::new(),
             places: BTreeMap::new(),
-            decoy: "decoy.example.org".parse().expect("a host"),
+            minters: minters(),
+            editions: BTreeMap::new(),
             created: 1_780_000_000,
         }
     }
@@ -177,11 +185,8 @@ mod tests {
         let ring = ring();
         let key = ring.newest();
         let mint = |claims: crate::bait::claims::Claims| {
-            let kind = kinds::find(&claims.kind).expect("kind");
-            let fields = kind.mint(&Recipe::new(key, &claims, &request.decoy, request.created));
-            let value = Fields::new(&fields).get(kind.identifying());
-            let fingerprint = Fingerprint::of_token(key, kind.sealed(value).expect("its shape"));
-            Honeytoken { claims, fields, host: request.decoy.name(kind.service()), fingerprint }
+            let kind = kinds::find(&claims.kind).and_then(BaitKind::self_telling).expect("kind");
+            kind.token(&Recipe::new(key, &claims, &HOST.parse().expect("a host"), request.created))
         };
         request.claims(key).expect("claims").into_iter().map(mint).collect()
     }
@@ -376,9 +381,7 @@ mod tests {
         let base = config(&BUILDKIT[2..3], MEMBERS);
         let text = String::from_utf8(base.bytes.to_vec()).expect("text").replace(base.diff_ids[0].hex(), Digest::of(&empty).hex());
         let base = ImageConfig::parse(text.as_bytes()).expect("valid");
-        // Scanners pass over the domains that are reserved for examples.
-        let request = PlanRequest { decoy: "ops.acme-internal.net".parse().expect("a host"), ..request() };
-        let (plan, planting) = planted(&request, &base, &files());
+        let (plan, planting) = planted(&request(), &base, &files());
         let tars: Vec<Vec<u8>> = std::iter::once(empty).chain(planting.layers.iter().map(|layer| write_tar(layer))).collect();
         let edit = ConfigEdit { diff_ids: tars.iter().skip(1).map(|tar| Digest::of(tar)).collect(), ..planting.edit };
         let edited = base.edited(&edit).expect("valid");

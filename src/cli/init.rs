@@ -169,6 +169,7 @@ mod tests {
     use super::*;
     use crate::alert::sinks;
     use crate::bait::kinds::KINDS;
+    use crate::cli::setup::provider_vocabulary;
     use crate::config::file::Vocabulary;
     use crate::config::resolve::{Overrides, Settings, resolve};
     use crate::config::vars::Variables;
@@ -197,7 +198,7 @@ mod tests {
 
     fn read(folder: &Path) -> Settings {
         let kinds = KINDS.iter().map(|kind| (kind.id(), kind.surfaces().to_vec())).collect();
-        let vocabulary = Vocabulary { kinds, sinks: sinks::KINDS.iter().map(|(id, _)| *id).collect() };
+        let vocabulary = Vocabulary { kinds, sinks: sinks::KINDS.iter().map(|(id, _)| *id).collect(), providers: provider_vocabulary() };
         resolve(Overrides::default(), &Variables::default(), folder, &vocabulary).expect("valid")
     }
 

@@ -16,6 +16,7 @@ pub mod ledger;
 pub mod note;
 pub mod output;
 pub mod pipeline_file;
+pub mod providers;
 pub mod report_folder;
 pub mod rule_files;
 pub mod rules;

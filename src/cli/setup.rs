@@ -36,6 +36,7 @@ use crate::pipeline::vendors::Asking;
 use crate::policy::baseline::{self, Baseline};
 use crate::policy::foreign;
 use crate::policy::gate::Policy;
+use crate::provider::PROVIDERS;
 use crate::reader::cache::Cache;
 use crate::registry::access::Access;
 use crate::registry::credentials::{CredentialSettings, Credentials};
@@ -81,7 +82,7 @@ impl Setup {
         let variables = Variables::of_process();
         let kinds = KINDS.iter().map(|kind| (kind.id(), kind.surfaces().to_vec())).collect();
         let sinks = sinks::KINDS.iter().map(|(id, _)| *id).collect();
-        let settings = resolve(overrides, &variables, directory, &Vocabulary { kinds, sinks })?;
+        let settings = resolve(overrides, &variables, directory, &Vocabulary { kinds, sinks, providers: provider_vocabulary() })?;
         let event = variables.get(vars::GITHUB_EVENT_PATH).and_then(|path| std::fs::read_to_string(path).ok());
         let ci = CiContext::detect(&variables.public(), event.as_deref(), &work_tree::facts(&here()));
         Ok(Self { settings, ci, variables, quiet: global.quiet, forge: OnceLock::new() })
@@ -289,6 +290,20 @@ impl Setup {
         Ok(Policy { fail_on, inline_allow, enforce, exceptions, baseline, not_taken_over, ..Policy::default() })
     }
 
+    /// A credential of a provider, by the name of its variable.
+    #[must_use]
+    pub fn secret(&self, name: &str) -> Option<Secret> {
+        self.variables.secret_named(name)
+    }
+
+    /// The wire to vendors, see [`vendors`].
+    ///
+    /// # Errors
+    /// When certificates cannot be used.
+    pub fn vendors(&self) -> Result<HttpClient, Failure> {
+        vendors()
+    }
+
     /// Who is at the keyboard, as the system says.
     #[must_use]
     pub fn user(&self) -> Option<String> {
@@ -355,6 +370,12 @@ impl Setup {
         let host = self.settings.decoy_host.as_deref().map(str::parse::<DecoyHost>).transpose();
         host.map_err(|error| Failure::usage(error.to_string(), error.hint()))
     }
+}
+
+/// The providers that a configuration may name, with what can be set for each.
+#[must_use]
+pub fn provider_vocabulary() -> Vec<(&'static str, Vec<&'static str>)> {
+    PROVIDERS.iter().map(|row| (row.id, row.settings.iter().map(|(name, _)| *name).collect())).collect()
 }
 
 /// The wire to vendors. Authorities that a configuration adds are for registries and forges: who writes one, such as the author of a tree that

@@ -1,7 +1,7 @@
 //! `ship`, `scan`, `plant` and `push`: one journey, with more or fewer stages.
 
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use crate::bait::plan::{ImagePlan, PlanRequest};
 use crate::bait::visibility::{Scanner, seen_by};
@@ -11,6 +11,7 @@ use crate::cli::editor;
 use crate::cli::exit::Exit;
 use crate::cli::note;
 use crate::cli::output;
+use crate::cli::providers;
 use crate::cli::scratch::{Scratch, unless_ending};
 use crate::cli::setup::{Setup, here};
 use crate::cli::target::{Target, destination, source, target};
@@ -23,8 +24,7 @@ use crate::pipeline::files::inspect_files;
 use crate::pipeline::git::{History, inspect_history};
 use crate::pipeline::session::Session;
 use crate::pipeline::ship::{Arrival, Journey, Planting, ship as travel};
-use crate::provider::contract::Provider as _;
-use crate::provider::embedded::Embedded;
+
 use crate::report::disclosure::Disclosure;
 use crate::report::escape::line;
 use crate::report::run_report::Outcome;
@@ -234,22 +234,21 @@ fn planting(setup: &Setup, destinations: &[Location]) -> Result<Planting, Failur
         )
     })?;
     let plan = setup.settings.plan()?;
-    let keys = setup.keys()?;
-    let Some(decoy) = setup.decoy()? else {
-        let error = Embedded::new(keys, None).ready().err().map(PipelineError::from);
-        return Err(error.map_or_else(|| Failure::bug("a provider without a host is ready"), Failure::from));
-    };
+    setup.keys()?;
+    let mints = providers::mints(setup, &plan)?;
+    mints.ready(&plan.surfaces).map_err(PipelineError::from)?;
     let request = PlanRequest {
         service,
         environment: plan.name,
         surfaces: plan.surfaces,
         kinds: plan.kinds,
         places: setup.settings.plant.clone(),
-        decoy: decoy.clone(),
         created: 0,
+        minters: BTreeMap::new(),
+        editions: BTreeMap::new(),
     };
     let ledger = setup.ledger()?;
-    Ok(Planting { request, provider: Arc::new(Embedded::new(keys, Some(decoy))), ledger })
+    Ok(Planting { request, mints, ledger })
 }
 
 async fn go(setup: &Setup, journey: &Journey, judging: &Judging, (session, _scratch): (Session, Scratch)) -> Result<Exit, Failure> {

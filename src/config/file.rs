@@ -18,6 +18,8 @@ pub struct Vocabulary {
     pub kinds: Vec<(&'static str, Vec<Surface>)>,
     /// The ids of alert sinks.
     pub sinks: Vec<&'static str>,
+    /// The ids of providers, with what can be set for each.
+    pub providers: Vec<(&'static str, Vec<&'static str>)>,
 }
 
 /// `honeycrate.yaml`, as written. `None` and empty mean that the default holds.
@@ -25,6 +27,7 @@ pub struct Vocabulary {
 pub struct ConfigFile {
     pub service: Option<String>,
     pub decoy_host: Option<String>,
+    pub providers: ProviderChoice,
     pub fail_on: Option<FailOn>,
     pub enforce: Option<Enforce>,
     pub environments: BTreeMap<String, Environment>,
@@ -63,6 +66,27 @@ pub struct Environment {
     pub surfaces: Option<Vec<Surface>>,
     /// The kind of bait that a surface carries, where it is not the surface's own choice.
     pub kinds: BTreeMap<Surface, String>,
+    /// Who mints for a surface, where it is not the default provider.
+    pub providers: BTreeMap<Surface, String>,
+}
+
+/// Who mints, and how each is reached.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProviderChoice {
+    /// `None`: the embedded one.
+    pub default: Option<String>,
+    /// Takes the place of one that is down or has no tokens left. `None`: nobody does.
+    pub fallback: Option<String>,
+    /// By provider and name.
+    pub settings: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+impl ProviderChoice {
+    /// Who mints where nothing else is said.
+    #[must_use]
+    pub fn default_id(&self) -> &str {
+        self.default.as_deref().unwrap_or("embedded")
+    }
 }
 
 /// Which registries are spoken to how.

@@ -8,7 +8,7 @@ use time::Date;
 
 use crate::bait::surfaces::Surface;
 use crate::config::error::Problem;
-use crate::config::file::{AlertEntry, ConfigFile, Environment, LedgerEntry, RegistryEntry, Vocabulary};
+use crate::config::file::{AlertEntry, ConfigFile, Environment, LedgerEntry, ProviderChoice, RegistryEntry, Vocabulary};
 use crate::config::positions::{Node, Position};
 use crate::config::walk::{Cursor, Walk};
 use crate::oci::reference::Reference;
@@ -79,7 +79,7 @@ struct Reader<'r> {
     file: &'r str,
 }
 
-const SECTIONS: [&str; 17] = [
+const SECTIONS: [&str; 18] = [
     "service",
     "decoy",
     "fail-on",
@@ -93,6 +93,7 @@ const SECTIONS: [&str; 17] = [
     "rules",
     "ledger",
     "cache",
+    "providers",
     "registry",
     "alerts",
     "disclosure",
@@ -110,6 +111,7 @@ impl Reader<'_> {
         Some(ConfigFile {
             service: fields.get("service").and_then(|service| self.walk.text(service, "`service`")).map(str::to_owned),
             decoy_host,
+            providers: fields.get("providers").map(|cursor| self.providers(cursor)).unwrap_or_default(),
             fail_on: fields.get("fail-on").and_then(|cursor| {
                 let word = self.walk.word(cursor, "severity", &["none", "low", "medium", "high", "critical"])?;
                 word.parse().ok()
@@ -167,7 +169,7 @@ impl Reader<'_> {
                 environments.insert(name.to_owned(), Environment::default());
                 continue;
             }
-            let Some(fields) = self.walk.fields(cursor, "an environment", &["to", "surfaces", "kinds"]) else { continue };
+            let Some(fields) = self.walk.fields(cursor, "an environment", &["to", "surfaces", "kinds", "providers"]) else { continue };
             let to = fields.get("to").map(|cursor| self.walk.items(cursor, "`to`")).unwrap_or_default();
             let to = to.into_iter().filter_map(|cursor| self.walk.parsed(cursor, "`to`")).collect();
             let surfaces = fields.get("surfaces").map(|cursor| {
@@ -175,7 +177,8 @@ impl Reader<'_> {
                 items.into_iter().filter_map(|cursor| self.surface(cursor)).collect()
             });
             let kinds = fields.get("kinds").map(|cursor| self.kinds(cursor)).unwrap_or_default();
-            environments.insert(name.to_owned(), Environment { to, surfaces, kinds });
+            let providers = fields.get("providers").map(|cursor| self.providers_by_surface(cursor)).unwrap_or_default();
+            environments.insert(name.to_owned(), Environment { to, surfaces, kinds, providers });
         }
         environments
     }
@@ -203,6 +206,34 @@ impl Reader<'_> {
             }
         }
         kinds
+    }
+
+    fn providers_by_surface(&mut self, cursor: Cursor<'_>) -> BTreeMap<Surface, String> {
+        let Some(fields) = self.walk.fields(cursor, "`providers`", &Surface::ALL.map(Surface::id)) else { return BTreeMap::new() };
+        let of = |surface: Surface| Some((surface, self.provider(fields.get(surface.id())?)?));
+        Surface::ALL.into_iter().filter_map(of).collect()
+    }
+
+    fn provider(&mut self, cursor: Cursor<'_>) -> Option<String> {
+        let known: Vec<&str> = self.vocabulary.providers.iter().map(|(id, _)| *id).collect();
+        self.walk.word(cursor, "provider", &known).map(str::to_owned)
+    }
+
+    fn providers(&mut self, cursor: Cursor<'_>) -> ProviderChoice {
+        let vocabulary = self.vocabulary;
+        let ids = vocabulary.providers.iter().map(|(id, _)| *id);
+        let known: Vec<&str> = ["default", "fallback"].into_iter().chain(ids).collect();
+        let Some(fields) = self.walk.fields(cursor, "`providers`", &known) else { return ProviderChoice::default() };
+        let default = fields.get("default").and_then(|cursor| self.provider(cursor));
+        let fallback = fields.get("fallback").and_then(|cursor| self.provider(cursor));
+        let mut settings = BTreeMap::new();
+        for (id, names) in &vocabulary.providers {
+            let Some(cursor) = fields.get(id) else { continue };
+            let Some(fields) = self.walk.fields(cursor, &format!("`providers.{id}`"), names) else { continue };
+            let set = |name: &&str| Some(((*name).to_owned(), self.walk.text(fields.get(name)?, &format!("`providers.{id}.{name}`"))?.to_owned()));
+            settings.insert((*id).to_owned(), names.iter().filter_map(set).collect());
+        }
+        ProviderChoice { default, fallback, settings }
     }
 
     fn plant(&mut self, cursor: Cursor<'_>) -> BTreeMap<Surface, String> {
@@ -357,7 +388,7 @@ mod tests {
 
     fn vocabulary() -> Vocabulary {
         let kinds = vec![("registry-login", vec![Surface::File, Surface::Buried]), ("database-url", vec![Surface::Env, Surface::History])];
-        Vocabulary { kinds, sinks: vec!["json-lines", "webhook"] }
+        Vocabulary { kinds, sinks: vec!["json-lines", "webhook"], providers: vec![("embedded", vec![]), ("vendor", vec!["url", "region"])] }
     }
 
     fn problems(text: &str) -> Vec<String> {
@@ -376,7 +407,9 @@ environments:
     to: ["ghcr.io/acme/shop:latest"]
     surfaces: [file, env]
     kinds: { file: registry-login }
+    providers: { env: vendor }
   staging:
+providers: { default: vendor, fallback: embedded, vendor: { url: "https://vendor.example.com" } }
 plant:
   file: { path: /app/config/registry.json.bak }
   env: { name: REPORTING_DB_DSN }
@@ -409,10 +442,13 @@ disclosure: auto
         assert_eq!(production.to[0].to_string(), "ghcr.io/acme/shop:latest");
         assert_eq!(production.surfaces, Some(vec![Surface::File, Surface::Env]));
         assert_eq!(production.kinds[&Surface::File], "registry-login");
+        assert_eq!(production.providers[&Surface::Env], "vendor");
+        assert_eq!((file.providers.default_id(), file.providers.fallback.as_deref()), ("vendor", Some("embedded")));
+        assert_eq!(file.providers.settings["vendor"]["url"], "https://vendor.example.com");
         assert_eq!(file.environments["staging"], Environment::default());
         assert_eq!(file.plant[&Surface::Env], "REPORTING_DB_DSN");
         assert_eq!(file.exceptions[0].expires, Some(time::macros::date!(2027 - 01 - 31)));
-        assert_eq!(file.exceptions[0].source, "x:15");
+        assert_eq!(file.exceptions[0].source, "x:17");
         assert_eq!((file.baseline.as_deref(), &file.ignore_files[..]), (Some("known.yaml"), &[".gitleaksignore".to_owned()][..]));
         assert_eq!(file.inline_allow, Some(InlineAllow::Everywhere));
         assert_eq!(file.enforce, Some(Enforce::BlockAfter(date!(2027 - 03 - 31))));

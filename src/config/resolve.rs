@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use crate::bait::surfaces::Surface;
 use crate::config::error::{ConfigError, Place, Problem};
-use crate::config::file::{AlertEntry, CacheChoice, ConfigFile, DisclosureChoice, Environment, Upload, Vocabulary};
+use crate::config::file::{AlertEntry, CacheChoice, ConfigFile, DisclosureChoice, Environment, ProviderChoice, Upload, Vocabulary};
 use crate::config::reader::{self, MAX_BYTES};
 use crate::config::vars::{self, Variable, Variables};
 use crate::config::walk::nearest;
@@ -53,6 +53,7 @@ pub struct Settings {
     /// `None`: [`Settings::service_of`] falls back on the destination.
     pub service: Option<String>,
     pub decoy_host: Option<String>,
+    pub providers: ProviderChoice,
     pub fail_on: FailOn,
     pub enforce: Enforce,
     /// The environment that this run is for, if one was named.
@@ -118,6 +119,8 @@ pub struct EnvironmentPlan {
     pub to: Vec<Reference>,
     pub surfaces: Vec<Surface>,
     pub kinds: BTreeMap<Surface, String>,
+    /// Who mints for a surface, where it is not the default provider.
+    pub providers: BTreeMap<Surface, String>,
 }
 
 /// The environment of a run that names none.
@@ -200,6 +203,7 @@ pub fn resolve(overrides: Overrides, variables: &Variables, directory: &Path, vo
         config: text.is_some().then_some(path),
         service: overrides.service.or(service).or(file.service),
         decoy_host: overrides.decoy_host.or(decoy_host).or(file.decoy_host),
+        providers: file.providers,
         fail_on: overrides.fail_on.or(fail_on).or(file.fail_on).unwrap_or_default(),
         enforce: overrides.enforce.or(enforce).or(file.enforce).unwrap_or_default(),
         environment: overrides.environment.or(environment),
@@ -288,7 +292,7 @@ impl Settings {
         };
         let surfaces = if self.surfaces.is_empty() { environment.surfaces.unwrap_or(Surface::ALL.to_vec()) } else { self.surfaces.clone() };
         let to = if self.to.is_empty() { environment.to } else { self.to.clone() };
-        Ok(EnvironmentPlan { name, to, surfaces, kinds: environment.kinds })
+        Ok(EnvironmentPlan { name, to, surfaces, kinds: environment.kinds, providers: environment.providers })
     }
 }
 

@@ -161,6 +161,12 @@ impl Variables {
         self.values.get(variable.name).map(|value| Secret::new(value.clone()))
     }
 
+    /// The same by the variable's name. `None` for what is not in the table.
+    #[must_use]
+    pub fn secret_named(&self, name: &str) -> Option<Secret> {
+        TABLE.iter().find(|variable| variable.name == name).and_then(|variable| self.secret(*variable))
+    }
+
     /// What is set and no credential, by name.
     #[must_use]
     pub fn public(&self) -> BTreeMap<String, String> {

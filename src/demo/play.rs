@@ -21,6 +21,7 @@ use crate::net::client::{HttpClient, NetSettings, Purpose};
 use crate::oci::location::Location;
 use crate::pipeline::clock;
 use crate::pipeline::memory::random;
+use crate::pipeline::minting::Mints;
 use crate::pipeline::progress::Silent;
 use crate::pipeline::session::{Rules, Session};
 use crate::pipeline::ship::{Arrival, Journey, Planting, ship};
@@ -73,8 +74,8 @@ pub async fn play(stage: &Path, colour: bool, say: &mut (dyn FnMut(&str) + Send)
 
     say(&scene(2, "honeycrate ship: every layer is read, and a leak goes no further"));
     let order = |ring: &KeyRing| Planting {
-        request: request(&trap.host),
-        provider: Arc::new(Embedded::new(ring.clone(), Some(trap.host.clone()))),
+        request: request(),
+        mints: Mints::all(Arc::new(Embedded::new(ring.clone(), Some(trap.host.clone())))),
         ledger: ledger.clone(),
     };
     let journey = |planting| Journey { planting: Some(planting), ..Journey::new(layout(&built), vec![layout(&shipped)]) };
@@ -154,7 +155,7 @@ fn layout(path: &Path) -> Location {
     Location::OciLayout { path: path.to_owned(), tag: Some("shop".to_owned()) }
 }
 
-fn request(host: &DecoyHost) -> PlanRequest {
+fn request() -> PlanRequest {
     // Logins that lead to the web: the demo's trap has no fixed port for databases.
     let kinds = [(Surface::Env, "https-url"), (Surface::Buried, "git-credentials")];
     PlanRequest {
@@ -163,8 +164,9 @@ fn request(host: &DecoyHost) -> PlanRequest {
         surfaces: Surface::ALL.to_vec(),
         kinds: kinds.into_iter().map(|(surface, kind)| (surface, kind.to_owned())).collect(),
         places: BTreeMap::new(),
-        decoy: host.clone(),
         created: 0,
+        minters: BTreeMap::new(),
+        editions: BTreeMap::new(),
     }
 }
 
@@ -277,6 +279,7 @@ mod tests {
     use super::*;
     use crate::bait::claims::Claims;
     use crate::bait::honeytoken::Honeytoken;
+    use crate::bait::kinds;
     use crate::ledger::record::Event;
     use crate::ledger::stores::contract::Store as _;
     use crate::ledger::stores::sqlite::SqliteStore;
@@ -292,8 +295,8 @@ mod tests {
             "broken"
         }
 
-        fn kinds(&self) -> Vec<&'static str> {
-            Vec::new()
+        fn kinds(&self) -> Vec<(&'static str, String)> {
+            kinds::self_telling().map(|kind| (kind.id(), "decoy.example.org".to_owned())).collect()
         }
 
         fn ready(&self) -> Result<(), ProviderError> {
@@ -307,6 +310,14 @@ mod tests {
         fn mint<'a>(&'a self, claims: &'a Claims, _: i64) -> BoxFuture<'a, Result<Honeytoken, ProviderError>> {
             panic!("a case that nobody thought of, with {claims:?}")
         }
+
+        fn revoke<'a>(&'a self, _: &'a Honeytoken) -> BoxFuture<'a, Result<(), ProviderError>> {
+            unreachable!("nothing was minted")
+        }
+
+        fn exercise<'a>(&'a self, _: &'a Honeytoken, _: &'a str) -> BoxFuture<'a, Result<(), ProviderError>> {
+            unreachable!("nothing was minted")
+        }
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -316,8 +327,7 @@ mod tests {
         let (built, shipped, ledger) = (stage.path().join("built"), stage.path().join("shipped"), stage.path().join("ledger.sqlite"));
         write_sample(&built, None).expect("written");
         let session = session(stage.path(), KeyRing::new([7; 32])).expect("a session");
-        let host = "decoy.example.org".parse().expect("a host");
-        let planting = Planting { request: request(&host), provider: Arc::new(Broken), ledger: Ledger::file(&ledger) };
+        let planting = Planting { request: request(), mints: Mints::all(Arc::new(Broken)), ledger: Ledger::file(&ledger) };
         let journey = Journey { planting: Some(planting), ..Journey::new(layout(&built), vec![layout(&shipped)]) };
         let arrival = ship(&session, &journey).await;
         let told = arrival.report.error.expect("told");

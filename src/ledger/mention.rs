@@ -19,8 +19,10 @@ pub enum Mention {
     /// What a token was ever meant for. Of these the first record that speaks of them is noted, and no other.
     Service(String),
     Environment(String),
-    /// A leaked secret, or a value of a token that does not tell itself.
+    /// A leaked secret.
     Secret(Fingerprint),
+    /// A value of a token that does not tell itself.
+    Value(Fingerprint),
     /// The minting of a token that there can be only one of.
     Minting(String),
     /// The place of a token: its editions, one after the other.
@@ -28,9 +30,10 @@ pub enum Mention {
     Drill(String),
 }
 
-/// What the keys of services and of environments begin with.
+/// What the keys of services, of environments and of values begin with.
 pub const SERVICES: &str = "service/";
 pub const ENVIRONMENTS: &str = "environment/";
+pub const VALUES: &str = "value/";
 
 impl Mention {
     /// All that an event speaks of, each once.
@@ -41,7 +44,7 @@ impl Mention {
             Event::Intended { claims, .. } => claims.iter().flat_map(Self::of_claims).collect(),
             Event::Minted { fingerprint, claims, values, .. } => {
                 let own = [Self::Token(fingerprint.clone()), Self::place(claims)];
-                let values = values.iter().cloned().map(Self::Secret);
+                let values = values.iter().cloned().map(Self::Value);
                 Self::of_claims(claims).into_iter().chain(own).chain(values).chain(Self::unique(event)).collect()
             }
             Event::Planted { placement, manifest } => BTreeSet::from([Self::Token(placement.fingerprint.clone()), Self::Manifest(manifest.clone())]),
@@ -67,11 +70,16 @@ impl Mention {
             Event::Triggered { trigger } => Some(Self::Trigger(trigger.id.clone())),
             Event::Minted { claims, provider, fingerprint, values, .. } => {
                 // Tokens that tell themselves come out the same wherever they are minted; another one is under another key.
-                let other = if values.is_empty() { fingerprint.as_str() } else { "" };
-                Some(Self::Minting([provider, &place_key(claims), &claims.epoch.to_string(), &claims.edition, other].join("\x1f")))
+                Some(if values.is_empty() { Self::Minting([provider, fingerprint.as_str()].join("\x1f")) } else { Self::minting(provider, claims) })
             }
             _ => None,
         }
+    }
+
+    /// Where the one token is found that a provider made for `claims`, of those that do not tell themselves.
+    #[must_use]
+    pub fn minting(provider: &str, claims: &Claims) -> Self {
+        Self::Minting([provider, &place_key(claims), &claims.epoch.to_string(), &claims.edition].join("\x1f"))
     }
 
     /// Where the editions of a token are found: its service, environment, surface and kind.
@@ -105,6 +113,7 @@ impl fmt::Display for Mention {
             Self::Service(name) => write!(f, "{SERVICES}{name}"),
             Self::Environment(name) => write!(f, "{ENVIRONMENTS}{name}"),
             Self::Secret(fingerprint) => write!(f, "secret/{fingerprint}"),
+            Self::Value(fingerprint) => write!(f, "{VALUES}{fingerprint}"),
             Self::Minting(key) => write!(f, "minting/{key}"),
             Self::Place(key) => write!(f, "place/{key}"),
             Self::Drill(id) => write!(f, "drill/{id}"),

@@ -45,7 +45,8 @@ pub enum Event {
         fingerprint: Fingerprint,
         host: String,
         sealed: String,
-        /// What a scan would call the values of a token that does not tell itself, so that they are known again. Since format 3.
+        /// Of a token that does not tell itself: [`Fingerprint::of_token`] of its values under the oldest key, so that they are known again where
+        /// they are found. Since format 3.
         #[serde(skip_serializing_if = "is_empty", default)]
         values: FingerprintSet,
     },

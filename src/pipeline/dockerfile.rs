@@ -23,11 +23,10 @@ pub async fn plant(ring: &KeyRing, planting: &Planting, file: &str, text: &str) 
     let mut run = Run::begin(&planting.ledger)?;
     let before = Digest::of(text.as_bytes());
     run.intended(vec![claims.clone()], file, &before)?;
-    let token = planting.provider.mint(&claims, clock::now().unix_timestamp()).await?;
+    let token = planting.mints.token(&mut run, ring, &claims, clock::now().unix_timestamp()).await?;
     let planted = plant_dockerfile(text, &token, &seed, name.as_deref())?;
     // A recipe that has this bait already is left as it is.
     if planted != text {
-        run.minted(&token, planting.provider.id(), ring)?;
         let placement = Placement::new(&token, "Dockerfile", file);
         run.planted(&[(placement, Digest::of(planted.as_bytes()))])?;
     }
@@ -42,7 +41,7 @@ pub fn plan(ring: &KeyRing, planting: &Planting, text: &str) -> Result<Vec<Strin
     let Recipe { claims, seed, name } = recipe(ring, planting)?;
     // Names do not depend on values: a token without any stands for the one to be minted.
     let fingerprint = Fingerprint::of_token(ring.newest(), "");
-    let stand_in = Honeytoken { claims, fields: Vec::new(), host: String::new(), fingerprint };
+    let stand_in = Honeytoken { claims, fields: Vec::new(), handle: Vec::new(), host: String::new(), fingerprint };
     let planted = plant_dockerfile(text, &stand_in, &seed, name.as_deref())?;
     Ok(added_names(text, &planted))
 }
@@ -62,8 +61,8 @@ struct Recipe {
 }
 
 fn recipe(ring: &KeyRing, planting: &Planting) -> Result<Recipe, PipelineError> {
-    planting.provider.ready()?;
-    let mut request = planting.request.clone();
+    planting.mints.ready(&[Surface::Env])?;
+    let mut request = planting.resolved(ring)?;
     request.surfaces = vec![Surface::Env];
     let Some(claims) = request.claims(ring.newest())?.pop() else {
         return Err(PipelineError::Usage { what: "nothing is to be planted".to_owned(), hint: "leave out --surfaces".to_owned() });

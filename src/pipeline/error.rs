@@ -1,6 +1,7 @@
 //! How a journey can fail, one variant for each exit code.
 
 use crate::bait::error::BaitError;
+use crate::bait::surfaces::Surface;
 use crate::destination::contract::DestinationError;
 use crate::image::error::ImageError;
 use crate::ledger::error::LedgerError;
@@ -28,6 +29,9 @@ pub enum PipelineError {
     Destination(#[from] DestinationError),
     #[error(transparent)]
     Provider(#[from] ProviderError),
+    /// The same while a token for this surface was minted.
+    #[error("{cause}")]
+    Minting { surface: Surface, cause: ProviderError },
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// Something panicked. Its text is not repeated: it may quote what was being read.
@@ -46,7 +50,7 @@ impl PipelineError {
             Self::Bait(error) => error.hint(),
             Self::ReadBack { .. } => Some("the destination changed the image; push again, and report it if it happens twice".to_owned()),
             Self::Destination(error) => error.hint(),
-            Self::Provider(error) => error.hint(),
+            Self::Provider(error) | Self::Minting { cause: error, .. } => error.hint(),
             Self::Ledger(error) => error.hint().map(Into::into),
             Self::Bug => Some("this is a bug in honeycrate; please report it with the command that you ran".to_owned()),
         }
@@ -60,7 +64,7 @@ impl PipelineError {
             Self::Source(_) | Self::Image { .. } => 3,
             Self::Bait(_) | Self::Planting(_) | Self::ReadBack { .. } => 4,
             Self::Destination(_) => 5,
-            Self::Provider(_) => 6,
+            Self::Provider(_) | Self::Minting { .. } => 6,
             Self::Ledger(_) => 7,
             Self::Bug => 70,
         }
@@ -75,7 +79,7 @@ impl PipelineError {
             Self::Bait(_) | Self::Planting(_) => "planting",
             Self::ReadBack { .. } => "read-back",
             Self::Destination(_) => "destination",
-            Self::Provider(_) => "provider",
+            Self::Provider(_) | Self::Minting { .. } => "provider",
             Self::Ledger(_) => "ledger",
             Self::Bug => "bug",
         }

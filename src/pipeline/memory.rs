@@ -4,18 +4,27 @@ use std::collections::BTreeMap;
 
 use crate::bait::claims::Claims;
 use crate::bait::honeytoken::Honeytoken;
+use crate::bait::kinds;
 use crate::bait::placement::Placement;
 use crate::ledger::error::LedgerError;
+use crate::ledger::mention::Mention;
 use crate::ledger::place::Ledger;
-use crate::ledger::record::{Context, Event};
+use crate::ledger::record::{Context, Event, Record};
 use crate::ledger::seal;
 use crate::ledger::stores;
 use crate::ledger::stores::contract::Store;
 use crate::ledger::tokens::{self, Names};
 use crate::oci::digest::Digest;
 use crate::pipeline::clock;
-use crate::secret::fingerprint::FingerprintSet;
+use crate::secret::fingerprint::{Fingerprint, FingerprintSet};
 use crate::secret::key_ring::KeyRing;
+
+/// Whose token is in the ledger.
+pub enum Kept {
+    Ours,
+    /// Another job was quicker: its token.
+    Theirs(Box<Honeytoken>),
+}
 
 /// A run that may plant: its records share one id.
 pub struct Run {
@@ -55,19 +64,35 @@ impl Run {
     ///
     /// # Errors
     /// When the record is not durable and not held; then the token may not be planted.
-    pub fn minted(&mut self, token: &Honeytoken, provider: &str, ring: &KeyRing) -> Result<(), LedgerError> {
+    pub fn minted(&mut self, token: &Honeytoken, provider: &str, ring: &KeyRing) -> Result<Kept, LedgerError> {
         if self.store.minted_before(&token.fingerprint)?.is_some() {
-            return Ok(());
+            return Ok(Kept::Ours);
         }
         let sealed = seal::seal(ring.newest(), random(), &token.fingerprint, &token.to_secret());
-        self.append(Event::Minted {
+        let minted = Event::Minted {
             claims: token.claims.clone(),
             provider: provider.to_owned(),
             fingerprint: token.fingerprint.clone(),
             host: token.host.clone(),
             sealed,
-            values: FingerprintSet::default(),
-        })
+            values: values(token, ring),
+        };
+        if self.holds {
+            self.held.push(minted);
+            return Ok(Kept::Ours);
+        }
+        let records = self.write(vec![minted])?;
+        let theirs = records.into_iter().next_back().filter(|record| record.run != self.id).and_then(|record| opened(record, ring));
+        Ok(theirs.map_or(Kept::Ours, |token| Kept::Theirs(Box::new(token))))
+    }
+
+    /// The token that this provider made for these claims before, with its values.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn kept(&self, provider: &str, claims: &Claims, ring: &KeyRing) -> Result<Option<Honeytoken>, LedgerError> {
+        let records = self.store.mentioning(&Mention::minting(provider, claims))?;
+        Ok(records.into_iter().find_map(|record| opened(record, ring)))
     }
 
     /// Before the manifests that hold the bait are pushed: all of it in one go.
@@ -76,7 +101,7 @@ impl Run {
     /// When the records are not durable; then no manifest may leave.
     pub fn planted(&mut self, placements: &[(Placement, Digest)]) -> Result<(), LedgerError> {
         let event = |(placement, manifest): &(Placement, Digest)| Event::Planted { placement: placement.clone(), manifest: manifest.clone() };
-        self.write(placements.iter().map(event).collect())
+        self.write(placements.iter().map(event).collect()).map(|_| ())
     }
 
     /// After the image arrived and was read back; what was found in it goes along.
@@ -92,7 +117,7 @@ impl Run {
         found: Option<Event>,
     ) -> Result<(), LedgerError> {
         let pushed = Event::Pushed { reference: reference.to_owned(), digest: digest.clone(), platforms, context: context.clone() };
-        self.write([pushed].into_iter().chain(found).collect())
+        self.write([pushed].into_iter().chain(found).collect()).map(|_| ())
     }
 
     /// What was found in an image into which nothing was planted.
@@ -100,7 +125,7 @@ impl Run {
     /// # Errors
     /// When the record is not durable.
     pub fn found(&mut self, found: Event) -> Result<(), LedgerError> {
-        self.write(vec![found])
+        self.write(vec![found]).map(|_| ())
     }
 
     /// When the run ends before its image arrived.
@@ -108,7 +133,7 @@ impl Run {
     /// # Errors
     /// When the record is not durable.
     pub fn failed(&mut self, stage: &str, reason: &str) -> Result<(), LedgerError> {
-        self.write(vec![Event::Failed { stage: stage.to_owned(), reason: reason.to_owned() }])
+        self.write(vec![Event::Failed { stage: stage.to_owned(), reason: reason.to_owned() }]).map(|_| ())
     }
 
     /// The names that the ledger's tokens use.
@@ -124,13 +149,29 @@ impl Run {
             self.held.push(event);
             return Ok(());
         }
-        self.write(vec![event])
+        self.write(vec![event]).map(|_| ())
     }
 
-    fn write(&mut self, events: Vec<Event>) -> Result<(), LedgerError> {
+    fn write(&mut self, events: Vec<Event>) -> Result<Vec<Record>, LedgerError> {
         let all = std::mem::take(&mut self.held).into_iter().chain(events).collect();
-        self.store.append_all(&self.id, &clock::timestamp(), all).map(|_| ())
+        self.store.append_all(&self.id, &clock::timestamp(), all)
     }
+}
+
+/// Of a token that does not tell itself: what its values are known by.
+fn values(token: &Honeytoken, ring: &KeyRing) -> FingerprintSet {
+    if kinds::find(&token.claims.kind).is_some_and(|kind| kind.self_telling().is_some()) {
+        return FingerprintSet::default();
+    }
+    token.values().map(|value| Fingerprint::of_token(ring.oldest(), value)).collect()
+}
+
+/// A token out of the record of its minting. `None` when it is another record, or was sealed under a key that the ring lacks.
+#[must_use]
+pub fn opened(record: Record, ring: &KeyRing) -> Option<Honeytoken> {
+    let Event::Minted { claims, fingerprint, host, sealed, .. } = record.event else { return None };
+    let value = seal::open(ring, &fingerprint, &sealed)?;
+    Honeytoken::from_secret(claims, fingerprint, host, &value)
 }
 
 /// Bytes from the system's generator.

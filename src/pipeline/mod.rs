@@ -11,6 +11,7 @@ pub mod git;
 pub mod head_start;
 pub mod inspect;
 pub mod memory;
+pub mod minting;
 pub mod packing;
 pub mod plant;
 pub mod progress;

@@ -18,8 +18,8 @@ use crate::oci::digest::Digest;
 use crate::pipeline::error::PipelineError;
 use crate::pipeline::inspect::Inspected;
 use crate::pipeline::memory::Run;
+use crate::pipeline::minting::Mints;
 use crate::pipeline::session::Session;
-use crate::provider::contract::Provider;
 use crate::secret::key_ring::KeyRing;
 
 /// Level of gzip for planted layers, which are small.
@@ -52,7 +52,7 @@ pub fn plan(request: &PlanRequest, ring: &KeyRing, inspected: &Inspected) -> Res
 pub async fn plant(
     session: &Session,
     run: &mut Run,
-    provider: &dyn Provider,
+    mints: &Mints,
     plans: &[ImagePlan],
     inspected: &Inspected,
     image: &StoredImage,
@@ -62,16 +62,14 @@ pub async fn plant(
     claims.sort();
     claims.dedup();
     refuse_collisions(ring, run, &claims)?;
-    if !provider.reaches_out() {
+    if !mints.reach_out(&claims) {
         run.hold();
     }
     run.intended(claims.clone(), &inspected.location.to_string(), &inspected.opened.image.digest())?;
     let created = built(image);
     let mut tokens: Vec<Honeytoken> = Vec::new();
     for claims in &claims {
-        let token = provider.mint(claims, created).await?;
-        run.minted(&token, provider.id(), ring)?;
-        tokens.push(token);
+        tokens.push(mints.token(run, ring, claims, created).await?);
     }
 
     let trees: Vec<FileTree> = inspected.opened.image.images().map(|image| inspected.tree(image)).collect();

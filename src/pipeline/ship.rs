@@ -11,7 +11,10 @@ use crate::bait::plan::{ImagePlan, PlanRequest};
 use crate::destination::contract::{Delivered, DestinationError};
 use crate::image::family::in_oci_family;
 use crate::image::stored::StoredImage;
+use crate::ledger::editions;
+use crate::ledger::error::LedgerError;
 use crate::ledger::place::Ledger;
+use crate::ledger::stores;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::digest::Digest;
 use crate::oci::location::Location;
@@ -22,15 +25,16 @@ use crate::pipeline::error::PipelineError;
 use crate::pipeline::head_start::{HeadStart, Layers};
 use crate::pipeline::inspect::{Inspected, inspect, open};
 use crate::pipeline::memory::Run;
+use crate::pipeline::minting::Mints;
 use crate::pipeline::packing::{Memory, Packing};
 use crate::pipeline::plant::{Planted, missing_key, plan, plant};
 use crate::pipeline::progress::{Stage, Watching};
 use crate::pipeline::read_back::read_back;
 use crate::pipeline::referrers;
 use crate::pipeline::session::Session;
-use crate::provider::contract::Provider;
 use crate::report::run_report::{Outcome, RunReport};
 use crate::scan::image_scan::ScanObserver;
+use crate::secret::key_ring::KeyRing;
 use crate::source::contract::{Opened, Reach};
 
 /// What a command asks for.
@@ -51,9 +55,10 @@ pub struct Journey {
 }
 
 /// What is planted, and who mints it.
+#[derive(Clone)]
 pub struct Planting {
     pub request: PlanRequest,
-    pub provider: Arc<dyn Provider>,
+    pub mints: Mints,
     pub ledger: Ledger,
 }
 
@@ -66,6 +71,22 @@ impl Journey {
 }
 
 impl Planting {
+    /// What is asked for, with who mints it and the editions that the ledger names.
+    ///
+    /// # Errors
+    /// When a kind does not fit, or there is a ledger that cannot be read.
+    pub fn resolved(&self, ring: &KeyRing) -> Result<PlanRequest, PipelineError> {
+        let mut request = PlanRequest { minters: self.mints.minters(), ..self.request.clone() };
+        let store = match self.ledger.is_begun().then(|| stores::open_to_read(&self.ledger)) {
+            None | Some(Err(LedgerError::Missing { .. })) => return Ok(request),
+            Some(store) => store?,
+        };
+        for claims in request.claims(ring.newest())? {
+            request.editions.insert(claims.surface, editions::current(&*store, &claims)?);
+        }
+        Ok(request)
+    }
+
     /// Service and environment.
     fn names(&self) -> (&str, &str) {
         (&self.request.service, &self.request.environment)
@@ -92,7 +113,7 @@ pub async fn ship(session: &Session, journey: &Journey) -> Arrival {
 
 async fn travel(session: &Session, journey: &Journey, account: &mut Account, plans: &mut Vec<ImagePlan>) -> Result<(), PipelineError> {
     if let Some(planting) = &journey.planting {
-        planting.provider.ready()?;
+        planting.mints.ready(&planting.request.surfaces)?;
     }
     let mut opened = open(session, &journey.source, journey.reach, account).await?;
     if let (Reach::Whole, true, Some(origin)) = (journey.reach, journey.referrers, &opened.origin) {
@@ -142,7 +163,7 @@ async fn examine_and_go_on(
 
     account.watch(Stage::Planting);
     let ring = session.keys.as_ref().ok_or_else(missing_key)?;
-    *plans = plan(&planting.request, ring, &inspected)?;
+    *plans = plan(&planting.resolved(ring)?, ring, &inspected)?;
     account.planned(plans, inspected.opened.image.artifacts().count());
     if let Some(origin) = &inspected.opened.origin {
         let (found, blind) = referrers::of_image(session, origin, &inspected.opened.image).await;
@@ -204,7 +225,7 @@ impl Passed<'_> {
     ) -> Result<(), PipelineError> {
         let Self { session, journey, .. } = self;
         let image = self.packed().await?;
-        let planted = plant(session, run, &*planting.provider, plans, inspected, &image).await?;
+        let planted = self.plant(inspected, planting, plans, run, &image, account).await?;
         account.planted(planted.placements.iter().map(|(placement, _)| placement));
         account.watch(Stage::Pushing);
         each(self.hand_over(&planted.image).await, async |at, delivered| {
@@ -216,6 +237,31 @@ impl Passed<'_> {
             Ok(())
         })
         .await
+    }
+
+    /// Plants; a provider that is down or has no tokens left is replaced, where the owner allows it, and the report says so.
+    async fn plant(
+        &self,
+        inspected: &Inspected,
+        planting: &Planting,
+        plans: &[ImagePlan],
+        run: &mut Run,
+        image: &StoredImage,
+        account: &mut Account,
+    ) -> Result<Planted, PipelineError> {
+        let mut planting = planting.clone();
+        let mut plans = plans.to_vec();
+        loop {
+            let failure = match plant(self.session, run, &planting.mints, &plans, inspected, image).await {
+                Err(PipelineError::Minting { surface, cause }) if cause.is_outage() => (surface, cause),
+                other => return other,
+            };
+            let (surface, cause) = failure;
+            let Some(instead) = planting.mints.fall_back(surface) else { return Err(PipelineError::Minting { surface, cause }) };
+            account.note(format!("the {surface} surface has a token of provider `{}`, because {cause}", instead.id()));
+            let ring = self.session.keys.as_ref().ok_or_else(missing_key)?;
+            plans = plan(&planting.resolved(ring)?, ring, inspected)?;
+        }
     }
 
     /// The image as it leaves: layers packed, where they have to be; and in the family that layouts are made of, if a destination is a

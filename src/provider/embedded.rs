@@ -1,21 +1,28 @@
 //! The provider that needs nobody: tokens are sealed under the owner's key and lead to the owner's decoy.
 
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, ready};
 
 use crate::bait::claims::Claims;
 use crate::bait::honeytoken::Honeytoken;
 use crate::bait::host::DecoyHost;
 use crate::bait::kinds;
-use crate::bait::kinds::contract::{Fields, Recipe};
+use crate::bait::kinds::contract::Recipe;
 use crate::provider::contract::{Provider, Row};
 use crate::provider::error::ProviderError;
-use crate::secret::fingerprint::Fingerprint;
 use crate::secret::key_ring::KeyRing;
 
 pub const ROW: Row = Row {
     id: "embedded",
     describe: "seals tokens under your key, without an account; they lead to `honeycrate decoy`",
-    needs: &["your key", "the decoy's host (`decoy.host`)"],
+    latency: "seconds",
+    quota: "none",
+    stealth: "keys lead to a host of yours and to no known account",
+    settings: &[],
+    secrets: &[],
+    make: |wiring| Ok(Arc::new(Embedded::new(wiring.ring.clone(), wiring.decoy.clone()))),
 };
 
 /// Mints from a key ring and a host, and from nothing else: the same claims give the same token anywhere.
@@ -38,10 +45,8 @@ impl Embedded {
         let host = self.host.as_ref().ok_or(ProviderError::NoDecoy { provider: ROW.id })?;
         let kind = kinds::find(&claims.kind).ok_or_else(|| ProviderError::Kind { provider: ROW.id, kind: claims.kind.clone() })?;
         let key = self.ring.epoch(claims.epoch).ok_or(ProviderError::Epoch { provider: ROW.id, epoch: claims.epoch })?;
-        let fields = kind.mint(&Recipe::new(key, claims, host, created));
-        let identifying = Fields::new(&fields).get(kind.identifying());
-        let fingerprint = Fingerprint::of_token(key, kind.sealed(identifying).unwrap_or(identifying));
-        Ok(Honeytoken { claims: claims.clone(), fields, host: host.name(kind.service()), fingerprint })
+        let kind = kind.self_telling().ok_or_else(|| ProviderError::Kind { provider: ROW.id, kind: claims.kind.clone() })?;
+        Ok(kind.token(&Recipe::new(key, claims, host, created)))
     }
 }
 
@@ -50,8 +55,9 @@ impl Provider for Embedded {
         ROW.id
     }
 
-    fn kinds(&self) -> Vec<&'static str> {
-        kinds::KINDS.iter().map(|kind| kind.id()).collect()
+    fn kinds(&self) -> Vec<(&'static str, String)> {
+        let host = |service: &str| self.host.as_ref().map(|host| host.name(service)).unwrap_or_default();
+        kinds::self_telling().map(|kind| (kind.id(), host(kind.service()))).collect()
     }
 
     fn ready(&self) -> Result<(), ProviderError> {
@@ -63,7 +69,16 @@ impl Provider for Embedded {
     }
 
     fn mint<'a>(&'a self, claims: &'a Claims, created: i64) -> BoxFuture<'a, Result<Honeytoken, ProviderError>> {
-        Box::pin(ready(self.mint_now(claims, created)))
+        ready(self.mint_now(claims, created)).boxed()
+    }
+
+    /// Nobody but the ledger has to know: the decoy asks it.
+    fn revoke<'a>(&'a self, _: &'a Honeytoken) -> BoxFuture<'a, Result<(), ProviderError>> {
+        ready(Ok(())).boxed()
+    }
+
+    fn exercise<'a>(&'a self, _: &'a Honeytoken, _: &'a str) -> BoxFuture<'a, Result<(), ProviderError>> {
+        ready(Err(ProviderError::NoUse { provider: ROW.id })).boxed()
     }
 }
 
@@ -72,6 +87,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::bait::kinds::contract::Fields;
     use crate::bait::own::{find, is_own_bait};
     use crate::bait::surfaces::Surface;
 
@@ -98,7 +114,7 @@ mod tests {
 
     #[test]
     fn every_kind_is_known_again_by_what_is_presented_and_by_what_is_planted() {
-        for kind in kinds::KINDS {
+        for kind in kinds::self_telling() {
             let token = embedded().mint_now(&claims(kind.id(), "ghcr.io/acme/shop"), BUILT).expect("mints");
             let fields = Fields::of(&token);
             let opened = kinds::recognise(&ring(), fields.get(kind.identifying())).expect("is known again");
@@ -126,7 +142,7 @@ mod tests {
     #[test]
     fn what_is_not_ours_is_not_known() {
         let token = Embedded::new(KeyRing::new([4; 32]), Some("decoy.example.org".parse().expect("a host")));
-        for kind in kinds::KINDS {
+        for kind in kinds::self_telling() {
             let token = token.mint_now(&claims(kind.id(), "shop"), BUILT).expect("mints");
             assert!(!is_own_bait(&ring(), &kind.file_text(&Fields::of(&token))), "{}", kind.id());
         }
@@ -135,11 +151,11 @@ mod tests {
 
     #[test]
     fn a_token_of_one_kind_never_opens_as_another() {
-        for kind in kinds::KINDS {
+        for kind in kinds::self_telling() {
             for service in 0..20 {
                 let token = embedded().mint_now(&claims(kind.id(), &format!("service-{service}")), BUILT).expect("mints");
                 let value = Fields::of(&token).get(kind.identifying());
-                for other in kinds::KINDS.into_iter().filter(|other| other.id() != kind.id()) {
+                for other in kinds::self_telling().filter(|other| other.id() != kind.id()) {
                     assert!(other.recognise(&ring(), value).is_none(), "{} {}", kind.id(), other.id());
                 }
             }
@@ -148,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_changed_character_is_never_recognised() {
-        for kind in kinds::KINDS {
+        for kind in kinds::self_telling() {
             let token = embedded().mint_now(&claims(kind.id(), "shop"), BUILT).expect("mints");
             let value = Fields::of(&token).get(kind.identifying());
             let start = value.len() - kind.sealed(value).expect("its own shape").len();
@@ -163,7 +179,7 @@ mod tests {
 
     #[test]
     fn the_same_claims_give_the_same_token_all_year() {
-        for kind in kinds::KINDS {
+        for kind in kinds::self_telling() {
             let mint = |created| embedded().mint_now(&claims(kind.id(), "shop"), created).expect("mints").fields;
             assert_eq!(mint(BUILT), mint(BUILT + 86_400), "{}", kind.id());
         }
@@ -182,7 +198,7 @@ mod tests {
 
     fn distinct(count: usize) {
         let (ring, host) = (ring(), "decoy.example.org".parse().expect("a host"));
-        for kind in kinds::KINDS {
+        for kind in kinds::self_telling() {
             // Codes of 24 bits collide now and then; such pairs are refused before minting and left out here.
             let (mut codes, mut tokens) = (HashSet::new(), HashSet::new());
             for number in 0.. {
@@ -208,7 +224,7 @@ mod tests {
         let directory = std::path::PathBuf::from(std::env::var("BAIT_SAMPLES").expect("BAIT_SAMPLES names a directory"));
         // Scanners pass over the domains that are reserved for examples.
         let embedded = Embedded::new(ring(), Some("ops.acme-internal.net".parse().expect("a host")));
-        for (kind, number) in kinds::KINDS.into_iter().flat_map(|kind| (0..40).map(move |number| (kind, number))) {
+        for (kind, number) in kinds::self_telling().flat_map(|kind| (0..40).map(move |number| (kind, number))) {
             let token = embedded.mint_now(&claims(kind.id(), &format!("ghcr.io/acme/shop-{number}")), BUILT).expect("mints");
             let fields = Fields::of(&token);
             let stem = kind.variable_stems()[0];

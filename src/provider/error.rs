@@ -12,11 +12,30 @@ pub enum ProviderError {
     Kind { provider: &'static str, kind: String },
     #[error("provider `{provider}` has no key for epoch {epoch}")]
     Epoch { provider: &'static str, epoch: u16 },
+    #[error("provider `{provider}` cannot use a token by itself")]
+    NoUse { provider: &'static str },
+    #[error("provider `{provider}` cannot be used: {what} is not set")]
+    NotSet { provider: &'static str, what: String, hint: String },
+    /// It does not answer, or answers that it cannot now: another may take its place.
+    #[error("provider `{provider}` is not available: {why}")]
+    Unavailable { provider: &'static str, why: String },
+    /// It mints no more: another may take its place.
+    #[error("provider `{provider}` mints no more: {why}")]
+    Exhausted { provider: &'static str, why: String, hint: String },
+    /// It understood and refused.
+    #[error("provider `{provider}` refused: {why}")]
+    Refused { provider: &'static str, why: String, hint: String },
     #[error(transparent)]
     Bait(#[from] BaitError),
 }
 
 impl ProviderError {
+    /// Whether another provider may take its place, if the owner allows it.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::Exhausted { .. })
+    }
+
     /// What the user can do, where something can be done.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -29,6 +48,13 @@ impl ProviderError {
                 Some(format!("known kinds: {}", known.join(", ")))
             }
             Self::Epoch { .. } => Some("use the key ring that holds the key of that epoch".to_owned()),
+            Self::NoUse { .. } => None,
+            Self::NotSet { hint, .. } | Self::Exhausted { hint, .. } | Self::Refused { hint, .. } => {
+                Some(hint.clone()).filter(|hint| !hint.is_empty())
+            }
+            Self::Unavailable { .. } => {
+                Some("run again later; with `fallback: embedded` under `providers` your own tokens take its place, and the report says so".to_owned())
+            }
             Self::Bait(error) => error.hint(),
         }
     }

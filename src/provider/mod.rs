@@ -8,3 +8,9 @@ use crate::provider::contract::Row;
 
 /// Every provider, the default first.
 pub static PROVIDERS: [Row; 1] = [embedded::ROW];
+
+/// The provider with this id.
+#[must_use]
+pub fn find(id: &str) -> Option<&'static Row> {
+    PROVIDERS.iter().find(|row| row.id == id)
+}

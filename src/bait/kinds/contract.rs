@@ -21,20 +21,8 @@ pub trait BaitKind: Sync {
     /// Where its texts look natural.
     fn surfaces(&self) -> &'static [Surface];
 
-    /// The label of the decoy's host for it: `registry`, `git` …
-    fn service(&self) -> &'static str;
-
-    /// The sealed part of the credential.
-    fn layout(&self) -> &'static Layout;
-
-    /// The credential in its fields. Its texts are made of them and of nothing else.
-    fn mint(&self, recipe: &Recipe<'_>) -> Vec<(&'static str, Secret)>;
-
     /// The field that identifies it.
     fn identifying(&self) -> &'static str;
-
-    /// The sealed part within a presented text, when the text has this credential's shape.
-    fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str>;
 
     /// The text of a file that holds it.
     fn file_text(&self, fields: &Fields<'_>) -> String;
@@ -59,6 +47,34 @@ pub trait BaitKind: Sync {
     /// Which scanners find its texts.
     fn seen_by(&self) -> Seen;
 
+    /// The same kind as one whose tokens tell themselves. `None` for those that only a vendor makes.
+    fn self_telling(&self) -> Option<&dyn SelfTelling> {
+        None
+    }
+}
+
+/// A kind whose tokens are sealed under the owner's key: they tell themselves what they are, and lead to the owner's decoy.
+pub trait SelfTelling: BaitKind {
+    /// The label of the decoy's host for it: `registry`, `git` …
+    fn service(&self) -> &'static str;
+
+    /// The sealed part of the credential.
+    fn layout(&self) -> &'static Layout;
+
+    /// The credential in its fields. Its texts are made of them and of nothing else.
+    fn mint(&self, recipe: &Recipe<'_>) -> Vec<(&'static str, Secret)>;
+
+    /// The honeytoken of a recipe.
+    fn token(&self, recipe: &Recipe<'_>) -> Honeytoken {
+        let fields: Vec<(String, Secret)> = self.mint(recipe).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let identifying = Fields::new(&fields).get(self.identifying());
+        let fingerprint = Fingerprint::of_token(recipe.key, self.sealed(identifying).unwrap_or(identifying));
+        Honeytoken { claims: recipe.claims.clone(), fields, handle: Vec::new(), host: recipe.host.name(self.service()), fingerprint }
+    }
+
+    /// The sealed part within a presented text, when the text has this credential's shape.
+    fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str>;
+
     /// What `presented` says, when it is a token of this kind.
     fn recognise(&self, ring: &KeyRing, presented: &str) -> Option<Opened> {
         let sealed = self.sealed(presented)?;
@@ -81,7 +97,7 @@ pub struct Recipe<'a> {
 }
 
 /// The fields of a minted credential, for rendering.
-pub struct Fields<'a>(&'a [(&'static str, Secret)]);
+pub struct Fields<'a>(&'a [(String, Secret)]);
 
 /// A place for a file: a part of the image, and a path below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,13 +187,13 @@ impl<'a> Fields<'a> {
     }
 
     #[must_use]
-    pub fn new(fields: &'a [(&'static str, Secret)]) -> Self {
+    pub fn new(fields: &'a [(String, Secret)]) -> Self {
         Self(fields)
     }
 
     /// The value of a field, to be written into bait. Empty when there is none.
     #[must_use]
     pub fn get(&self, name: &str) -> &'a str {
-        self.0.iter().find(|(field, _)| *field == name).map_or("", |(_, value)| value.expose())
+        self.0.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value.expose())
     }
 }

@@ -1,6 +1,6 @@
 //! The connection string of a PostgreSQL database.
 
-use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, Spot};
+use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot};
 use crate::bait::surfaces::Surface;
 use crate::bait::token::{BASE62, Layout, looks_random};
 use crate::secret::value::Secret;
@@ -23,28 +23,8 @@ impl BaitKind for DatabaseUrl {
         &[Surface::Env, Surface::File, Surface::Buried, Surface::History]
     }
 
-    fn service(&self) -> &'static str {
-        "db"
-    }
-
-    fn layout(&self) -> &'static Layout {
-        &LAYOUT
-    }
-
-    fn mint(&self, recipe: &Recipe<'_>) -> Vec<(&'static str, Secret)> {
-        let name = recipe.name().replace(['-', '.'], "_");
-        let user = format!("{name}_{}", recipe.word("user", &["reporting", "readonly", "replica", "export"]));
-        let password = recipe.seal(&LAYOUT);
-        let url = format!("postgresql://{user}:{password}@{}/{name}", recipe.host.database(self.service()));
-        vec![("username", Secret::new(user)), ("password", Secret::new(password)), ("url", Secret::new(url))]
-    }
-
     fn identifying(&self) -> &'static str {
         "password"
-    }
-
-    fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str> {
-        Some(presented)
     }
 
     fn file_text(&self, fields: &Fields<'_>) -> String {
@@ -78,5 +58,31 @@ impl BaitKind for DatabaseUrl {
 
     fn seen_by(&self) -> Seen {
         Seen { gitleaks: Err("has no rule for connection strings"), trufflehog: Ok("Postgres"), kingfisher: Ok("betterleaks.generic-credential-uri") }
+    }
+
+    fn self_telling(&self) -> Option<&dyn SelfTelling> {
+        Some(self)
+    }
+}
+
+impl SelfTelling for DatabaseUrl {
+    fn service(&self) -> &'static str {
+        "db"
+    }
+
+    fn layout(&self) -> &'static Layout {
+        &LAYOUT
+    }
+
+    fn mint(&self, recipe: &Recipe<'_>) -> Vec<(&'static str, Secret)> {
+        let name = recipe.name().replace(['-', '.'], "_");
+        let user = format!("{name}_{}", recipe.word("user", &["reporting", "readonly", "replica", "export"]));
+        let password = recipe.seal(&LAYOUT);
+        let url = format!("postgresql://{user}:{password}@{}/{name}", recipe.host.database(self.service()));
+        vec![("username", Secret::new(user)), ("password", Secret::new(password)), ("url", Secret::new(url))]
+    }
+
+    fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str> {
+        Some(presented)
     }
 }

@@ -1,6 +1,6 @@
 //! A Git server's access token in a remote's URL, as `git credential-store` writes it.
 
-use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, Spot};
+use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot};
 use crate::bait::surfaces::Surface;
 use crate::bait::token::{BASE64URL, Layout, looks_random};
 use crate::secret::value::Secret;
@@ -23,28 +23,8 @@ impl BaitKind for GitCredentials {
         &[Surface::Buried, Surface::File, Surface::Env, Surface::History]
     }
 
-    fn service(&self) -> &'static str {
-        "git"
-    }
-
-    fn layout(&self) -> &'static Layout {
-        &LAYOUT
-    }
-
-    fn mint(&self, recipe: &Recipe<'_>) -> Vec<(&'static str, Secret)> {
-        let token = ["gl", "pat-"].concat() + &recipe.seal(&LAYOUT);
-        let username = recipe.word("user", &["oauth2", "ci", "deploy"]);
-        let (scheme, authority) = (recipe.host.scheme(), recipe.host.authority(self.service()));
-        let url = format!("{scheme}://{username}:{token}@{authority}/{}/{}.git", recipe.group(), recipe.name());
-        vec![("username", Secret::new(username.to_owned())), ("password", Secret::new(token)), ("url", Secret::new(url))]
-    }
-
     fn identifying(&self) -> &'static str {
         "password"
-    }
-
-    fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str> {
-        presented.strip_prefix("glpat-")
     }
 
     fn file_text(&self, fields: &Fields<'_>) -> String {
@@ -73,5 +53,31 @@ impl BaitKind for GitCredentials {
 
     fn seen_by(&self) -> Seen {
         Seen { gitleaks: Ok("gitlab-pat"), trufflehog: Ok("Gitlab, URI"), kingfisher: Ok("betterleaks.gitlab-pat") }
+    }
+
+    fn self_telling(&self) -> Option<&dyn SelfTelling> {
+        Some(self)
+    }
+}
+
+impl SelfTelling for GitCredentials {
+    fn service(&self) -> &'static str {
+        "git"
+    }
+
+    fn layout(&self) -> &'static Layout {
+        &LAYOUT
+    }
+
+    fn mint(&self, recipe: &Recipe<'_>) -> Vec<(&'static str, Secret)> {
+        let token = ["gl", "pat-"].concat() + &recipe.seal(&LAYOUT);
+        let username = recipe.word("user", &["oauth2", "ci", "deploy"]);
+        let (scheme, authority) = (recipe.host.scheme(), recipe.host.authority(self.service()));
+        let url = format!("{scheme}://{username}:{token}@{authority}/{}/{}.git", recipe.group(), recipe.name());
+        vec![("username", Secret::new(username.to_owned())), ("password", Secret::new(token)), ("url", Secret::new(url))]
+    }
+
+    fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str> {
+        presented.strip_prefix("glpat-")
     }
 }

@@ -1,6 +1,6 @@
 //! A URL with a user and a password in it, for an artifact store.
 
-use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, Spot};
+use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot};
 use crate::bait::surfaces::Surface;
 use crate::bait::token::{BASE62, Layout, looks_random};
 use crate::secret::value::Secret;
@@ -23,28 +23,8 @@ impl BaitKind for HttpsUrl {
         &[Surface::Env, Surface::File, Surface::Buried, Surface::History]
     }
 
-    fn service(&self) -> &'static str {
-        "artifacts"
-    }
-
-    fn layout(&self) -> &'static Layout {
-        &LAYOUT
-    }
-
-    fn mint(&self, recipe: &Recipe<'_>) -> Vec<(&'static str, Secret)> {
-        let username = format!("{}-{}", recipe.name(), recipe.word("user", &["backup", "sync", "release"]));
-        let password = recipe.seal(&LAYOUT);
-        let (scheme, authority) = (recipe.host.scheme(), recipe.host.authority(self.service()));
-        let url = format!("{scheme}://{username}:{password}@{authority}/repository/{}/releases", recipe.group());
-        vec![("username", Secret::new(username)), ("password", Secret::new(password)), ("url", Secret::new(url))]
-    }
-
     fn identifying(&self) -> &'static str {
         "password"
-    }
-
-    fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str> {
-        Some(presented)
     }
 
     fn file_text(&self, fields: &Fields<'_>) -> String {
@@ -72,5 +52,31 @@ impl BaitKind for HttpsUrl {
 
     fn seen_by(&self) -> Seen {
         Seen { gitleaks: Err("has no rule for credentials in URLs"), trufflehog: Ok("URI"), kingfisher: Ok("betterleaks.generic-credential-uri") }
+    }
+
+    fn self_telling(&self) -> Option<&dyn SelfTelling> {
+        Some(self)
+    }
+}
+
+impl SelfTelling for HttpsUrl {
+    fn service(&self) -> &'static str {
+        "artifacts"
+    }
+
+    fn layout(&self) -> &'static Layout {
+        &LAYOUT
+    }
+
+    fn mint(&self, recipe: &Recipe<'_>) -> Vec<(&'static str, Secret)> {
+        let username = format!("{}-{}", recipe.name(), recipe.word("user", &["backup", "sync", "release"]));
+        let password = recipe.seal(&LAYOUT);
+        let (scheme, authority) = (recipe.host.scheme(), recipe.host.authority(self.service()));
+        let url = format!("{scheme}://{username}:{password}@{authority}/repository/{}/releases", recipe.group());
+        vec![("username", Secret::new(username)), ("password", Secret::new(password)), ("url", Secret::new(url))]
+    }
+
+    fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str> {
+        Some(presented)
     }
 }

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, Spot};
+use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot};
 use crate::bait::surfaces::Surface;
 use crate::bait::token::{BASE64URL, Layout, looks_random};
 use crate::secret::value::Secret;
@@ -30,27 +30,8 @@ impl BaitKind for Jwt {
         &[Surface::Env, Surface::File, Surface::Buried, Surface::History]
     }
 
-    fn service(&self) -> &'static str {
-        "auth"
-    }
-
-    fn layout(&self) -> &'static Layout {
-        &LAYOUT
-    }
-
-    fn mint(&self, recipe: &Recipe<'_>) -> Vec<(&'static str, Secret)> {
-        let issuer = recipe.host.url(self.service());
-        let subject = format!("service:{}", recipe.name());
-        let token = signed(recipe, &LAYOUT, &issuer, &subject, "internal-api");
-        vec![("issuer", Secret::new(issuer)), ("token", Secret::new(token))]
-    }
-
     fn identifying(&self) -> &'static str {
         "token"
-    }
-
-    fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str> {
-        signature(presented)
     }
 
     fn file_text(&self, fields: &Fields<'_>) -> String {
@@ -75,6 +56,31 @@ impl BaitKind for Jwt {
 
     fn seen_by(&self) -> Seen {
         Seen { gitleaks: Ok("jwt"), trufflehog: Ok("JWT"), kingfisher: Ok("betterleaks.jwt") }
+    }
+
+    fn self_telling(&self) -> Option<&dyn SelfTelling> {
+        Some(self)
+    }
+}
+
+impl SelfTelling for Jwt {
+    fn service(&self) -> &'static str {
+        "auth"
+    }
+
+    fn layout(&self) -> &'static Layout {
+        &LAYOUT
+    }
+
+    fn mint(&self, recipe: &Recipe<'_>) -> Vec<(&'static str, Secret)> {
+        let issuer = recipe.host.url(self.service());
+        let subject = format!("service:{}", recipe.name());
+        let token = signed(recipe, &LAYOUT, &issuer, &subject, "internal-api");
+        vec![("issuer", Secret::new(issuer)), ("token", Secret::new(token))]
+    }
+
+    fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str> {
+        signature(presented)
     }
 }
 

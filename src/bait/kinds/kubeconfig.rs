@@ -1,6 +1,6 @@
 //! Access to a Kubernetes cluster: a kubeconfig without a current context.
 
-use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, Spot};
+use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot};
 use crate::bait::kinds::jwt::{signature, signed};
 use crate::bait::surfaces::Surface;
 use crate::bait::token::{BASE64URL, Layout, looks_random};
@@ -24,34 +24,8 @@ impl BaitKind for Kubeconfig {
         &[Surface::File, Surface::Buried]
     }
 
-    fn service(&self) -> &'static str {
-        "k8s"
-    }
-
-    fn layout(&self) -> &'static Layout {
-        &LAYOUT
-    }
-
-    fn mint(&self, recipe: &Recipe<'_>) -> Vec<(&'static str, Secret)> {
-        let server = recipe.host.url(self.service());
-        let account = recipe.word("account", &["deployer", "ci", "release"]);
-        let subject = format!("system:serviceaccount:{}:{account}", recipe.name().replace('.', "-"));
-        let token = signed(recipe, &LAYOUT, &server, &subject, "https://kubernetes.default.svc");
-        let cluster = format!("{}-{}", recipe.group(), recipe.word("cluster", &["eu1", "eu-west", "us-east", "core"]));
-        vec![
-            ("server", Secret::new(server)),
-            ("cluster", Secret::new(cluster)),
-            ("user", Secret::new(account.to_owned())),
-            ("token", Secret::new(token)),
-        ]
-    }
-
     fn identifying(&self) -> &'static str {
         "token"
-    }
-
-    fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str> {
-        signature(presented)
     }
 
     fn file_text(&self, fields: &Fields<'_>) -> String {
@@ -84,5 +58,37 @@ impl BaitKind for Kubeconfig {
 
     fn seen_by(&self) -> Seen {
         Seen { gitleaks: Ok("jwt"), trufflehog: Ok("JWT"), kingfisher: Ok("betterleaks.jwt") }
+    }
+
+    fn self_telling(&self) -> Option<&dyn SelfTelling> {
+        Some(self)
+    }
+}
+
+impl SelfTelling for Kubeconfig {
+    fn service(&self) -> &'static str {
+        "k8s"
+    }
+
+    fn layout(&self) -> &'static Layout {
+        &LAYOUT
+    }
+
+    fn mint(&self, recipe: &Recipe<'_>) -> Vec<(&'static str, Secret)> {
+        let server = recipe.host.url(self.service());
+        let account = recipe.word("account", &["deployer", "ci", "release"]);
+        let subject = format!("system:serviceaccount:{}:{account}", recipe.name().replace('.', "-"));
+        let token = signed(recipe, &LAYOUT, &server, &subject, "https://kubernetes.default.svc");
+        let cluster = format!("{}-{}", recipe.group(), recipe.word("cluster", &["eu1", "eu-west", "us-east", "core"]));
+        vec![
+            ("server", Secret::new(server)),
+            ("cluster", Secret::new(cluster)),
+            ("user", Secret::new(account.to_owned())),
+            ("token", Secret::new(token)),
+        ]
+    }
+
+    fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str> {
+        signature(presented)
     }
 }

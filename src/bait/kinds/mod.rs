@@ -12,7 +12,7 @@ pub mod registry_login;
 pub mod s3_keys;
 pub mod vault_token;
 
-use crate::bait::kinds::contract::{BaitKind, Opened};
+use crate::bait::kinds::contract::{BaitKind, Opened, SelfTelling};
 use crate::bait::surfaces::Surface;
 use crate::secret::key_ring::KeyRing;
 
@@ -41,11 +41,16 @@ pub fn on(surface: Surface) -> impl Iterator<Item = &'static dyn BaitKind> {
     KINDS.into_iter().filter(move |kind| kind.surfaces().contains(&surface))
 }
 
+/// The kinds whose tokens tell themselves.
+pub fn self_telling() -> impl Iterator<Item = &'static dyn SelfTelling> {
+    KINDS.into_iter().filter_map(BaitKind::self_telling)
+}
+
 /// What a text that somebody presented says, when it is one of the owner's tokens.
 ///
 /// The text is one credential: a user name, a password, a bearer token, a path segment, an access key id. What holds a
 /// credential among other text goes through [`crate::bait::own::find`].
 #[must_use]
 pub fn recognise(ring: &KeyRing, presented: &str) -> Option<Opened> {
-    KINDS.into_iter().find_map(|kind| kind.recognise(ring, presented))
+    self_telling().find_map(|kind| kind.recognise(ring, presented))
 }

@@ -1,6 +1,6 @@
 //! The access token of a private npm registry, as a line of an npmrc.
 
-use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, Spot};
+use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot};
 use crate::bait::surfaces::Surface;
 use crate::bait::token::{BASE62, Layout, looks_random};
 use crate::secret::value::Secret;
@@ -23,31 +23,8 @@ impl BaitKind for NpmIndex {
         &[Surface::Buried, Surface::File, Surface::Env, Surface::History]
     }
 
-    fn service(&self) -> &'static str {
-        "npm"
-    }
-
-    fn layout(&self) -> &'static Layout {
-        &LAYOUT
-    }
-
-    fn mint(&self, recipe: &Recipe<'_>) -> Vec<(&'static str, Secret)> {
-        let body = recipe.seal(&LAYOUT);
-        let token = ["npm", "_"].concat() + &body + &checksum(&body);
-        vec![
-            ("registry", Secret::new(recipe.host.url(self.service()))),
-            ("scope", Secret::new(recipe.group().replace('.', "-"))),
-            ("token", Secret::new(token)),
-        ]
-    }
-
     fn identifying(&self) -> &'static str {
         "token"
-    }
-
-    fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str> {
-        let (body, tail) = presented.strip_prefix("npm_")?.split_at_checked(LAYOUT.length)?;
-        (tail == checksum(body)).then_some(body)
     }
 
     fn file_text(&self, fields: &Fields<'_>) -> String {
@@ -79,6 +56,35 @@ impl BaitKind for NpmIndex {
 
     fn seen_by(&self) -> Seen {
         Seen { gitleaks: Ok("npm-access-token"), trufflehog: Ok("NpmToken"), kingfisher: Ok("veles.secrets/npmjsaccesstoken") }
+    }
+
+    fn self_telling(&self) -> Option<&dyn SelfTelling> {
+        Some(self)
+    }
+}
+
+impl SelfTelling for NpmIndex {
+    fn service(&self) -> &'static str {
+        "npm"
+    }
+
+    fn layout(&self) -> &'static Layout {
+        &LAYOUT
+    }
+
+    fn mint(&self, recipe: &Recipe<'_>) -> Vec<(&'static str, Secret)> {
+        let body = recipe.seal(&LAYOUT);
+        let token = ["npm", "_"].concat() + &body + &checksum(&body);
+        vec![
+            ("registry", Secret::new(recipe.host.url(self.service()))),
+            ("scope", Secret::new(recipe.group().replace('.', "-"))),
+            ("token", Secret::new(token)),
+        ]
+    }
+
+    fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str> {
+        let (body, tail) = presented.strip_prefix("npm_")?.split_at_checked(LAYOUT.length)?;
+        (tail == checksum(body)).then_some(body)
     }
 }
 

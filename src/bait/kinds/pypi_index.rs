@@ -1,6 +1,6 @@
 //! A deploy token in the URL of a private Python package index.
 
-use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, Spot};
+use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot};
 use crate::bait::surfaces::Surface;
 use crate::bait::token::{BASE64URL, Layout, looks_random};
 use crate::secret::value::Secret;
@@ -23,26 +23,8 @@ impl BaitKind for PypiIndex {
         &[Surface::History, Surface::File, Surface::Buried, Surface::Env]
     }
 
-    fn service(&self) -> &'static str {
-        "pypi"
-    }
-
-    fn layout(&self) -> &'static Layout {
-        &LAYOUT
-    }
-
-    fn mint(&self, recipe: &Recipe<'_>) -> Vec<(&'static str, Secret)> {
-        let password = ["gl", "pat-"].concat() + &recipe.seal(&LAYOUT);
-        let index = format!("{}/api/v4/projects/{}/packages/pypi", recipe.host.url(self.service()), recipe.number("project", 4));
-        vec![("index", Secret::new(index)), ("username", Secret::new("__token__".to_owned())), ("password", Secret::new(password))]
-    }
-
     fn identifying(&self) -> &'static str {
         "password"
-    }
-
-    fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str> {
-        presented.strip_prefix("glpat-")
     }
 
     fn file_text(&self, fields: &Fields<'_>) -> String {
@@ -76,6 +58,30 @@ impl BaitKind for PypiIndex {
 
     fn seen_by(&self) -> Seen {
         Seen { gitleaks: Ok("gitlab-pat"), trufflehog: Ok("Gitlab, URI"), kingfisher: Ok("betterleaks.gitlab-pat") }
+    }
+
+    fn self_telling(&self) -> Option<&dyn SelfTelling> {
+        Some(self)
+    }
+}
+
+impl SelfTelling for PypiIndex {
+    fn service(&self) -> &'static str {
+        "pypi"
+    }
+
+    fn layout(&self) -> &'static Layout {
+        &LAYOUT
+    }
+
+    fn mint(&self, recipe: &Recipe<'_>) -> Vec<(&'static str, Secret)> {
+        let password = ["gl", "pat-"].concat() + &recipe.seal(&LAYOUT);
+        let index = format!("{}/api/v4/projects/{}/packages/pypi", recipe.host.url(self.service()), recipe.number("project", 4));
+        vec![("index", Secret::new(index)), ("username", Secret::new("__token__".to_owned())), ("password", Secret::new(password))]
+    }
+
+    fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str> {
+        presented.strip_prefix("glpat-")
     }
 }
 

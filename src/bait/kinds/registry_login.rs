@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, Spot};
+use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot};
 use crate::bait::surfaces::Surface;
 use crate::bait::token::{BASE64URL, Layout, looks_random};
 use crate::secret::value::Secret;
@@ -26,30 +26,8 @@ impl BaitKind for RegistryLogin {
         &[Surface::File, Surface::Buried]
     }
 
-    fn service(&self) -> &'static str {
-        "registry"
-    }
-
-    fn layout(&self) -> &'static Layout {
-        &LAYOUT
-    }
-
-    fn mint(&self, recipe: &Recipe<'_>) -> Vec<(&'static str, Secret)> {
-        let password = ["gl", "pat-"].concat() + &recipe.seal(&LAYOUT);
-        let username = format!("{}-{}", recipe.name(), recipe.word("user", &["ci", "deploy", "builder", "release"]));
-        vec![
-            ("registry", Secret::new(recipe.host.authority(self.service()))),
-            ("username", Secret::new(username)),
-            ("password", Secret::new(password)),
-        ]
-    }
-
     fn identifying(&self) -> &'static str {
         "password"
-    }
-
-    fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str> {
-        presented.strip_prefix("glpat-")
     }
 
     fn file_text(&self, fields: &Fields<'_>) -> String {
@@ -93,5 +71,33 @@ impl BaitKind for RegistryLogin {
 
     fn seen_by(&self) -> Seen {
         Seen { gitleaks: Ok("gitlab-pat"), trufflehog: Ok("Docker, Gitlab"), kingfisher: Ok("betterleaks.gitlab-pat") }
+    }
+
+    fn self_telling(&self) -> Option<&dyn SelfTelling> {
+        Some(self)
+    }
+}
+
+impl SelfTelling for RegistryLogin {
+    fn service(&self) -> &'static str {
+        "registry"
+    }
+
+    fn layout(&self) -> &'static Layout {
+        &LAYOUT
+    }
+
+    fn mint(&self, recipe: &Recipe<'_>) -> Vec<(&'static str, Secret)> {
+        let password = ["gl", "pat-"].concat() + &recipe.seal(&LAYOUT);
+        let username = format!("{}-{}", recipe.name(), recipe.word("user", &["ci", "deploy", "builder", "release"]));
+        vec![
+            ("registry", Secret::new(recipe.host.authority(self.service()))),
+            ("username", Secret::new(username)),
+            ("password", Secret::new(password)),
+        ]
+    }
+
+    fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str> {
+        presented.strip_prefix("glpat-")
     }
 }

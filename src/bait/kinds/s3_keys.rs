@@ -1,6 +1,6 @@
 //! A key pair for an S3-compatible object store.
 
-use crate::bait::kinds::contract::{Area, BaitKind, Fields, Opened, Recipe, Seen, Spot};
+use crate::bait::kinds::contract::{Area, BaitKind, Fields, Opened, Recipe, Seen, SelfTelling, Spot};
 use crate::bait::surfaces::Surface;
 use crate::bait::token::{BASE32, Layout, looks_random};
 use crate::secret::fingerprint::Fingerprint;
@@ -62,42 +62,8 @@ impl BaitKind for S3Keys {
         &[Surface::File, Surface::Env, Surface::Buried]
     }
 
-    fn service(&self) -> &'static str {
-        "s3"
-    }
-
-    fn layout(&self) -> &'static Layout {
-        &LAYOUT
-    }
-
-    fn mint(&self, recipe: &Recipe<'_>) -> Vec<(&'static str, Secret)> {
-        let id = ["AK", "IA"].concat() + &recipe.seal(&LAYOUT);
-        vec![
-            ("access_key_id", Secret::new(id)),
-            ("secret_access_key", Secret::new(recipe.seal(&SECRET))),
-            ("endpoint", Secret::new(recipe.host.url(self.service()))),
-            ("bucket", Secret::new(format!("{}-backup", recipe.name()))),
-        ]
-    }
-
     fn identifying(&self) -> &'static str {
         "access_key_id"
-    }
-
-    fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str> {
-        presented.strip_prefix("AKIA")
-    }
-
-    fn recognise(&self, ring: &KeyRing, presented: &str) -> Option<Opened> {
-        let (codes, id) = match self.sealed(presented) {
-            Some(id) => (LAYOUT.open(ring, id)?.codes, id.to_owned()),
-            None => {
-                let codes = SECRET.open(ring, presented)?.codes;
-                (codes, LAYOUT.seal(ring.epoch(codes.epoch)?, codes, "", ""))
-            }
-        };
-        let fingerprint = Fingerprint::of_token(ring.epoch(codes.epoch)?, &id);
-        Some(Opened { kind: self.id(), codes, names: None, fingerprint })
     }
 
     fn file_text(&self, fields: &Fields<'_>) -> String {
@@ -132,6 +98,46 @@ impl BaitKind for S3Keys {
 
     fn seen_by(&self) -> Seen {
         Seen { gitleaks: Ok("aws-access-token"), trufflehog: Ok("AWS"), kingfisher: Ok("betterleaks.aws-access-token") }
+    }
+
+    fn self_telling(&self) -> Option<&dyn SelfTelling> {
+        Some(self)
+    }
+}
+
+impl SelfTelling for S3Keys {
+    fn service(&self) -> &'static str {
+        "s3"
+    }
+
+    fn layout(&self) -> &'static Layout {
+        &LAYOUT
+    }
+
+    fn mint(&self, recipe: &Recipe<'_>) -> Vec<(&'static str, Secret)> {
+        let id = ["AK", "IA"].concat() + &recipe.seal(&LAYOUT);
+        vec![
+            ("access_key_id", Secret::new(id)),
+            ("secret_access_key", Secret::new(recipe.seal(&SECRET))),
+            ("endpoint", Secret::new(recipe.host.url(self.service()))),
+            ("bucket", Secret::new(format!("{}-backup", recipe.name()))),
+        ]
+    }
+
+    fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str> {
+        presented.strip_prefix("AKIA")
+    }
+
+    fn recognise(&self, ring: &KeyRing, presented: &str) -> Option<Opened> {
+        let (codes, id) = match self.sealed(presented) {
+            Some(id) => (LAYOUT.open(ring, id)?.codes, id.to_owned()),
+            None => {
+                let codes = SECRET.open(ring, presented)?.codes;
+                (codes, LAYOUT.seal(ring.epoch(codes.epoch)?, codes, "", ""))
+            }
+        };
+        let fingerprint = Fingerprint::of_token(ring.epoch(codes.epoch)?, &id);
+        Some(Opened { kind: self.id(), codes, names: None, fingerprint })
     }
 }
 

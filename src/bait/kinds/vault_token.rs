@@ -1,6 +1,6 @@
 //! A HashiCorp Vault service token.
 
-use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, Spot};
+use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot};
 use crate::bait::surfaces::Surface;
 use crate::bait::token::{BASE64URL, Layout, looks_random};
 use crate::secret::value::Secret;
@@ -23,25 +23,8 @@ impl BaitKind for VaultToken {
         &[Surface::Env, Surface::File, Surface::Buried, Surface::History]
     }
 
-    fn service(&self) -> &'static str {
-        "vault"
-    }
-
-    fn layout(&self) -> &'static Layout {
-        &LAYOUT
-    }
-
-    fn mint(&self, recipe: &Recipe<'_>) -> Vec<(&'static str, Secret)> {
-        let token = ["hv", "s.CAESI"].concat() + &recipe.seal(&LAYOUT);
-        vec![("address", Secret::new(recipe.host.url(self.service()))), ("token", Secret::new(token))]
-    }
-
     fn identifying(&self) -> &'static str {
         "token"
-    }
-
-    fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str> {
-        presented.strip_prefix("hvs.CAESI")
     }
 
     fn file_text(&self, fields: &Fields<'_>) -> String {
@@ -71,6 +54,29 @@ impl BaitKind for VaultToken {
             trufflehog: Err("knows AppRole ids only, no tokens"),
             kingfisher: Ok("betterleaks.vault-service-token"),
         }
+    }
+
+    fn self_telling(&self) -> Option<&dyn SelfTelling> {
+        Some(self)
+    }
+}
+
+impl SelfTelling for VaultToken {
+    fn service(&self) -> &'static str {
+        "vault"
+    }
+
+    fn layout(&self) -> &'static Layout {
+        &LAYOUT
+    }
+
+    fn mint(&self, recipe: &Recipe<'_>) -> Vec<(&'static str, Secret)> {
+        let token = ["hv", "s.CAESI"].concat() + &recipe.seal(&LAYOUT);
+        vec![("address", Secret::new(recipe.host.url(self.service()))), ("token", Secret::new(token))]
+    }
+
+    fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str> {
+        presented.strip_prefix("hvs.CAESI")
     }
 }
 
