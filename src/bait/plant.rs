@@ -147,7 +147,9 @@ mod tests {
     use crate::image::file_tree::Fate;
     use crate::image::layer_writer::{write_layer, write_tar};
     use crate::image::listing_builder::ListingBuilder;
+    use crate::secret::fingerprint::Fingerprint;
     use crate::secret::key_ring::KeyRing;
+    use crate::secret::value::Secret;
 
     const MEMBERS: &str =
         r#""Env":["PATH=/bin","SHOP_PORT=80","SHOP_MODE=x"],"WorkingDir":"/app","Entrypoint":["/app/shop"],"Healthcheck":{"Test":["CMD","true"]}"#;
@@ -160,7 +162,7 @@ mod tests {
     const HOST: &str = "ops.acme-internal.net";
 
     fn minters() -> BTreeMap<Surface, Minter> {
-        let kinds: Vec<_> = kinds::self_telling().map(|kind| (kind.id(), HOST.to_owned())).collect();
+        let kinds: Vec<_> = kinds::KINDS.into_iter().map(|kind| (kind.id(), HOST.to_owned())).collect();
         Surface::ALL.into_iter().map(|surface| (surface, Minter { kinds: kinds.clone() })).collect()
     }
 
@@ -185,8 +187,16 @@ mod tests {
         let ring = ring();
         let key = ring.newest();
         let mint = |claims: crate::bait::claims::Claims| {
-            let kind = kinds::find(&claims.kind).and_then(BaitKind::self_telling).expect("kind");
-            kind.token(&Recipe::new(key, &claims, &HOST.parse().expect("a host"), request.created))
+            let kind = kinds::find(&claims.kind).expect("kind");
+            match kind.self_telling() {
+                Some(kind) => kind.token(&Recipe::new(key, &claims, &HOST.parse().expect("a host"), request.created)),
+                None => {
+                    let value = Secret::new("a vendor's".to_owned());
+                    let fields = vec![(kind.identifying().to_owned(), value)];
+                    let fingerprint = Fingerprint::of_token(key, kind.id());
+                    Honeytoken { claims, fields, handle: Vec::new(), host: HOST.to_owned(), fingerprint }
+                }
+            }
         };
         request.claims(key).expect("claims").into_iter().map(mint).collect()
     }

@@ -1,5 +1,6 @@
 //! The bait kinds: one file each, and the table that lists them.
 
+pub mod aws_keys;
 pub mod contract;
 pub mod database_url;
 pub mod git_credentials;
@@ -17,7 +18,7 @@ use crate::bait::surfaces::Surface;
 use crate::secret::key_ring::KeyRing;
 
 /// Every kind, the ones chosen by default first.
-pub static KINDS: [&dyn BaitKind; 10] = [
+pub static KINDS: [&dyn BaitKind; 11] = [
     &registry_login::RegistryLogin,
     &database_url::DatabaseUrl,
     &git_credentials::GitCredentials,
@@ -28,6 +29,7 @@ pub static KINDS: [&dyn BaitKind; 10] = [
     &s3_keys::S3Keys,
     &vault_token::VaultToken,
     &jwt::Jwt,
+    &aws_keys::AwsKeys,
 ];
 
 /// The kind with this id.
