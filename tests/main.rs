@@ -27,6 +27,7 @@ mod hostile;
 mod inputs;
 mod laboratory;
 mod leaks;
+mod life;
 mod memory;
 mod nested;
 mod planting;

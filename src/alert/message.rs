@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::bait::claims::Claims;
 use crate::bait::trigger::Trigger;
 use crate::ledger::record::Context;
-use crate::ledger::trace::{Planting, Push, Trace};
+use crate::ledger::trace::{Change, Planting, Push, Trace};
 use crate::oci::digest::Digest;
 use crate::secret::fingerprint::Fingerprint;
 
@@ -35,8 +35,14 @@ pub struct Alert {
     pub visitor: Visitor,
     /// Where the token lies, the newest push first. Empty when the ledger does not know.
     pub images: Vec<Image>,
-    /// Earlier triggers of the same token.
+    /// Earlier triggers of the same token, drills left out.
     pub earlier: usize,
+    /// The drill that it belongs to: its owner used the token on purpose, and nobody needs to be woken.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub drill: Option<String>,
+    /// How the token was laid aside before it was used, in words.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub laid_aside: Option<String>,
 }
 
 /// Who used it, and for what.
@@ -86,6 +92,8 @@ impl Alert {
             },
             images: images(pushes, trace.map_or(&[], |trace| &trace.placements)),
             earlier,
+            drill: trigger.drill.clone(),
+            laid_aside: trace.and_then(|trace| laid_aside(&trace.life)),
         }
     }
 
@@ -104,6 +112,10 @@ impl Alert {
         let mut text = String::new();
         let Claims { service, environment, surface, kind, .. } = &self.token;
         let mut line = |indent: usize, content: &str| wrap(&mut text, indent, content);
+        if let Some(drill) = &self.drill {
+            line(0, &format!("DRILL {drill}: the owner used this token on purpose; nothing has to be done."));
+            line(0, "");
+        }
         line(0, &format!("A honeytoken of {service} ({environment}) was used from {}", self.visitor.address));
         line(2, &format!("{} by {}", self.time, self.visitor.user_agent.as_deref().unwrap_or("a client that gave no name")));
         line(2, &format!("{} (seen by the decoy's face {})", self.visitor.request, self.visitor.seen_by));
@@ -111,6 +123,9 @@ impl Alert {
             0 => line(2, "It is the first use of this token."),
             1 => line(2, "It was used once before."),
             times => line(2, &format!("It was used {times} times before.")),
+        }
+        if let Some(laid_aside) = &self.laid_aside {
+            line(2, laid_aside);
         }
         line(0, "");
         line(0, "Where the token lies");
@@ -142,6 +157,9 @@ impl Alert {
     }
 
     fn steps(&self) -> Vec<String> {
+        if self.drill.is_some() {
+            return vec!["Nothing: tell whoever began the drill that it arrived.".to_owned()];
+        }
         let environment = &self.token.environment;
         let mut steps = Vec::new();
         if let Some(image) = self.images.first() {
@@ -155,13 +173,23 @@ impl Alert {
         }
         steps.push(format!("Look for {} in the logs of the registry, the cluster and the identity provider.", self.visitor.address));
         steps.push(format!("See the whole story with `honeycrate token show {}`.", self.fingerprint));
-        steps.push("This token is burnt: `honeycrate key rotate`, then ship again, plants new ones.".to_owned());
+        steps.push(format!("This token is burnt: `honeycrate token rotate {}`, then ship again, plants another.", self.fingerprint));
         steps
     }
 }
 
 fn is_earlier(known: &Trigger, trigger: &Trigger) -> bool {
-    known.id != trigger.id && known.time <= trigger.time
+    known.id != trigger.id && known.time <= trigger.time && known.drill.is_none()
+}
+
+/// The last that its owner did with it, where that was its end or its replacement.
+fn laid_aside(life: &[(String, Change)]) -> Option<String> {
+    life.iter().rev().find_map(|(time, change)| match change {
+        Change::Rotated { .. } => Some(format!("It was rotated at {time}: whoever used it read an image from before that time.")),
+        Change::Retired { reason } => Some(format!("It was retired at {time} ({reason}): whoever used it has an old copy.")),
+        Change::Revoked { reason } => Some(format!("It was revoked at {time} ({reason}).")),
+        Change::Drilled { .. } => None,
+    })
 }
 
 /// The newest first. A rebuild with the same digest is the same image: what counts is since when it could be pulled.
@@ -274,7 +302,7 @@ mod tests {
             "What to do now",
             "1. Revoke and rotate the credentials that can pull ghcr.io/acme/shop:production",
             "honeycrate token show",
-            "honeycrate key rotate",
+            "honeycrate token rotate",
             "epoch 1, alert ",
         ];
         assert!(order.map(at).is_sorted(), "{text}");

@@ -77,6 +77,18 @@ impl Outbox {
         written.collect::<Vec<_>>().into_iter().collect()
     }
 
+    /// How many sinks there are.
+    #[must_use]
+    pub fn sinks(&self) -> usize {
+        self.sinks.len()
+    }
+
+    /// Whether every sink has had an alert.
+    #[must_use]
+    pub fn has_delivered(&self, alert: &Alert) -> bool {
+        self.sinks.iter().all(|sink| self.place(sink.name()).join(file_name(alert)).with_extension(DELIVERED).exists())
+    }
+
     /// Tries every delivery that is due, all sinks at the same time, the alerts of each in order. A sink that fails is left alone
     /// for a while that doubles with each failure, up to five minutes.
     pub async fn flush(&mut self, now: Instant) -> Round {

@@ -445,6 +445,68 @@ pub enum Token {
         /// A fingerprint, a credential, or - to read it from stdin, which keeps it out of the process list
         token: String,
     },
+    /// Use tokens on purpose, and follow each alert to its end
+    #[command(after_help = "Examples:\n  honeycrate token drill a447b5b20ad62a5d --from 'the CI runner'\n  \
+                            honeycrate token drill --env production --from 'the CI runner'   every token in use there\n\n\
+                            The decoy, or the watch over a vendor, must run with the same ledger. The alert says DRILL and what it is for.")]
+    Drill(Drill),
+    /// Have the next images carry other tokens; the old ones stay armed, and date a theft
+    #[command(after_help = "Examples:\n  honeycrate token rotate a447b5b20ad62a5d --reason 'it was used'\n  \
+                            honeycrate token rotate --service acme/shop --env production --reason quarterly")]
+    Rotate(Chosen),
+    /// Say that no image carries these tokens any more; they stay armed
+    Retire(Chosen),
+    /// Disarm tokens for good
+    Revoke(Chosen),
+}
+
+/// Which tokens, and why.
+#[derive(Debug, Clone, Args)]
+pub struct Chosen {
+    /// Fingerprints, as `token list` prints them
+    #[arg(value_name = "FINGERPRINT")]
+    pub fingerprints: Vec<String>,
+    /// All tokens in use of this service
+    #[arg(long, conflicts_with = "fingerprints")]
+    pub service: Option<String>,
+    /// All tokens in use of this environment
+    #[arg(long = "env", value_name = "NAME", conflicts_with = "fingerprints")]
+    pub environment: Option<String>,
+    /// Of these, the ones on this surface
+    #[arg(long, conflicts_with = "fingerprints")]
+    pub surface: Option<Surface>,
+    /// Why, for whoever reads the ledger
+    #[arg(long, value_name = "TEXT", default_value = "not told")]
+    pub reason: String,
+}
+
+/// Which tokens are used, and from where.
+#[derive(Debug, Args)]
+pub struct Drill {
+    /// Fingerprints, as `token list` prints them
+    #[arg(value_name = "FINGERPRINT")]
+    pub fingerprints: Vec<String>,
+    /// All tokens in use of this service
+    #[arg(long, conflicts_with = "fingerprints")]
+    pub service: Option<String>,
+    /// All tokens in use of this environment
+    #[arg(long = "env", value_name = "NAME", conflicts_with = "fingerprints")]
+    pub environment: Option<String>,
+    /// The place that this is done from, for whoever reads the ledger
+    #[arg(long, value_name = "PLACE")]
+    pub from: String,
+    /// How long to wait for the alert, seconds; AWS keys take minutes
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub timeout: u64,
+}
+
+impl Drill {
+    /// The tokens that were chosen.
+    #[must_use]
+    pub fn chosen(&self) -> Chosen {
+        let (service, environment) = (self.service.clone(), self.environment.clone());
+        Chosen { fingerprints: self.fingerprints.clone(), service, environment, surface: None, reason: String::new() }
+    }
 }
 
 #[derive(Debug, Subcommand)]

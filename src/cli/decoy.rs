@@ -24,7 +24,7 @@ use crate::ledger::place::Ledger;
 use crate::net::client::{HttpClient, Purpose};
 use crate::pipeline::clock;
 use crate::pipeline::memory::random;
-use crate::pipeline::trap::{Announcer, Watch, recogniser};
+use crate::pipeline::trap::{Announcer, Watch, announced, recogniser};
 use crate::report::escape::{line, prose};
 use crate::secret::value::Secret;
 
@@ -54,7 +54,8 @@ pub async fn decoy(arguments: &Decoy, global: &Global) -> Result<Exit, Failure> 
         host,
         certificate,
         proxies: Vec::new(),
-        recognise: recogniser(ring, ledger, &services, &environments),
+        recognise: recogniser(ring, ledger.clone(), &services, &environments),
+        announced: announced(ledger),
         clock: Arc::new(clock::now),
         seed: random(),
     };

@@ -13,6 +13,7 @@ pub mod ignore;
 pub mod init;
 pub mod key;
 pub mod ledger;
+pub mod life;
 pub mod note;
 pub mod output;
 pub mod pipeline_file;

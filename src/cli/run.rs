@@ -90,7 +90,7 @@ fn run(command: &Command, global: &Global) -> Result<Exit, Failure> {
             Command::Ignore(arguments) => ignore::ignore(arguments, global),
             Command::Plant(arguments) => ship::plant(arguments, global).await,
             Command::Push(arguments) => ship::push(arguments, global).await,
-            Command::Token(command) => token::token(command, global),
+            Command::Token(command) => token::token(command, global).await,
             Command::Ledger(command) => ledger::ledger(command, global),
             Command::Decoy(arguments) => decoy::decoy(arguments, global).await,
             Command::Watch(arguments) => decoy::watch(arguments, global).await,

@@ -304,6 +304,13 @@ impl Setup {
         vendors()
     }
 
+    /// The release that is shipped: what the environment names, or the tag that the job runs for.
+    #[must_use]
+    pub fn release(&self) -> Option<String> {
+        let tag = self.variables.get(vars::GITHUB_REF).and_then(|name| name.strip_prefix("refs/tags/"));
+        self.variables.get(vars::HONEYCRATE_RELEASE).or(tag).or(self.variables.get(vars::CI_COMMIT_TAG)).map(str::to_owned)
+    }
+
     /// Who is at the keyboard, as the system says.
     #[must_use]
     pub fn user(&self) -> Option<String> {

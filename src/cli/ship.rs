@@ -16,6 +16,7 @@ use crate::cli::scratch::{Scratch, unless_ending};
 use crate::cli::setup::{Setup, here};
 use crate::cli::target::{Target, destination, source, target};
 use crate::cli::whole_file;
+use crate::config::file::{Promotion, TokenPolicy};
 use crate::config::resolve::Overrides;
 use crate::oci::location::Location;
 use crate::pipeline::dockerfile::{added_names, plan as plan_recipe, plant as plant_recipe};
@@ -221,6 +222,23 @@ pub fn overrides(planting: Option<&PlantingFlags>, judging: &Judging, registries
     })
 }
 
+/// What sets the tokens of this run apart from those of others, as the environment wants it.
+fn edition(setup: &Setup, policy: TokenPolicy) -> Result<String, Failure> {
+    match policy {
+        TokenPolicy::PerEpoch => Ok(String::new()),
+        TokenPolicy::PerRelease => setup.release().ok_or_else(|| {
+            Failure::usage("each release has tokens of its own, and this one has no name", "set HONEYCRATE_RELEASE, or run the job for a tag")
+        }),
+        TokenPolicy::PerBuild => {
+            let commit = setup.ci.commit.as_ref().map(|commit| commit.chars().take(12).collect());
+            commit.ok_or_else(|| {
+                let hint = "run in a git work tree or in CI, or set `tokens: per-epoch` for this environment";
+                Failure::usage("each build has tokens of its own, and it is not known which commit this is", hint)
+            })
+        }
+    }
+}
+
 /// What to plant for this run's environment, and who mints it.
 fn planting(setup: &Setup, destinations: &[Location]) -> Result<Planting, Failure> {
     let reference = destinations.iter().find_map(|location| match location {
@@ -237,6 +255,9 @@ fn planting(setup: &Setup, destinations: &[Location]) -> Result<Planting, Failur
     setup.keys()?;
     let mints = providers::mints(setup, &plan)?;
     mints.ready(&plan.surfaces).map_err(PipelineError::from)?;
+    let edition = edition(setup, plan.tokens)?;
+    let records_promotions = plan.promotion == Promotion::Record;
+    let editions = plan.surfaces.iter().map(|surface| (*surface, edition.clone())).collect();
     let request = PlanRequest {
         service,
         environment: plan.name,
@@ -245,10 +266,10 @@ fn planting(setup: &Setup, destinations: &[Location]) -> Result<Planting, Failur
         places: setup.settings.plant.clone(),
         created: 0,
         minters: BTreeMap::new(),
-        editions: BTreeMap::new(),
+        editions,
     };
     let ledger = setup.ledger()?;
-    Ok(Planting { request, mints, ledger })
+    Ok(Planting { request, mints, ledger, records_promotions })
 }
 
 async fn go(setup: &Setup, journey: &Journey, judging: &Judging, (session, _scratch): (Session, Scratch)) -> Result<Exit, Failure> {

@@ -12,11 +12,12 @@ use crate::bait::surfaces::Surface;
 use crate::cli::args::{Global, Token};
 use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
+use crate::cli::life;
 use crate::cli::setup::Setup;
 use crate::decoy::observer::Recognised;
 use crate::ledger::record::Context;
-use crate::ledger::tokens::{TokenSummary, tokens};
-use crate::ledger::trace::{Trace, find, trace};
+use crate::ledger::tokens::{End, TokenSummary, tokens};
+use crate::ledger::trace::{Change, Trace, find, trace};
 use crate::pipeline::trap::recogniser;
 use crate::report::escape::line as for_terminal;
 use crate::report::words::count;
@@ -30,9 +31,13 @@ const DIM: Style = Style::new().dimmed();
 ///
 /// # Errors
 /// When the ledger cannot be read, or knows nothing of what was asked.
-pub fn token(command: &Token, global: &Global) -> Result<Exit, Failure> {
+pub async fn token(command: &Token, global: &Global) -> Result<Exit, Failure> {
     let setup = Setup::new(global)?;
     match command {
+        Token::Drill(arguments) => return life::drill_each(&setup, arguments).await,
+        Token::Rotate(chosen) => return life::rotate(&setup, chosen),
+        Token::Retire(chosen) => return life::retire(&setup, chosen),
+        Token::Revoke(chosen) => return life::revoke(&setup, chosen).await,
         Token::List { json } => list(&tokens(&*setup.ledger_to_read()?)?, *json),
         Token::Show { fingerprint } => {
             let fingerprint: Fingerprint =
@@ -117,7 +122,7 @@ fn list(tokens: &[TokenSummary], json: bool) {
         let state = if token.triggers > 0 { Style::new().bold().fg_color(Some(AnsiColor::Red.into())) } else { Style::new() };
         anstream::println!(
             "{fingerprint:<16}  {state}{:<9}{state:#}  {:<7}  {:<kinds$}  {:<environments$}  {}",
-            token.state,
+            state_of(token),
             claims.surface,
             claims.kind,
             for_terminal(&claims.environment),
@@ -126,6 +131,16 @@ fn list(tokens: &[TokenSummary], json: bool) {
     }
     let used = tokens.iter().filter(|token| token.triggers > 0).count();
     anstream::println!("\n{}, {used} of them used; `honeycrate token show FINGERPRINT` tells where one lies", count(tokens.len(), "honeytoken"));
+}
+
+/// How far it has come, or how it was laid aside.
+fn state_of(token: &TokenSummary) -> String {
+    match (token.triggers, token.end, &token.followed_by) {
+        (0, Some(End::Revoked), _) => "revoked".to_owned(),
+        (0, Some(End::Retired), _) => "retired".to_owned(),
+        (0, None, Some(_)) => "rotated".to_owned(),
+        _ => token.state.to_string(),
+    }
 }
 
 fn print(trace: &Trace) {
@@ -149,12 +164,22 @@ fn print(trace: &Trace) {
             row(platform, digest.as_str());
         }
     }
-    for trigger in &trace.triggers {
+    for trigger in trace.triggers.iter().filter(|trigger| trigger.drill.is_none()) {
         let agent = trigger.user_agent.as_deref().unwrap_or("no user agent");
         row("TRIGGERED", &format!("{} from {} ({agent}), {}", trigger.time, trigger.address, trigger.request));
     }
-    if trace.triggers.is_empty() {
+    if trace.triggers.iter().all(|trigger| trigger.drill.is_some()) {
         row("triggered", "never");
+    }
+    for (time, change) in &trace.life {
+        match change {
+            Change::Rotated { edition } => row("ROTATED", &format!("{time}; edition {edition} takes its place, this one stays armed")),
+            Change::Retired { reason } => row("RETIRED", &format!("{time}, {reason}; it stays armed")),
+            Change::Revoked { reason } => row("REVOKED", &format!("{time}, {reason}")),
+            Change::Drilled { passed, milliseconds, detail } => {
+                row("DRILL", &format!("{time} {} after {milliseconds} ms: {detail}", if *passed { "passed" } else { "failed" }));
+            }
+        }
     }
 }
 
@@ -164,6 +189,9 @@ fn heading(claims: &Claims, fingerprint: &Fingerprint) {
     row("service", &claims.service);
     row("environment", &claims.environment);
     row("epoch", &claims.epoch.to_string());
+    if !claims.edition.is_empty() {
+        row("edition", &claims.edition);
+    }
     row("its use", claims.surface.meaning());
 }
 

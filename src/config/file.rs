@@ -66,8 +66,57 @@ pub struct Environment {
     pub surfaces: Option<Vec<Surface>>,
     /// The kind of bait that a surface carries, where it is not the surface's own choice.
     pub kinds: BTreeMap<Surface, String>,
+    pub tokens: Option<TokenPolicy>,
+    pub promotion: Option<Promotion>,
     /// Who mints for a surface, where it is not the default provider.
     pub providers: BTreeMap<Surface, String>,
+}
+
+/// How long a token stays the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TokenPolicy {
+    /// Until it is rotated, or the owner's key is.
+    #[default]
+    PerEpoch,
+    /// Each release has its own.
+    PerRelease,
+    /// Each commit has its own.
+    PerBuild,
+}
+
+impl FromStr for TokenPolicy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "per-epoch" => Ok(Self::PerEpoch),
+            "per-release" => Ok(Self::PerRelease),
+            "per-build" => Ok(Self::PerBuild),
+            _ => Err(format!("`{text}` is not one of per-epoch, per-release, per-build")),
+        }
+    }
+}
+
+/// What becomes of an image that comes with bait of another environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Promotion {
+    /// It gets bait of its new environment besides.
+    #[default]
+    Plant,
+    /// It goes on as it is, and the ledger learns of its new place.
+    Record,
+}
+
+impl FromStr for Promotion {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "plant" => Ok(Self::Plant),
+            "record" => Ok(Self::Record),
+            _ => Err(format!("`{text}` is not one of plant, record")),
+        }
+    }
 }
 
 /// Who mints, and how each is reached.

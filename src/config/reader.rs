@@ -169,7 +169,9 @@ impl Reader<'_> {
                 environments.insert(name.to_owned(), Environment::default());
                 continue;
             }
-            let Some(fields) = self.walk.fields(cursor, "an environment", &["to", "surfaces", "kinds", "providers"]) else { continue };
+            let Some(fields) = self.walk.fields(cursor, "an environment", &["to", "surfaces", "kinds", "providers", "tokens", "promotion"]) else {
+                continue;
+            };
             let to = fields.get("to").map(|cursor| self.walk.items(cursor, "`to`")).unwrap_or_default();
             let to = to.into_iter().filter_map(|cursor| self.walk.parsed(cursor, "`to`")).collect();
             let surfaces = fields.get("surfaces").map(|cursor| {
@@ -178,7 +180,9 @@ impl Reader<'_> {
             });
             let kinds = fields.get("kinds").map(|cursor| self.kinds(cursor)).unwrap_or_default();
             let providers = fields.get("providers").map(|cursor| self.providers_by_surface(cursor)).unwrap_or_default();
-            environments.insert(name.to_owned(), Environment { to, surfaces, kinds, providers });
+            let tokens = fields.get("tokens").and_then(|cursor| self.walk.parsed(cursor, "`tokens`"));
+            let promotion = fields.get("promotion").and_then(|cursor| self.walk.parsed(cursor, "`promotion`"));
+            environments.insert(name.to_owned(), Environment { to, surfaces, kinds, providers, tokens, promotion });
         }
         environments
     }
@@ -382,7 +386,7 @@ fn is_web_address(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::file::DisclosureChoice;
+    use crate::config::file::{DisclosureChoice, Promotion, TokenPolicy};
     use crate::policy::gate::{Enforce, FailOn, InlineAllow};
     use time::macros::date;
 
@@ -408,6 +412,8 @@ environments:
     surfaces: [file, env]
     kinds: { file: registry-login }
     providers: { env: vendor }
+    tokens: per-release
+    promotion: record
   staging:
 providers: { default: vendor, fallback: embedded, vendor: { url: "https://vendor.example.com" } }
 plant:
@@ -442,13 +448,14 @@ disclosure: auto
         assert_eq!(production.to[0].to_string(), "ghcr.io/acme/shop:latest");
         assert_eq!(production.surfaces, Some(vec![Surface::File, Surface::Env]));
         assert_eq!(production.kinds[&Surface::File], "registry-login");
+        assert_eq!((production.tokens, production.promotion), (Some(TokenPolicy::PerRelease), Some(Promotion::Record)));
         assert_eq!(production.providers[&Surface::Env], "vendor");
         assert_eq!((file.providers.default_id(), file.providers.fallback.as_deref()), ("vendor", Some("embedded")));
         assert_eq!(file.providers.settings["vendor"]["url"], "https://vendor.example.com");
         assert_eq!(file.environments["staging"], Environment::default());
         assert_eq!(file.plant[&Surface::Env], "REPORTING_DB_DSN");
         assert_eq!(file.exceptions[0].expires, Some(time::macros::date!(2027 - 01 - 31)));
-        assert_eq!(file.exceptions[0].source, "x:17");
+        assert_eq!(file.exceptions[0].source, "x:19");
         assert_eq!((file.baseline.as_deref(), &file.ignore_files[..]), (Some("known.yaml"), &[".gitleaksignore".to_owned()][..]));
         assert_eq!(file.inline_allow, Some(InlineAllow::Everywhere));
         assert_eq!(file.enforce, Some(Enforce::BlockAfter(date!(2027 - 03 - 31))));

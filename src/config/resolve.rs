@@ -8,7 +8,9 @@ use std::str::FromStr;
 
 use crate::bait::surfaces::Surface;
 use crate::config::error::{ConfigError, Place, Problem};
-use crate::config::file::{AlertEntry, CacheChoice, ConfigFile, DisclosureChoice, Environment, ProviderChoice, Upload, Vocabulary};
+use crate::config::file::{
+    AlertEntry, CacheChoice, ConfigFile, DisclosureChoice, Environment, Promotion, ProviderChoice, TokenPolicy, Upload, Vocabulary,
+};
 use crate::config::reader::{self, MAX_BYTES};
 use crate::config::vars::{self, Variable, Variables};
 use crate::config::walk::nearest;
@@ -119,6 +121,8 @@ pub struct EnvironmentPlan {
     pub to: Vec<Reference>,
     pub surfaces: Vec<Surface>,
     pub kinds: BTreeMap<Surface, String>,
+    pub tokens: TokenPolicy,
+    pub promotion: Promotion,
     /// Who mints for a surface, where it is not the default provider.
     pub providers: BTreeMap<Surface, String>,
 }
@@ -292,7 +296,8 @@ impl Settings {
         };
         let surfaces = if self.surfaces.is_empty() { environment.surfaces.unwrap_or(Surface::ALL.to_vec()) } else { self.surfaces.clone() };
         let to = if self.to.is_empty() { environment.to } else { self.to.clone() };
-        Ok(EnvironmentPlan { name, to, surfaces, kinds: environment.kinds, providers: environment.providers })
+        let (tokens, promotion) = (environment.tokens.unwrap_or_default(), environment.promotion.unwrap_or_default());
+        Ok(EnvironmentPlan { name, to, surfaces, kinds: environment.kinds, tokens, promotion, providers: environment.providers })
     }
 }
 

@@ -28,6 +28,7 @@ variables! {
     HONEYCRATE_CONFIG: false, "the configuration file, instead of honeycrate.yaml in the working directory";
     HONEYCRATE_SERVICE: false, "what the image is, instead of the repository of the first destination";
     HONEYCRATE_ENVIRONMENT: false, "where this copy of the image goes";
+    HONEYCRATE_RELEASE: false, "the release that is shipped, where each has tokens of its own; else the tag that the job runs for";
     HONEYCRATE_FAIL_ON: false, "the mildest severity that blocks: none, low, medium, high or critical";
     HONEYCRATE_ENFORCE: false, "what becomes of a denied image: block, warn or block-after:YEAR-MONTH-DAY";
     HONEYCRATE_DECOY: false, "the host that honeytokens lead to";
@@ -90,6 +91,7 @@ variables! {
     GITHUB_RUN_ID: false, "GitHub: the run, for links";
     GITHUB_SERVER_URL: false, "GitHub: its site, for links";
     GITHUB_SHA: false, "GitHub: the commit";
+    CI_COMMIT_TAG: false, "GitLab: the tag that the pipeline runs for";
     GITHUB_OUTPUT: false, "GitHub: the file that becomes the step's outputs";
     GITHUB_REF: false, "GitHub: the ref that began the run";
     RUNNER_TEMP: false, "GitHub: the runner's temporary folder";

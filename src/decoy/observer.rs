@@ -33,6 +33,9 @@ pub struct Recognised {
 /// Opens a value that may be a honeytoken. The decoy itself knows no key.
 pub type Recogniser = Arc<dyn Fn(&str) -> Option<Recognised> + Send + Sync>;
 
+/// Asks for the drill that announced the use of a token by a visitor who says this of itself.
+pub type Announced = Arc<dyn Fn(&Fingerprint, &str) -> Option<String> + Send + Sync>;
+
 /// The time, UTC.
 pub type Clock = Arc<dyn Fn() -> OffsetDateTime + Send + Sync>;
 
@@ -61,13 +64,17 @@ pub struct Counts {
     pub refused: u64,
 }
 
+/// Whose visit it is. A drill is one of its own: it neither hides another of the same token and address nor goes on with it.
+type Visit = (Fingerprint, IpAddr, Option<String>);
+
 /// Recognises, counts and tells.
 pub struct Observer {
     recognise: Recogniser,
+    announced: Announced,
     clock: Clock,
     /// Unbounded, because a trigger must not be dropped; visits bound it.
     triggers: UnboundedSender<Trigger>,
-    visits: Mutex<HashMap<(Fingerprint, IpAddr), OffsetDateTime>>,
+    visits: Mutex<HashMap<Visit, OffsetDateTime>>,
     requests: AtomicU64,
     uses: AtomicU64,
     told: AtomicU64,
@@ -77,10 +84,10 @@ pub struct Observer {
 
 impl Observer {
     #[must_use]
-    pub fn new(recognise: Recogniser, clock: Clock, triggers: UnboundedSender<Trigger>) -> Self {
+    pub fn new(recognise: Recogniser, announced: Announced, clock: Clock, triggers: UnboundedSender<Trigger>) -> Self {
         let count = || AtomicU64::new(0);
         let visits = Mutex::default();
-        Self { recognise, clock, triggers, visits, requests: count(), uses: count(), told: count(), strangers: count(), refused: count() }
+        Self { recognise, announced, clock, triggers, visits, requests: count(), uses: count(), told: count(), strangers: count(), refused: count() }
     }
 
     /// Whether a honeytoken is among what is presented. Counts and tells nothing.
@@ -109,10 +116,11 @@ impl Observer {
         self.uses.fetch_add(1, Ordering::Relaxed);
         let now = (self.clock)();
         for token in recognised {
-            if self.begins_visit(&token.fingerprint, observation.address, now) {
+            let drill = observation.user_agent.as_ref().and_then(|agent| (self.announced)(&token.fingerprint, agent));
+            if self.begins_visit(&token.fingerprint, observation.address, drill.clone(), now) {
                 self.told.fetch_add(1, Ordering::Relaxed);
                 // Nobody listens any more only while the process ends.
-                let _ = self.triggers.send(self.trigger(token, observation, now));
+                let _ = self.triggers.send(self.trigger(token, observation, drill, now));
             }
         }
         Some(first)
@@ -135,10 +143,10 @@ impl Observer {
         }
     }
 
-    fn begins_visit(&self, token: &Fingerprint, address: IpAddr, now: OffsetDateTime) -> bool {
+    fn begins_visit(&self, token: &Fingerprint, address: IpAddr, drill: Option<String>, now: OffsetDateTime) -> bool {
         let mut visits = self.visits.lock().unwrap_or_else(PoisonError::into_inner);
         // A customer of IPv6 has addresses without end, and is one visitor.
-        let key = (token.clone(), network(address));
+        let key = (token.clone(), network(address), drill);
         if visits.get(&key).is_some_and(|began| (now - *began).abs() < VISIT) {
             return false;
         }
@@ -152,14 +160,17 @@ impl Observer {
         true
     }
 
-    fn trigger(&self, token: Recognised, observation: &Observation, now: OffsetDateTime) -> Trigger {
+    fn trigger(&self, token: Recognised, observation: &Observation, drill: Option<String>, now: OffsetDateTime) -> Trigger {
         let time = now.replace_nanosecond(0).unwrap_or(now).format(&Rfc3339).unwrap_or_default();
         let address = observation.address.to_canonical().to_string();
         let request = self.printable(&observation.request, &observation.presented);
         let user_agent = observation.user_agent.as_ref().map(|agent| self.printable(agent, &observation.presented));
-        let identity = ["honeycrate/trigger/v1", token.fingerprint.as_str(), &time, &address, observation.face, &request].join("\0");
+        let mut identity = vec!["honeycrate/trigger/v1", token.fingerprint.as_str(), &time, &address, observation.face, &request];
+        // A drill in the same second as a thief is another use.
+        identity.extend(drill.as_deref());
+        let id = Digest::of(identity.join("\0").as_bytes()).hex()[..32].to_owned();
         Trigger {
-            id: Digest::of(identity.as_bytes()).hex()[..32].to_owned(),
+            id,
             time,
             fingerprint: token.fingerprint,
             claims: token.claims,
@@ -167,7 +178,7 @@ impl Observer {
             address,
             user_agent,
             request,
-            drill: None,
+            drill,
         }
     }
 
@@ -209,7 +220,7 @@ mod tests {
     fn observer(seconds: &'static AtomicU64) -> (Observer, UnboundedReceiver<Trigger>) {
         let (sender, receiver) = unbounded_channel();
         let clock = Arc::new(|| OffsetDateTime::UNIX_EPOCH + Duration::seconds(seconds.load(Ordering::Relaxed).cast_signed()));
-        (Observer::new(recogniser(), clock, sender), receiver)
+        (Observer::new(recogniser(), Arc::new(|_, _| None), clock, sender), receiver)
     }
 
     fn observation(address: &str, request: &str, values: &[&str]) -> Observation {
@@ -234,6 +245,23 @@ mod tests {
         assert!(visit("2001:db8::1", 60));
         assert!(!visit("2001:db8::2", 60), "one customer of IPv6 is one visitor");
         assert_eq!(observer.counts(), Counts { requests: 6, uses: 6, triggers: 4, ..Counts::default() });
+    }
+
+    #[test]
+    fn a_drill_neither_hides_a_thief_at_the_same_address_nor_is_hidden_by_one() {
+        let (sender, mut triggers) = unbounded_channel();
+        let announced: Announced = Arc::new(|_, agent| agent.contains("(mark)").then(|| "drill-1".to_owned()));
+        let observer = Observer::new(recogniser(), announced, Arc::new(|| OffsetDateTime::UNIX_EPOCH), sender);
+        let mut uses = |agent: &str| {
+            let asked = Observation { user_agent: Some(agent.to_owned()), ..observation("192.0.2.1", "GET /", &["bait-one"]) };
+            observer.observe(&asked);
+            triggers.try_recv().ok().map(|trigger| (trigger.drill, trigger.id))
+        };
+        let drill = uses("curl/8.14.1 (mark)").expect("told");
+        let thief = uses("curl/8.14.1").expect("told");
+        assert_eq!((drill.0.as_deref(), thief.0.as_deref()), (Some("drill-1"), None));
+        assert_ne!(drill.1, thief.1);
+        assert_eq!((uses("curl/8.14.1 (mark)"), uses("curl/8.14.1")), (None, None));
     }
 
     #[test]

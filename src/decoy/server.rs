@@ -17,7 +17,7 @@ use crate::decoy::certificate::{self, Certificate};
 use crate::decoy::error::DecoyError;
 use crate::decoy::gate::Gate;
 use crate::decoy::http::Site;
-use crate::decoy::observer::{Clock, Counts, Observer, Recogniser};
+use crate::decoy::observer::{Announced, Clock, Counts, Observer, Recogniser};
 use crate::decoy::session;
 use crate::decoy::stop::Stop;
 
@@ -47,6 +47,7 @@ pub struct Settings {
     /// Peers whose `X-Forwarded-For` is believed.
     pub proxies: Vec<IpAddr>,
     pub recognise: Recogniser,
+    pub announced: Announced,
     pub clock: Clock,
     /// Random, fresh for each start.
     pub seed: [u8; 32],
@@ -89,7 +90,7 @@ pub async fn start(settings: Settings, triggers: UnboundedSender<Trigger>) -> Re
         Some(address) => Some(listen(address).await?),
         None => None,
     };
-    let observer = Observer::new(settings.recognise, settings.clock, triggers);
+    let observer = Observer::new(settings.recognise, settings.announced, settings.clock, triggers);
     let each = if settings.proxies.is_empty() { EACH } else { EACH_PROXY };
     let site = Arc::new(Site { observer, host: settings.host, seed: settings.seed, proxies: settings.proxies });
     let gate = Gate::new(TOTAL, each);
@@ -197,6 +198,7 @@ mod tests {
             certificate,
             proxies,
             recognise,
+            announced: Arc::new(|_, _| None),
             clock: Arc::new(now),
             seed: [5; 32],
         };

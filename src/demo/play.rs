@@ -25,7 +25,7 @@ use crate::pipeline::minting::Mints;
 use crate::pipeline::progress::Silent;
 use crate::pipeline::session::{Rules, Session};
 use crate::pipeline::ship::{Arrival, Journey, Planting, ship};
-use crate::pipeline::trap::{Announcer, Watch, recogniser};
+use crate::pipeline::trap::{Announcer, Watch, announced, recogniser};
 use crate::pipeline::under_way::UnderWay;
 use crate::pipeline::vendors::Asking;
 use crate::policy::gate::{FailOn, Policy};
@@ -77,6 +77,7 @@ pub async fn play(stage: &Path, colour: bool, say: &mut (dyn FnMut(&str) + Send)
         request: request(),
         mints: Mints::all(Arc::new(Embedded::new(ring.clone(), Some(trap.host.clone())))),
         ledger: ledger.clone(),
+        records_promotions: false,
     };
     let journey = |planting| Journey { planting: Some(planting), ..Journey::new(layout(&built), vec![layout(&shipped)]) };
     let denied = ship(&session, &journey(order(&ring))).await;
@@ -251,6 +252,7 @@ impl Trap {
             certificate,
             proxies: Vec::new(),
             recognise: recogniser(ring.clone(), ledger.clone(), &[], &[]),
+            announced: announced(ledger.clone()),
             clock: Arc::new(clock::now),
             seed: random(),
         };
@@ -327,7 +329,7 @@ mod tests {
         let (built, shipped, ledger) = (stage.path().join("built"), stage.path().join("shipped"), stage.path().join("ledger.sqlite"));
         write_sample(&built, None).expect("written");
         let session = session(stage.path(), KeyRing::new([7; 32])).expect("a session");
-        let planting = Planting { request: request(), mints: Mints::all(Arc::new(Broken)), ledger: Ledger::file(&ledger) };
+        let planting = Planting { request: request(), mints: Mints::all(Arc::new(Broken)), ledger: Ledger::file(&ledger), records_promotions: false };
         let journey = Journey { planting: Some(planting), ..Journey::new(layout(&built), vec![layout(&shipped)]) };
         let arrival = ship(&session, &journey).await;
         let told = arrival.report.error.expect("told");

@@ -58,11 +58,14 @@ impl Mention {
                 BTreeSet::from([Self::Token(fingerprint.clone()), Self::place(claims)])
             }
             Event::DrillBegun { drill } => BTreeSet::from([Self::Token(drill.fingerprint.clone()), Self::Drill(drill.id.clone())]),
-            Event::DrillEnded { id, fingerprint, .. } => BTreeSet::from([Self::Token(fingerprint.clone()), Self::Drill(id.clone())]),
+            Event::DrillEnded { id, fingerprint, .. } => {
+                [Self::Token(fingerprint.clone()), Self::Drill(id.clone())].into_iter().chain(Self::unique(event)).collect()
+            }
         }
     }
 
-    /// What there can be only one of in a ledger, if the event is such a thing: a trigger, and the token that a provider made for its place. A
+    /// What there can be only one of in a ledger, if the event is such a thing: a trigger, the end of a drill, and the token that a
+    /// provider made for its place. A
     /// second is not written.
     #[must_use]
     pub fn unique(event: &Event) -> Option<Self> {
@@ -72,6 +75,7 @@ impl Mention {
                 // Tokens that tell themselves come out the same wherever they are minted; another one is under another key.
                 Some(if values.is_empty() { Self::Minting([provider, fingerprint.as_str()].join("\x1f")) } else { Self::minting(provider, claims) })
             }
+            Event::DrillEnded { id, .. } => Some(Self::Drill(format!("{id}/end"))),
             _ => None,
         }
     }

@@ -1,6 +1,7 @@
 //! The memory: which honeytoken is in which image, from intent to trigger.
 
 pub mod chain;
+pub mod drills;
 pub mod editions;
 pub mod error;
 pub mod first_seen;

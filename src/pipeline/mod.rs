@@ -3,6 +3,7 @@
 pub mod account;
 pub mod clock;
 pub mod dockerfile;
+pub mod drill;
 pub mod editor;
 pub mod error;
 pub mod files;

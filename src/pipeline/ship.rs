@@ -13,7 +13,9 @@ use crate::image::family::in_oci_family;
 use crate::image::stored::StoredImage;
 use crate::ledger::editions;
 use crate::ledger::error::LedgerError;
+use crate::ledger::mention::Mention;
 use crate::ledger::place::Ledger;
+use crate::ledger::record::Event;
 use crate::ledger::stores;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::digest::Digest;
@@ -60,6 +62,8 @@ pub struct Planting {
     pub request: PlanRequest,
     pub mints: Mints,
     pub ledger: Ledger,
+    /// An image that comes with bait, as the ledger knows, goes on as it is.
+    pub records_promotions: bool,
 }
 
 impl Journey {
@@ -138,7 +142,7 @@ async fn examine_and_go_on(
 ) -> Result<(), PipelineError> {
     if let (false, None, Some(head_start)) = (journey.is_scanned, &journey.planting, head_start) {
         account.unseen();
-        return Passed { session, journey, opened: &opened, head_start }.deliver(account).await;
+        return Passed { session, journey, opened: &opened, head_start }.deliver(account, None).await;
     }
     let watching = Watching(&*session.progress);
     let observer: &dyn ScanObserver = head_start.map_or(&watching, |head_start| head_start);
@@ -158,9 +162,17 @@ async fn examine_and_go_on(
     }
     let Some(planting) = &journey.planting else {
         let Some(head_start) = head_start else { return Ok(()) };
-        return Passed { session, journey, opened: &inspected.opened, head_start }.deliver(account).await;
+        return Passed { session, journey, opened: &inspected.opened, head_start }.deliver(account, None).await;
     };
 
+    if let (Some(head_start), false) = (head_start, journey.dry_run)
+        && planting.records_promotions
+        && carries_bait(&planting.ledger, &inspected.opened.image)?
+    {
+        account.note("the image comes with bait of another environment: it goes on as it is, and the ledger learns of its new place".to_owned());
+        let mut run = Run::begin(&planting.ledger)?;
+        return Passed { session, journey, opened: &inspected.opened, head_start }.deliver(account, Some(&mut run)).await;
+    }
     account.watch(Stage::Planting);
     let ring = session.keys.as_ref().ok_or_else(missing_key)?;
     *plans = plan(&planting.resolved(ring)?, ring, &inspected)?;
@@ -199,13 +211,17 @@ struct Passed<'a> {
 }
 
 impl Passed<'_> {
-    async fn deliver(&self, account: &mut Account) -> Result<(), PipelineError> {
+    /// `run` remembers where an image with bait arrives.
+    async fn deliver(&self, account: &mut Account, mut run: Option<&mut Run>) -> Result<(), PipelineError> {
         let Self { session, journey, opened, .. } = self;
         let image = self.packed().await?;
         account.watch(Stage::Pushing);
         each(self.hand_over(&image).await, async |at, delivered| {
             let Some(destination) = journey.destinations.get(at) else { return Err(PipelineError::Bug) };
             account.remember(session, destination, &delivered);
+            if let Some(run) = &mut run {
+                run.pushed(&delivered.reference, &delivered.digest, platforms(&image), &session.context, None)?;
+            }
             account.pushed(destination, &image, delivered);
             if let (true, Some(origin), Location::Registry(to)) = (journey.referrers, &opened.origin, destination) {
                 account.note(referrers::carry(session, origin, to, &image).await?);
@@ -232,7 +248,7 @@ impl Passed<'_> {
             let Some(destination) = journey.destinations.get(at) else { return Err(PipelineError::Bug) };
             read_back(session, destination, &delivered, &planted).await?;
             let news = account.news(session, destination, &delivered);
-            run.pushed(&delivered.reference, &delivered.digest, platforms(&planted), &session.context, news)?;
+            run.pushed(&delivered.reference, &delivered.digest, platforms(&planted.image), &session.context, news)?;
             account.pushed(destination, &planted.image, delivered);
             Ok(())
         })
@@ -328,6 +344,16 @@ fn set_out(session: &Session, journey: &Journey, opened: &Opened) -> HeadStart {
     head_start
 }
 
-fn platforms(planted: &Planted) -> BTreeMap<String, Digest> {
-    planted.image.images().map(|image| (image.config.platform.to_string(), image.manifest.digest())).collect()
+/// Whether the ledger knows of bait in one of the image's manifests.
+fn carries_bait(ledger: &Ledger, image: &StoredImage) -> Result<bool, PipelineError> {
+    if !ledger.is_begun() {
+        return Ok(false);
+    }
+    let mentions: Vec<Mention> = image.images().map(|image| Mention::Manifest(image.manifest.digest())).collect();
+    let records = stores::open_to_read(ledger)?.mentioning_any(&mentions)?;
+    Ok(records.iter().any(|record| matches!(record.event, Event::Planted { .. })))
+}
+
+fn platforms(image: &StoredImage) -> BTreeMap<String, Digest> {
+    image.images().map(|image| (image.config.platform.to_string(), image.manifest.digest())).collect()
 }

@@ -1,6 +1,7 @@
 //! From a trigger to an alert: written down, traced, announced, until every sink has it.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -11,18 +12,26 @@ use crate::alert::error::AlertError;
 use crate::alert::message::Alert;
 use crate::alert::outbox::Outbox;
 use crate::alert::sinks::contract::Sink;
+use crate::bait::claims::Claims;
 use crate::bait::dictionary::Dictionary;
 use crate::bait::own;
 use crate::bait::trigger::Trigger;
-use crate::decoy::observer::{Recognised, Recogniser};
+use crate::decoy::observer::{Announced, Recognised, Recogniser};
+use crate::ledger::drills;
 use crate::ledger::error::LedgerError;
 use crate::ledger::place::Ledger;
 use crate::ledger::record::{Event, Record};
 use crate::ledger::stores;
+use crate::ledger::stores::contract::Store;
 use crate::ledger::tokens;
 use crate::ledger::trace::trace;
 use crate::pipeline::clock;
+use crate::pipeline::drill::UnderWay;
+use crate::secret::fingerprint::Fingerprint;
 use crate::secret::key_ring::KeyRing;
+
+/// Tokens whose claims are remembered at once.
+const MOST_REMEMBERED: usize = 16 * 1024;
 
 /// How long the watch rests when nothing is due.
 const REST: Duration = Duration::from_secs(1);
@@ -42,19 +51,48 @@ pub trait Announcer: Send {
 #[must_use]
 pub fn recogniser(ring: KeyRing, ledger: Ledger, services: &[String], environments: &[String]) -> Recogniser {
     let configured = Dictionary::new(&ring, services, environments);
+    let remembered: Mutex<HashMap<Fingerprint, Claims>> = Mutex::default();
     Arc::new(move |text: &str| {
         let opened = own::find(&ring, text)?;
-        let mut claims = configured.resolve(&opened);
-        if claims.service.starts_with("unknown-") || claims.environment.starts_with("unknown-") {
-            // Images that were shipped since: the ledger is asked anew for each, which happens only to tokens that are real.
-            if let Some(names) = stores::open_to_read(&ledger).ok().and_then(|store| tokens::names(&*store).ok()) {
-                let mut known = configured.clone();
-                names.services.iter().for_each(|name| known.add_service(&ring, name));
-                names.environments.iter().for_each(|name| known.add_environment(&ring, name));
-                claims = known.resolve(&opened);
-            }
+        let mut remembered = remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(claims) = remembered.get(&opened.fingerprint) {
+            return Some(Recognised { claims: claims.clone(), fingerprint: opened.fingerprint });
         }
-        Some(Recognised { claims, fingerprint: opened.fingerprint })
+        // The ledger knows more than a token has room for. It is asked once for each, which happens only to tokens that are real.
+        let store = stores::open_to_read(&ledger).ok();
+        let recorded = store.as_ref().and_then(|store| claims_of(&**store, &opened.fingerprint).ok()?);
+        if let Some(claims) = recorded {
+            if remembered.len() >= MOST_REMEMBERED {
+                remembered.clear();
+            }
+            remembered.insert(opened.fingerprint.clone(), claims.clone());
+            return Some(Recognised { claims, fingerprint: opened.fingerprint });
+        }
+        let mut known = configured.clone();
+        if let Some(names) = store.and_then(|store| tokens::names(&*store).ok()) {
+            names.services.iter().for_each(|name| known.add_service(&ring, name));
+            names.environments.iter().for_each(|name| known.add_environment(&ring, name));
+        }
+        Some(Recognised { claims: known.resolve(&opened), fingerprint: opened.fingerprint })
+    })
+}
+
+/// What the ledger says that a token is.
+fn claims_of(store: &dyn Store, fingerprint: &Fingerprint) -> Result<Option<Claims>, LedgerError> {
+    Ok(store.minted_before(fingerprint)?.and_then(|record| match record.event {
+        Event::Minted { claims, .. } => Some(claims),
+        _ => None,
+    }))
+}
+
+/// Asks the ledger for announced drills, where a visitor bears what could be a mark.
+#[must_use]
+pub fn announced(ledger: Ledger) -> Announced {
+    Arc::new(move |fingerprint, text| {
+        drills::marks(text).next()?;
+        // A ledger that does not answer makes a drill a real alarm: better than the other way.
+        let store = stores::open_to_read(&ledger).ok()?;
+        drills::announced(&*store, fingerprint, text, &clock::timestamp()).ok()?
     })
 }
 
@@ -69,6 +107,7 @@ struct Memory {
     ledger: Ledger,
     /// The same outbox, to put in while the other end delivers.
     inlet: Outbox,
+    drills: UnderWay,
 }
 
 impl Watch {
@@ -79,19 +118,21 @@ impl Watch {
     pub fn new(ledger: &Ledger, sinks: Vec<Arc<dyn Sink>>) -> Result<Self, AlertError> {
         let place = ledger.outbox().ok_or(AlertError::NoPlace)?;
         let inlet = Outbox::open(&place, sinks.clone())?;
-        Ok(Self { memory: Memory { ledger: ledger.clone(), inlet }, outbox: Outbox::open(&place, sinks)? })
+        Ok(Self { memory: Memory { ledger: ledger.clone(), inlet, drills: UnderWay::default() }, outbox: Outbox::open(&place, sinks)? })
     }
 
     /// Takes triggers until their sender is gone: each is in the ledger and in the outbox before the next is looked at, however long a
     /// sink takes. What a sink has not accepted in the end stays in the outbox for the next start.
     pub async fn run(&mut self, mut triggers: UnboundedReceiver<Trigger>, announcer: &mut dyn Announcer) {
         let Self { memory, outbox } = self;
+        let memory = &*memory;
         // What the deliveries have to say waits until the taking is not under way.
         let (troubles, mut told) = unbounded_channel();
         let news = Notify::new();
         let deliver = async {
             loop {
                 let rest = flush(outbox, &mut |what| _ = troubles.send(what)).await;
+                memory.settle(outbox, &mut |what| _ = troubles.send(what));
                 let _ = timeout(rest, news.notified()).await;
             }
         };
@@ -114,6 +155,7 @@ impl Watch {
             () = deliver => {}
         }
         let _ = timeout(FAREWELL, flush(outbox, &mut |what| announcer.trouble(&what))).await;
+        memory.settle(outbox, &mut |what| announcer.trouble(&what));
     }
 
     /// Announces the triggers that the ledger holds from `sequence` on, and returns the sequence to go on from.
@@ -134,6 +176,7 @@ impl Watch {
             self.memory.take(&trigger, false, announcer);
         }
         flush(&mut self.outbox, &mut |what| announcer.trouble(&what)).await;
+        self.memory.settle(&self.outbox, &mut |what| announcer.trouble(&what));
         Ok(next)
     }
 }
@@ -157,7 +200,15 @@ impl Memory {
         if let Err(error) = self.inlet.put(&alert) {
             announcer.trouble(&error.to_string());
         }
+        self.drills.begin(&alert);
         announcer.alert(&alert);
+    }
+
+    /// Ends the drills whose alerts have arrived.
+    fn settle(&self, outbox: &Outbox, trouble: &mut dyn FnMut(String)) {
+        if let Err(error) = tokio::task::block_in_place(|| self.drills.settle(outbox, &self.ledger)) {
+            trouble(format!("a drill has passed, and the ledger does not take it: {error}"));
+        }
     }
 }
 
@@ -174,9 +225,7 @@ async fn flush(outbox: &mut Outbox, trouble: &mut (dyn FnMut(String) + Send)) ->
 mod tests {
     use super::*;
     use crate::alert::sinks::contract::Sink;
-    use crate::bait::claims::Claims;
     use crate::bait::surfaces::Surface;
-    use crate::ledger::stores::contract::Store as _;
     use crate::ledger::stores::sqlite::SqliteStore;
     use futures_util::FutureExt as _;
     use futures_util::future::{BoxFuture, pending};

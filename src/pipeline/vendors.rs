@@ -255,8 +255,8 @@ impl fmt::Debug for Vendors {
 mod tests {
     use super::*;
     use crate::bait::claims::Claims;
-    use crate::bait::kinds::KINDS;
     use crate::bait::kinds::contract::Fields;
+    use crate::bait::kinds::self_telling;
     use crate::bait::surfaces::Surface;
     use crate::net::client::NetSettings;
     use crate::provider::embedded::Embedded;
@@ -292,7 +292,7 @@ mod tests {
     fn no_kind_of_bait_that_we_mint_is_of_a_rule_that_asks() {
         let minter = Embedded::new(KeyRing::new([9; 32]), Some("decoy.example.org".parse().expect("a host")));
         let rules = RuleSet::builtin();
-        for kind in KINDS {
+        for kind in self_telling() {
             let claims = Claims {
                 service: "shop".to_owned(),
                 environment: "prod".to_owned(),

@@ -1,15 +1,19 @@
 //! The provider that needs nobody: tokens are sealed under the owner's key and lead to the owner's decoy.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, ready};
+use url::Url;
 
 use crate::bait::claims::Claims;
 use crate::bait::honeytoken::Honeytoken;
 use crate::bait::host::DecoyHost;
 use crate::bait::kinds;
-use crate::bait::kinds::contract::Recipe;
+use crate::bait::kinds::contract::{Fields, Recipe, Usage};
+use crate::net::client::{HttpClient, Purpose};
+use crate::net::error::NetError;
 use crate::provider::contract::{Provider, Row};
 use crate::provider::error::ProviderError;
 use crate::secret::key_ring::KeyRing;
@@ -22,19 +26,21 @@ pub const ROW: Row = Row {
     stealth: "keys lead to a host of yours and to no known account",
     settings: &[],
     secrets: &[],
-    make: |wiring| Ok(Arc::new(Embedded::new(wiring.ring.clone(), wiring.decoy.clone()))),
+    make: |wiring| Ok(Arc::new(Embedded { http: Some(wiring.http.clone()), ..Embedded::new(wiring.ring.clone(), wiring.decoy.clone()) })),
 };
 
 /// Mints from a key ring and a host, and from nothing else: the same claims give the same token anywhere.
 pub struct Embedded {
     ring: KeyRing,
     host: Option<DecoyHost>,
+    /// For drills.
+    http: Option<HttpClient>,
 }
 
 impl Embedded {
     #[must_use]
     pub fn new(ring: KeyRing, host: Option<DecoyHost>) -> Self {
-        Self { ring, host }
+        Self { ring, host, http: None }
     }
 
     /// Mints without waiting, as everything it needs is at hand.
@@ -77,9 +83,39 @@ impl Provider for Embedded {
         ready(Ok(())).boxed()
     }
 
-    fn exercise<'a>(&'a self, _: &'a Honeytoken, _: &'a str) -> BoxFuture<'a, Result<(), ProviderError>> {
-        ready(Err(ProviderError::NoUse { provider: ROW.id })).boxed()
+    fn exercise<'a>(&'a self, token: &'a Honeytoken, mark: &'a str) -> BoxFuture<'a, Result<(), ProviderError>> {
+        // Some credentials name no scheme; on this very machine they may lead to a decoy without TLS.
+        let is_here = token.host == "localhost" || token.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        let scheme = self.host.as_ref().map_or(if is_here { "http" } else { "https" }, DecoyHost::scheme);
+        let usage = kinds::find(&token.claims.kind).and_then(|kind| kind.self_telling()).map(|kind| kind.usage(&Fields::of(token), scheme));
+        async move {
+            match (usage, &self.http) {
+                (Some(Usage::Web { url, headers }), Some(http)) => visit(http, &url, headers, mark).await,
+                _ => Err(ProviderError::NoUse { provider: ROW.id, kind: token.claims.kind.clone() }),
+            }
+        }
+        .boxed()
     }
+}
+
+/// One request to the decoy. Whatever it answers, it has seen it.
+async fn visit(http: &HttpClient, url: &str, headers: Vec<(&'static str, String)>, mark: &str) -> Result<(), ProviderError> {
+    let failed = |why: String| ProviderError::Unavailable { provider: ROW.id, why };
+    let mut url = Url::parse(url).map_err(|_| failed("the token leads to no address".to_owned()))?;
+    let login = (url.username().to_owned(), url.password().map(str::to_owned));
+    // A login within a URL is sent as a header; an error would show the URL.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    let client = http.for_host(&url, Purpose::Api).map_err(|error| failed(error.to_string()))?;
+    let mut request = client.get(url.clone()).header("user-agent", format!("curl/8.14.1 ({mark})"));
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    if let (user, Some(password)) = login {
+        request = request.basic_auth(user, Some(password));
+    }
+    let told = |error: reqwest::Error| failed(NetError::of(&error, url.authority()).to_string());
+    request.send().await.map(|_| ()).map_err(told)
 }
 
 #[cfg(test)]
@@ -87,7 +123,6 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::bait::kinds::contract::Fields;
     use crate::bait::own::{find, is_own_bait};
     use crate::bait::surfaces::Surface;
 

@@ -12,8 +12,8 @@ pub enum ProviderError {
     Kind { provider: &'static str, kind: String },
     #[error("provider `{provider}` has no key for epoch {epoch}")]
     Epoch { provider: &'static str, epoch: u16 },
-    #[error("provider `{provider}` cannot use a token by itself")]
-    NoUse { provider: &'static str },
+    #[error("a token of kind `{kind}` cannot be used from here")]
+    NoUse { provider: &'static str, kind: String },
     #[error("provider `{provider}` cannot be used: {what} is not set")]
     NotSet { provider: &'static str, what: String, hint: String },
     /// It does not answer, or answers that it cannot now: another may take its place.
@@ -48,7 +48,9 @@ impl ProviderError {
                 Some(format!("known kinds: {}", known.join(", ")))
             }
             Self::Epoch { .. } => Some("use the key ring that holds the key of that epoch".to_owned()),
-            Self::NoUse { .. } => None,
+            Self::NoUse { .. } => {
+                Some("use it with the program that it is for, and look for the alert; `honeycrate token drill` knows the web".to_owned())
+            }
             Self::NotSet { hint, .. } | Self::Exhausted { hint, .. } | Self::Refused { hint, .. } => {
                 Some(hint.clone()).filter(|hint| !hint.is_empty())
             }

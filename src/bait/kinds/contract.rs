@@ -1,5 +1,8 @@
 //! What a bait kind is: a credential type, the texts that carry it, and how it is known again.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::bait::claims::Claims;
 use crate::bait::honeytoken::Honeytoken;
 use crate::bait::host::DecoyHost;
@@ -72,6 +75,9 @@ pub trait SelfTelling: BaitKind {
         Honeytoken { claims: recipe.claims.clone(), fields, handle: Vec::new(), host: recipe.host.name(self.service()), fingerprint }
     }
 
+    /// How a thief would use it first.
+    fn usage(&self, fields: &Fields<'_>, scheme: &str) -> Usage;
+
     /// The sealed part within a presented text, when the text has this credential's shape.
     fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str>;
 
@@ -81,6 +87,39 @@ pub trait SelfTelling: BaitKind {
         let Sealed { codes, names } = self.layout().open(ring, sealed)?;
         let fingerprint = Fingerprint::of_token(ring.epoch(codes.epoch)?, sealed);
         Some(Opened { kind: self.id(), codes, names, fingerprint })
+    }
+}
+
+/// The first use of a credential.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Usage {
+    /// A GET with these headers. A login within the URL counts as one.
+    Web { url: String, headers: Vec<(&'static str, String)> },
+    /// A login at the database that the URL names.
+    Database { url: String },
+}
+
+impl Usage {
+    fn with(url: String, name: &'static str, value: String) -> Self {
+        Self::Web { url, headers: vec![(name, value)] }
+    }
+
+    /// A GET with a user and a password.
+    #[must_use]
+    pub fn basic(url: String, user: &str, password: &str) -> Self {
+        Self::with(url, "authorization", format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
+    }
+
+    /// A GET with a bearer token.
+    #[must_use]
+    pub fn bearer(url: String, token: &str) -> Self {
+        Self::with(url, "authorization", format!("Bearer {token}"))
+    }
+
+    /// A GET with a header of its own.
+    #[must_use]
+    pub fn header(url: String, name: &'static str, value: &str) -> Self {
+        Self::with(url, name, value.to_owned())
     }
 }
 

@@ -1,6 +1,6 @@
 //! The connection string of a PostgreSQL database.
 
-use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot};
+use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot, Usage};
 use crate::bait::surfaces::Surface;
 use crate::bait::token::{BASE62, Layout, looks_random};
 use crate::secret::value::Secret;
@@ -80,6 +80,10 @@ impl SelfTelling for DatabaseUrl {
         let password = recipe.seal(&LAYOUT);
         let url = format!("postgresql://{user}:{password}@{}/{name}", recipe.host.database(self.service()));
         vec![("username", Secret::new(user)), ("password", Secret::new(password)), ("url", Secret::new(url))]
+    }
+
+    fn usage(&self, fields: &Fields<'_>, _: &str) -> Usage {
+        Usage::Database { url: fields.get("url").to_owned() }
     }
 
     fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str> {

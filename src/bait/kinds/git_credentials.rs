@@ -1,6 +1,6 @@
 //! A Git server's access token in a remote's URL, as `git credential-store` writes it.
 
-use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot};
+use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot, Usage};
 use crate::bait::surfaces::Surface;
 use crate::bait::token::{BASE64URL, Layout, looks_random};
 use crate::secret::value::Secret;
@@ -75,6 +75,10 @@ impl SelfTelling for GitCredentials {
         let (scheme, authority) = (recipe.host.scheme(), recipe.host.authority(self.service()));
         let url = format!("{scheme}://{username}:{token}@{authority}/{}/{}.git", recipe.group(), recipe.name());
         vec![("username", Secret::new(username.to_owned())), ("password", Secret::new(token)), ("url", Secret::new(url))]
+    }
+
+    fn usage(&self, fields: &Fields<'_>, _: &str) -> Usage {
+        Usage::Web { url: format!("{}/info/refs?service=git-upload-pack", fields.get("url")), headers: Vec::new() }
     }
 
     fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str> {

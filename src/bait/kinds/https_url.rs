@@ -1,6 +1,6 @@
 //! A URL with a user and a password in it, for an artifact store.
 
-use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot};
+use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot, Usage};
 use crate::bait::surfaces::Surface;
 use crate::bait::token::{BASE62, Layout, looks_random};
 use crate::secret::value::Secret;
@@ -74,6 +74,10 @@ impl SelfTelling for HttpsUrl {
         let (scheme, authority) = (recipe.host.scheme(), recipe.host.authority(self.service()));
         let url = format!("{scheme}://{username}:{password}@{authority}/repository/{}/releases", recipe.group());
         vec![("username", Secret::new(username)), ("password", Secret::new(password)), ("url", Secret::new(url))]
+    }
+
+    fn usage(&self, fields: &Fields<'_>, _: &str) -> Usage {
+        Usage::Web { url: fields.get("url").to_owned(), headers: Vec::new() }
     }
 
     fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str> {

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot};
+use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot, Usage};
 use crate::bait::surfaces::Surface;
 use crate::bait::token::{BASE64URL, Layout, looks_random};
 use crate::secret::value::Secret;
@@ -77,6 +77,10 @@ impl SelfTelling for Jwt {
         let subject = format!("service:{}", recipe.name());
         let token = signed(recipe, &LAYOUT, &issuer, &subject, "internal-api");
         vec![("issuer", Secret::new(issuer)), ("token", Secret::new(token))]
+    }
+
+    fn usage(&self, fields: &Fields<'_>, _: &str) -> Usage {
+        Usage::bearer(format!("{}/userinfo", fields.get("issuer")), fields.get("token"))
     }
 
     fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str> {

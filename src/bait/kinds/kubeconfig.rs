@@ -1,6 +1,6 @@
 //! Access to a Kubernetes cluster: a kubeconfig without a current context.
 
-use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot};
+use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot, Usage};
 use crate::bait::kinds::jwt::{signature, signed};
 use crate::bait::surfaces::Surface;
 use crate::bait::token::{BASE64URL, Layout, looks_random};
@@ -86,6 +86,10 @@ impl SelfTelling for Kubeconfig {
             ("user", Secret::new(account.to_owned())),
             ("token", Secret::new(token)),
         ]
+    }
+
+    fn usage(&self, fields: &Fields<'_>, _: &str) -> Usage {
+        Usage::bearer(format!("{}/version", fields.get("server")), fields.get("token"))
     }
 
     fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str> {

@@ -1,6 +1,6 @@
 //! The access token of a private npm registry, as a line of an npmrc.
 
-use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot};
+use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot, Usage};
 use crate::bait::surfaces::Surface;
 use crate::bait::token::{BASE62, Layout, looks_random};
 use crate::secret::value::Secret;
@@ -80,6 +80,10 @@ impl SelfTelling for NpmIndex {
             ("scope", Secret::new(recipe.group().replace('.', "-"))),
             ("token", Secret::new(token)),
         ]
+    }
+
+    fn usage(&self, fields: &Fields<'_>, _: &str) -> Usage {
+        Usage::bearer(format!("{}/-/whoami", fields.get("registry")), fields.get("token"))
     }
 
     fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str> {

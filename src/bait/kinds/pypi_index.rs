@@ -1,6 +1,6 @@
 //! A deploy token in the URL of a private Python package index.
 
-use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot};
+use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot, Usage};
 use crate::bait::surfaces::Surface;
 use crate::bait::token::{BASE64URL, Layout, looks_random};
 use crate::secret::value::Secret;
@@ -78,6 +78,10 @@ impl SelfTelling for PypiIndex {
         let password = ["gl", "pat-"].concat() + &recipe.seal(&LAYOUT);
         let index = format!("{}/api/v4/projects/{}/packages/pypi", recipe.host.url(self.service()), recipe.number("project", 4));
         vec![("index", Secret::new(index)), ("username", Secret::new("__token__".to_owned())), ("password", Secret::new(password))]
+    }
+
+    fn usage(&self, fields: &Fields<'_>, _: &str) -> Usage {
+        Usage::basic(format!("{}/simple/", fields.get("index")), fields.get("username"), fields.get("password"))
     }
 
     fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str> {

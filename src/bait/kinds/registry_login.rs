@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot};
+use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot, Usage};
 use crate::bait::surfaces::Surface;
 use crate::bait::token::{BASE64URL, Layout, looks_random};
 use crate::secret::value::Secret;
@@ -95,6 +95,10 @@ impl SelfTelling for RegistryLogin {
             ("username", Secret::new(username)),
             ("password", Secret::new(password)),
         ]
+    }
+
+    fn usage(&self, fields: &Fields<'_>, scheme: &str) -> Usage {
+        Usage::basic(format!("{scheme}://{}/v2/", fields.get("registry")), fields.get("username"), fields.get("password"))
     }
 
     fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str> {

@@ -1,6 +1,6 @@
 //! A key pair for an S3-compatible object store.
 
-use crate::bait::kinds::contract::{Area, BaitKind, Fields, Opened, Recipe, Seen, SelfTelling, Spot};
+use crate::bait::kinds::contract::{Area, BaitKind, Fields, Opened, Recipe, Seen, SelfTelling, Spot, Usage};
 use crate::bait::surfaces::Surface;
 use crate::bait::token::{BASE32, Layout, looks_random};
 use crate::secret::fingerprint::Fingerprint;
@@ -122,6 +122,15 @@ impl SelfTelling for S3Keys {
             ("endpoint", Secret::new(recipe.host.url(self.service()))),
             ("bucket", Secret::new(format!("{}-backup", recipe.name()))),
         ]
+    }
+
+    fn usage(&self, fields: &Fields<'_>, _: &str) -> Usage {
+        // The decoy knows the key id; nobody checks the signature of a visitor who is refused anyway.
+        let (day, region) = ("20260101", "us-east-1");
+        let scope = format!("{}/{day}/{region}/s3/aws4_request", fields.get("access_key_id"));
+        let signature = "0".repeat(64);
+        let value = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature={signature}");
+        Usage::header(format!("{}/{}", fields.get("endpoint"), fields.get("bucket")), "authorization", &value)
     }
 
     fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str> {

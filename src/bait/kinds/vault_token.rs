@@ -1,6 +1,6 @@
 //! A HashiCorp Vault service token.
 
-use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot};
+use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot, Usage};
 use crate::bait::surfaces::Surface;
 use crate::bait::token::{BASE64URL, Layout, looks_random};
 use crate::secret::value::Secret;
@@ -73,6 +73,10 @@ impl SelfTelling for VaultToken {
     fn mint(&self, recipe: &Recipe<'_>) -> Vec<(&'static str, Secret)> {
         let token = ["hv", "s.CAESI"].concat() + &recipe.seal(&LAYOUT);
         vec![("address", Secret::new(recipe.host.url(self.service()))), ("token", Secret::new(token))]
+    }
+
+    fn usage(&self, fields: &Fields<'_>, _: &str) -> Usage {
+        Usage::header(format!("{}/v1/auth/token/lookup-self", fields.get("address")), "x-vault-token", fields.get("token"))
     }
 
     fn sealed<'a>(&self, presented: &'a str) -> Option<&'a str> {
