@@ -2,6 +2,8 @@
 
 pub mod contract;
 pub mod sqlite;
+#[cfg(test)]
+pub(crate) mod suite;
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::place::Ledger;

@@ -344,29 +344,42 @@ fn told(path: &Path, patience: Duration, error: &rusqlite::Error) -> LedgerError
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bait::claims::Claims;
+    use crate::ledger::place::Ledger;
     use crate::ledger::record::samples;
+    use crate::ledger::stores::suite::{Site, TIME, failed, passes_the_suite};
     use crate::ledger::tokens;
     use std::io::{BufRead as _, BufReader};
     use std::os::unix::fs::PermissionsExt as _;
     use std::process::{Command, Stdio};
 
-    const TIME: &str = "2026-11-22T04:00:00Z";
+    /// Files in a scratch folder.
+    struct Folder(tempfile::TempDir);
 
-    fn failed(stage: &str) -> Event {
-        Event::Failed { stage: stage.to_owned(), reason: "for a test".to_owned() }
+    impl Site for Folder {
+        fn fresh(&self) -> Ledger {
+            let number = self.0.path().read_dir().expect("readable").count();
+            let path = self.0.path().join(format!("{number}/ledger.sqlite"));
+            std::fs::create_dir(path.parent().expect("has one")).expect("made");
+            Ledger::file(&path)
+        }
+
+        fn forge(&self, ledger: &Ledger, sequence: u64, old: &str, new: &str) {
+            let Place::File(path) = ledger.place() else { panic!("{ledger}") };
+            let connection = Connection::open(path).expect("existing");
+            connection.execute_batch("DROP TRIGGER record_stays").expect("done by a stranger");
+            let change = "UPDATE record SET line = replace(line, ?1, ?2) WHERE sequence = ?3";
+            connection.execute(change, (old, new, i64::try_from(sequence).expect("small"))).expect("done by a stranger");
+        }
+
+        fn cramped(&self, ledger: &Ledger) -> Box<dyn Store> {
+            let Place::File(path) = ledger.place() else { panic!("{ledger}") };
+            let store = SqliteStore::open(path).expect("existing");
+            store.connection.execute_batch("PRAGMA max_page_count = 6").expect("a small disk");
+            Box::new(store)
+        }
     }
 
-    #[test]
-    fn what_was_appended_is_there_when_the_ledger_is_opened_again() {
-        let scratch = tempfile::tempdir().expect("scratch");
-        let path = scratch.path().join("state/ledger.sqlite");
-        let written = SqliteStore::open(&path).expect("new").append_all("run-1", TIME, samples::life("shop", "production")).expect("appended");
-        let store = SqliteStore::open_read_only(&path).expect("existing");
-        assert_eq!(store.records(1).expect("readable"), written);
-        assert_eq!(store.records(6).expect("readable"), written[5..]);
-        assert_eq!(store.verify().expect("whole").records, 6);
-    }
+    passes_the_suite!(Folder(tempfile::tempdir().expect("scratch")));
 
     #[test]
     fn only_the_owner_may_read_it() {
@@ -392,61 +405,6 @@ mod tests {
             assert!(store.connection.execute(change, []).is_err(), "{change}");
         }
         assert_eq!(store.verify().expect("whole").records, 6);
-    }
-
-    #[test]
-    fn a_past_that_was_changed_nevertheless_is_seen() {
-        let mut store = SqliteStore::open_in_memory().expect("memory");
-        store.append_all("run-1", TIME, samples::life("shop", "production")).expect("appended");
-        let change = "DROP TRIGGER record_stays; UPDATE record SET line = replace(line, 'production', 'preprod') WHERE sequence = 2;";
-        store.connection.execute_batch(change).expect("done by a stranger");
-        assert!(matches!(store.verify(), Err(LedgerError::Broken(broken)) if broken.sequence == 2));
-    }
-
-    #[test]
-    fn a_vendors_token_for_a_place_is_minted_once_and_the_second_job_gets_the_first_ones() {
-        let mut store = SqliteStore::open_in_memory().expect("memory");
-        let minted = samples::later_life("shop", "production").into_iter().find(|event| matches!(event, Event::Minted { .. })).expect("one");
-        let first = store.append("run-1", TIME, minted.clone()).expect("appended");
-        let Event::Minted { claims, provider, host, values, .. } = minted.clone() else { panic!("{minted:?}") };
-        let fingerprint = samples::fingerprint("another", "value");
-        let rival = Event::Minted { claims: claims.clone(), provider, fingerprint, host, sealed: "cml2YWw=".to_owned(), values };
-        assert_eq!(store.append("run-2", TIME, rival).expect("known"), first);
-        assert_eq!(store.mentioning(&Mention::place(&claims)).expect("readable"), [first]);
-        // Another edition is another token.
-        let Event::Minted { provider, fingerprint, host, sealed, values, .. } = minted else { unreachable!() };
-        let next = Event::Minted { claims: Claims { edition: "3".to_owned(), ..claims.clone() }, provider, fingerprint, host, sealed, values };
-        assert_eq!(store.append("run-3", TIME, next).expect("appended").sequence, 2);
-        assert_eq!(store.mentioning(&Mention::place(&claims)).expect("readable").len(), 2);
-    }
-
-    #[test]
-    fn jobs_that_race_neither_lose_nor_double_a_record() {
-        let scratch = tempfile::tempdir().expect("scratch");
-        let path = scratch.path().join("ledger.sqlite");
-        std::thread::scope(|scope| {
-            for job in ["a", "b"] {
-                let path = &path;
-                scope.spawn(move || {
-                    let mut store = SqliteStore::open(path).expect("opened while the other opens it");
-                    for step in 0..200 {
-                        store.append(job, TIME, failed(&format!("{job}{step}"))).expect("waits for its turn");
-                    }
-                });
-            }
-        });
-        let records = SqliteStore::open(&path).expect("existing").records(1).expect("readable");
-        let mut stages: Vec<String> = records
-            .iter()
-            .map(|record| match &record.event {
-                Event::Failed { stage, .. } => stage.clone(),
-                other => panic!("{other:?}"),
-            })
-            .collect();
-        stages.sort();
-        stages.dedup();
-        assert_eq!((records.len(), stages.len()), (400, 400));
-        assert_eq!(SqliteStore::open(&path).expect("existing").verify().expect("no gap").records, 400);
     }
 
     #[test]
@@ -595,56 +553,11 @@ mod tests {
     }
 
     #[test]
-    fn a_trigger_that_is_delivered_twice_is_one_record() {
-        let mut store = SqliteStore::open_in_memory().expect("memory");
-        let triggered = || Event::Triggered { trigger: Box::new(samples::trigger("shop", "production")) };
-        let first = store.append("run", TIME, triggered()).expect("appended");
-        let again = store.append("later run", "2026-11-23T04:00:00Z", triggered()).expect("known");
-        assert_eq!(first, again);
-        assert_eq!(store.verify().expect("whole").records, 1);
-    }
-
-    #[test]
     fn an_older_program_is_told_at_the_door_of_records_that_it_does_not_know() {
         let mut store = SqliteStore::open_in_memory().expect("memory");
         store.append_all("run-1", TIME, samples::life("shop", "production")).expect("appended");
         let found = store.append("run-2", TIME, samples::found("shop:1", true, &[samples::fingerprint("a", "b")])).expect("appended");
         assert!(found.version <= store.version().expect("readable"));
         assert_eq!(store.verify().expect("whole").records, 7);
-    }
-
-    #[test]
-    fn what_is_found_in_an_export_is_found_in_the_ledger_that_it_restores() {
-        let mut store = SqliteStore::open_in_memory().expect("memory");
-        let secret = samples::fingerprint("a", "b");
-        store.append("run", TIME, samples::found("shop:1", true, std::slice::from_ref(&secret))).expect("appended");
-        let mut export = Vec::new();
-        store.export(&mut export).expect("written");
-        let mut copy = SqliteStore::open_in_memory().expect("memory");
-        copy.restore(&mut String::from_utf8(export).expect("JSON").lines().map(str::to_owned)).expect("restored");
-        let mentions = [Mention::Secret(samples::fingerprint("c", "d")), Mention::Secret(secret)];
-        assert_eq!(copy.mentioning_any(&mentions).expect("readable"), store.records(1).expect("readable"));
-        assert_eq!(copy.mentioning_any(&mentions[..1]).expect("readable"), []);
-        assert_eq!(copy.mentioning_any(&[]).expect("readable"), []);
-    }
-
-    #[test]
-    fn an_export_restores_the_same_ledger_and_nothing_else_does() {
-        let mut store = SqliteStore::open_in_memory().expect("memory");
-        store.append_all("run-1", TIME, samples::life("shop", "production")).expect("appended");
-        let mut export = Vec::new();
-        store.export(&mut export).expect("written");
-        let export = String::from_utf8(export).expect("JSON");
-        assert_eq!(chain::verify(export.lines()).expect("whole"), store.verify().expect("whole"));
-
-        let mut copy = SqliteStore::open_in_memory().expect("memory");
-        let changed = export.replace("acme", "acne");
-        assert!(matches!(copy.restore(&mut changed.lines().map(str::to_owned)), Err(LedgerError::Broken(_))));
-        assert_eq!(copy.records(1).expect("readable"), []);
-        copy.restore(&mut export.lines().map(str::to_owned)).expect("restored");
-        assert_eq!(copy.records(1).expect("readable"), store.records(1).expect("readable"));
-        let token = samples::fingerprint("shop", "production");
-        assert_eq!(copy.minted_before(&token).expect("readable"), store.minted_before(&token).expect("readable"));
-        assert!(matches!(copy.restore(&mut std::iter::empty()), Err(LedgerError::NotEmpty { records: 6, .. })));
     }
 }
