@@ -1,5 +1,6 @@
 //! The memory: which honeytoken is in which image, from intent to trigger.
 
+pub mod age;
 pub mod chain;
 pub mod drills;
 pub mod editions;
