@@ -1,6 +1,7 @@
 //! The memory: which honeytoken is in which image, from intent to trigger.
 
 pub mod age;
+pub mod agreement;
 pub mod chain;
 pub mod drills;
 pub mod editions;
@@ -13,3 +14,4 @@ pub mod seal;
 pub mod stores;
 pub mod tokens;
 pub mod trace;
+pub mod weave;
