@@ -29,6 +29,7 @@ use crate::ledger::record::Context;
 use crate::ledger::stores;
 use crate::ledger::stores::contract::Store;
 use crate::net::client::{HttpClient, NetSettings, Purpose};
+use crate::oci::location::Location;
 use crate::pipeline::session::{Rules, Session};
 use crate::pipeline::tell::Desk;
 use crate::pipeline::under_way::UnderWay;
@@ -141,6 +142,27 @@ impl Setup {
             },
         };
         Ok(Ledger::new(place, doors))
+    }
+
+    /// Refuses images that come from or go to the repository that is the ledger.
+    ///
+    /// # Errors
+    /// When one of them does.
+    pub fn keep_apart<'a>(&self, images: impl IntoIterator<Item = &'a Location>) -> Result<(), Failure> {
+        let Ok(place) = self.settings.ledger() else { return Ok(()) };
+        let ledger = match place.repository() {
+            None => return Ok(()),
+            Some(Ok(ledger)) => ledger.name(),
+            Some(Err(cause)) => return Err(Failure::usage(format!("ledger {place}: {cause}"), "name it oci://registry/repository")),
+        };
+        let is_it = |image: &&Location| matches!(image, Location::Registry(reference) if reference.name() == ledger);
+        match images.into_iter().find(is_it) {
+            None => Ok(()),
+            Some(image) => Err(Failure::usage(
+                format!("{image} is in the repository of the ledger: whoever pulls images there would read its list of records"),
+                "give the ledger a private repository of its own, with --ledger or `ledger.url`",
+            )),
+        }
     }
 
     /// Everything that journeys share, and the scratch folder that is removed when it is dropped.

@@ -76,6 +76,7 @@ pub fn journey(setup: &Setup, arguments: &Ship, destinations: Vec<Location>) -> 
     if !setup.ci.trusted() {
         return Ok(Journey { copy, ..Journey::new(source, Vec::new()) });
     }
+    setup.keep_apart(destinations.iter().chain([&source]))?;
     let planting = if arguments.no_plant { None } else { Some(planting(setup, &destinations)?) };
     Ok(Journey { planting, copy, dry_run: arguments.planting.dry_run, ..Journey::new(source, destinations) })
 }
@@ -149,8 +150,9 @@ pub async fn plant(arguments: &Plant, global: &Global) -> Result<Exit, Failure> 
     }
     let image = arguments.image.as_deref().unwrap_or_default();
     let destinations = arguments.out.iter().map(|out| destination(out)).collect::<Result<Vec<_>, _>>()?;
-    let planting = Some(planting(&setup, &destinations)?);
     let source = source(image, &setup.settings.scratch)?;
+    setup.keep_apart(destinations.iter().chain([&source]))?;
+    let planting = Some(planting(&setup, &destinations)?);
     let journey = Journey { planting, dry_run: arguments.planting.dry_run, ..Journey::new(source, destinations) };
     go(&setup, &journey, &judging, setup.session(&arguments.registries)?).await
 }
@@ -172,6 +174,7 @@ pub async fn push(arguments: &Push, global: &Global) -> Result<Exit, Failure> {
             "leave it out, or name the image as docker://REFERENCE",
         ));
     }
+    setup.keep_apart(destinations.iter().chain([&source]))?;
     let journey = Journey { is_scanned: false, referrers: arguments.referrers, ..Journey::new(source, destinations) };
     go(&setup, &journey, &judging, setup.session(&arguments.registries)?).await
 }

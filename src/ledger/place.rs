@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::oci::error::OciError;
+use crate::oci::reference::Reference;
 use crate::registry::registries::Registries;
 use crate::secret::key_ring::KeyRing;
 use crate::secret::value::Secret;
@@ -44,6 +46,18 @@ impl Place {
             Some(url) => Self::Url(Secret::new(url.to_owned())),
             None => Self::File(directory.join(text)),
         }
+    }
+
+    /// The repository that it is, where it is one in a registry: `oci://registry/repository`. The error says why that names none.
+    #[must_use]
+    pub fn repository(&self) -> Option<Result<Reference, OciError>> {
+        let name = self.to_string();
+        let text = name.strip_prefix("oci://").filter(|_| matches!(self, Self::Url(_)))?;
+        let bare = |reference: Reference| match (&reference.tag, &reference.digest) {
+            (None, None) => Ok(reference),
+            _ => Err(OciError::Reference { text: text.to_owned(), why: "a ledger is a whole repository, without tag or digest" }),
+        };
+        Some(text.parse().and_then(bare))
     }
 }
 
