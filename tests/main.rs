@@ -39,6 +39,7 @@ mod rules;
 mod scanners;
 mod scanning;
 mod schema;
+mod sealed_ledger;
 mod ship;
 mod sources;
 mod static_binary;

@@ -4,6 +4,7 @@ use std::io;
 
 use crate::ledger::chain::ChainBreak;
 use crate::ledger::record::VERSION;
+use crate::registry::error::RegistryError;
 
 /// A ledger that cannot be opened, read, written or trusted.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +29,18 @@ pub enum LedgerError {
     NotEmpty { ledger: String, records: u64 },
     #[error("`{ledger}` names no ledger that this program knows")]
     Unknown { ledger: String },
+    #[error("ledger {ledger}: {cause}")]
+    Registry { ledger: String, cause: Box<RegistryError> },
+    #[error("the records of ledger {ledger} are sealed, and there is no key to open them with")]
+    NoKey { ledger: String },
+    #[error("ledger {ledger} is in a repository that everybody may read")]
+    Public { ledger: String },
+    #[error("record {record} of ledger {ledger} is sealed to other keys than those at hand")]
+    Sealed { ledger: String, record: String },
+    #[error("`{text}` in `ledger.recipients` cannot be sealed to: {why}")]
+    Recipient { text: String, why: String },
+    #[error("other jobs kept voting in ledger {ledger} on what there can be only one of")]
+    Contended { ledger: String },
     #[error("{0}")]
     Broken(#[from] ChainBreak),
     #[error("the ledger could not be exported: {0}")]
@@ -48,6 +61,12 @@ impl LedgerError {
             Self::Busy { .. } => "run again once the other job has ended; nothing was written",
             Self::Damaged { .. } => "put a copy of the file in its place, and keep the damaged one for study",
             Self::Unknown { .. } => "give the path of a file, or a URL; `honeycrate explain ledgers` lists what there is",
+            Self::Registry { cause, .. } => return cause.hint(),
+            Self::NoKey { .. } => "give the owner's key with HONEYCRATE_KEY or --key-file; whoever has only an age key reads records with age",
+            Self::Public { .. } => "make the repository private: a package of GHCR takes after the repository that it is linked to",
+            Self::Sealed { .. } => "use the newest HONEYCRATE_KEY or key file; if none of the owner's jobs wrote it, delete that tag",
+            Self::Recipient { .. } => "`age-keygen` prints a public key, which begins with age1",
+            Self::Contended { .. } => "run again; nothing was minted twice",
             Self::NotEmpty { .. } => "import into a path where no ledger is yet",
             Self::Broken(_) => "somebody or something changed the ledger outside honeycrate: compare it with an export",
             Self::Export(_) => return None,

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod answer;
+pub mod artifacts;
 pub mod attempts;
 pub mod auth;
 pub mod challenge;
@@ -30,5 +31,7 @@ pub mod token;
 pub mod upload;
 pub mod veil;
 
+#[cfg(test)]
+pub(crate) mod kept;
 #[cfg(test)]
 pub(crate) mod scripted;

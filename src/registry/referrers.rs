@@ -306,7 +306,7 @@ fn lines_of(body: &[u8]) -> Result<Vec<Descriptor>, OciError> {
 /// Where a `Link` header says that the list goes on.
 ///
 /// Source: RFC 8288, section 3.
-fn next_page(answer: &Answer) -> Option<Url> {
+pub(crate) fn next_page(answer: &Answer) -> Option<Url> {
     let (target, parameters) = answer.header("link")?.trim().strip_prefix('<')?.split_once('>')?;
     let is_next = parameters.split(';').map(str::trim).any(|parameter| matches!(parameter, "rel=next" | "rel=\"next\""));
     if is_next { next_hop(&answer.url, target).ok() } else { None }

@@ -32,4 +32,10 @@ impl Registries {
         let make = || Registry::new(self.0.http.clone(), host, self.0.credentials.clone(), self.0.allowed_realms.clone());
         known.entry(host.to_owned()).or_insert_with(make).afresh()
     }
+
+    /// The same as everybody sees it who has no credentials there.
+    #[must_use]
+    pub fn as_nobody(&self, host: &str) -> Registry {
+        Registry::new(self.0.http.clone(), host, Credentials::default(), Vec::new())
+    }
 }

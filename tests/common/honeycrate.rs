@@ -17,6 +17,7 @@ pub(crate) const SERVICE: &str = "acme/shop";
 /// Somebody with a key, a ledger and nothing else.
 pub(crate) struct Honeycrate {
     home: TempDir,
+    ledger: PathBuf,
 }
 
 /// A run that wrote a report.
@@ -35,9 +36,15 @@ impl Honeycrate {
         own
     }
 
+    /// The same with a ledger somewhere else.
+    pub(crate) fn remembering(ledger: &str) -> Self {
+        Self { ledger: ledger.into(), ..Self::new() }
+    }
+
     /// A home without anything in it.
     pub(crate) fn stranger() -> Self {
-        Self { home: TempDir::new().expect("a scratch folder can be made") }
+        let home = TempDir::new().expect("a scratch folder can be made");
+        Self { ledger: home.path().join("ledger.sqlite"), home }
     }
 
     pub(crate) fn home(&self) -> &Path {
@@ -45,7 +52,7 @@ impl Honeycrate {
     }
 
     pub(crate) fn ledger_path(&self) -> PathBuf {
-        self.home().join("ledger.sqlite")
+        self.ledger.clone()
     }
 
     /// The program with an empty environment but for its home and its ledger.

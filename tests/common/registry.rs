@@ -165,6 +165,22 @@ impl Registry {
         self.requests().into_iter().filter(|request| !matches!(request.method.as_str(), "GET" | "HEAD")).collect()
     }
 
+    /// All that it stores, file by file.
+    pub(crate) fn storage(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        fn read(folder: &Path, all: &mut Vec<(PathBuf, Vec<u8>)>) {
+            for path in std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+                if path.is_dir() {
+                    read(&path, all);
+                } else {
+                    all.push((path.clone(), std::fs::read(&path).expect("a file of the registry")));
+                }
+            }
+        }
+        let mut all = Vec::new();
+        read(&self.folder.path().join("storage"), &mut all);
+        all
+    }
+
     /// Number of files below the storage folder: 0 when nothing ever came in.
     pub(crate) fn stored(&self) -> usize {
         fn count(folder: &Path) -> usize {

@@ -1,6 +1,7 @@
 //! The stores: where records are kept. One file each, and the table that lists them.
 
 pub mod contract;
+pub mod oci;
 pub mod sqlite;
 #[cfg(test)]
 pub(crate) mod suite;
@@ -10,7 +11,7 @@ use crate::ledger::place::Ledger;
 use crate::ledger::stores::contract::{Opened, Row};
 
 /// Every store, the default first.
-pub static STORES: [Row; 1] = [sqlite::ROW];
+pub static STORES: [Row; 2] = [sqlite::ROW, oci::ROW];
 
 /// Opens a ledger for writing, and makes it where there is none.
 ///
