@@ -44,7 +44,7 @@ const IMPURITIES: [&str; 15] = [
 ];
 
 /// The files that may take a value out of [`honeycrate::secret::value::Secret`], and what for.
-const EXPOSING: [(&str, &str); 23] = [
+const EXPOSING: &[(&str, &str)] = &[
     ("bait/honeytoken.rs", "its fields are handed to the seal as one"),
     ("bait/own.rs", "a found secret is told from own bait"),
     ("bait/kinds/contract.rs", "a bait's text is written"),
@@ -67,6 +67,7 @@ const EXPOSING: [(&str, &str); 23] = [
     ("registry/credential.rs", "it is sent as authorisation"),
     ("registry/token.rs", "it is sent as authorisation"),
     ("registry/veil.rs", "what a server repeats of it is covered"),
+    ("scan/found.rs", "it is told by its fingerprint"),
     ("scan/redact.rs", "a sample is made that cannot be turned back"),
 ];
 

@@ -41,6 +41,7 @@ mod scanning;
 mod schema;
 mod sealed_ledger;
 mod ship;
+mod simulate;
 mod sources;
 mod static_binary;
 mod steps;

@@ -458,6 +458,8 @@ pub enum Token {
     Retire(Chosen),
     /// Disarm tokens for good
     Revoke(Chosen),
+    /// Which of TruffleHog, ggshield, Kingfisher, Trivy and gitleaks would find each bait in an image, and why not
+    Simulate(Simulate),
 }
 
 /// Which tokens, and why.
@@ -507,6 +509,30 @@ impl Drill {
         let (service, environment) = (self.service.clone(), self.environment.clone());
         Chosen { fingerprints: self.fingerprints.clone(), service, environment, surface: None, reason: String::new() }
     }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  honeycrate token simulate oci:planted\n  \
+                        honeycrate token simulate docker://ghcr.io/acme/shop:1.4 --format json\n\n\
+                        Bait is what the owner's key sealed. The scanners are computed from their own rules,\n\
+                        and none is run: ? stands where the vendor's server decides. Not foreseen: TruffleHog\n\
+                        drops the odd token, of JSON Web Tokens six in 1000, whose letters spell a word by chance.")]
+pub struct Simulate {
+    /// The image as planted
+    pub image: String,
+    /// What is printed: table or json
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub format: TableFormat,
+    #[command(flatten)]
+    pub registries: Registries,
+}
+
+/// How a table is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum TableFormat {
+    #[default]
+    Table,
+    Json,
 }
 
 #[derive(Debug, Subcommand)]

@@ -126,8 +126,8 @@ fn format_line(format: &dyn Format) -> String {
 fn explain_kind(kind: &dyn BaitKind) {
     let list = |surfaces: &[Surface]| surfaces.iter().map(|surface| surface.id()).collect::<Vec<_>>().join(", ");
     anstream::println!("  {DIM}surfaces{DIM:#}  {}", list(kind.surfaces()));
-    let Seen { gitleaks, trufflehog, kingfisher } = kind.seen_by();
-    for (scanner, seen) in [("gitleaks", gitleaks), ("TruffleHog", trufflehog), ("Kingfisher", kingfisher)] {
+    let Seen { gitleaks, trufflehog, kingfisher, trivy } = kind.seen_by();
+    for (scanner, seen) in [("gitleaks", gitleaks), ("TruffleHog", trufflehog), ("Kingfisher", kingfisher), ("Trivy", trivy)] {
         let told = seen.map_or_else(|why| format!("is not found: {why}"), |rule| format!("is found as {rule}"));
         anstream::println!("  {DIM}by {scanner}{DIM:#}  {told}");
     }

@@ -26,6 +26,7 @@ pub mod scratch;
 pub mod setup;
 pub mod ship;
 pub mod show;
+pub mod simulate;
 pub mod step;
 pub mod target;
 pub mod terminal;

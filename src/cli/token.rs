@@ -14,6 +14,7 @@ use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::life;
 use crate::cli::setup::Setup;
+use crate::cli::simulate::simulate;
 use crate::decoy::observer::Recognised;
 use crate::ledger::record::Context;
 use crate::ledger::tokens::{End, TokenSummary, tokens};
@@ -38,6 +39,7 @@ pub async fn token(command: &Token, global: &Global) -> Result<Exit, Failure> {
         Token::Rotate(chosen) => return life::rotate(&setup, chosen),
         Token::Retire(chosen) => return life::retire(&setup, chosen),
         Token::Revoke(chosen) => return life::revoke(&setup, chosen).await,
+        Token::Simulate(arguments) => return simulate(arguments, global).await,
         Token::List { json } => list(&tokens(&*setup.ledger_to_read()?)?, *json),
         Token::Show { fingerprint } => {
             let fingerprint: Fingerprint =

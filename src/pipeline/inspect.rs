@@ -116,6 +116,17 @@ fn scan(
     Ok(scan)
 }
 
+/// Scans one image to its last byte, whatever an earlier run has kept, with a judge of its own of what is own bait.
+///
+/// # Errors
+/// As [`inspect`].
+pub(super) fn scan_anew(session: &Session, location: &Location, image: &StoredImage, own: &IsOwn<'_>) -> Result<ImageScan, PipelineError> {
+    let options = options(session);
+    let readers = readers(session, own, &options);
+    let result = tokio::task::block_in_place(|| scan_stored_with(&readers, image, &session.rules, own, &options, &()));
+    result.map_err(|cause| PipelineError::Image { location: location.to_string(), cause })
+}
+
 /// What scans the blobs: processes that can do nothing else, or this one where none can be started.
 fn readers<'a>(session: &'a Session, is_own: &'a IsOwn<'a>, options: &'a ScanOptions) -> ProcessScanner<'a> {
     ProcessScanner::new(Settings {

@@ -77,7 +77,7 @@ impl Asking {
         if rules.get(found.rule).and_then(Rule::question).is_none() {
             return;
         }
-        let name = (found.rule.to_owned(), Fingerprint::of_finding(found.rule, found.secret.expose().as_bytes()));
+        let name = (found.rule.to_owned(), found.fingerprint());
         let mut kept = vendors.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = kept.get_mut(&name) {
             known.id = known.id.take().or_else(|| found.id.cloned());

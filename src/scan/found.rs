@@ -1,6 +1,7 @@
 //! A found credential with its values, for the one who knows whose it is: it goes no further than that.
 
 use crate::scan::content::ContentHit;
+use crate::secret::fingerprint::Fingerprint;
 use crate::secret::value::Secret;
 
 /// What a rule found, before it becomes a sighting without values.
@@ -20,6 +21,12 @@ impl<'a> Found<'a> {
     #[must_use]
     pub fn of(hit: &'a ContentHit<'_>) -> Self {
         Self { rule: &hit.rule.id, secret: &hit.secret, id: hit.id.as_ref() }
+    }
+
+    /// What the finding will be called: the same for everybody.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of_finding(self.rule, self.secret.expose().as_bytes())
     }
 
     /// The values, the secret first.

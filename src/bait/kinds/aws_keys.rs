@@ -56,7 +56,12 @@ impl BaitKind for AwsKeys {
     }
 
     fn seen_by(&self) -> Seen {
-        Seen { gitleaks: Ok("aws-access-token"), trufflehog: Ok("AWS"), kingfisher: Ok("betterleaks.aws-access-token") }
+        Seen {
+            gitleaks: Ok("aws-access-token"),
+            trufflehog: Ok("AWS"),
+            kingfisher: Ok("betterleaks.aws-access-token"),
+            trivy: Ok("aws-access-key-id"),
+        }
     }
 }
 

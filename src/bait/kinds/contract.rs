@@ -153,13 +153,14 @@ pub enum Area {
     Side,
 }
 
-/// Whether each scanner finds a kind: the rule that fires, or why none does. Tried with gitleaks 8.30.1, TruffleHog of August 2026
-/// and Kingfisher 2.14.0, on the kind's file, variables and build argument.
+/// Whether each scanner finds a kind: the rule that fires, or why none does. Tried with gitleaks 8.30.1, TruffleHog of August 2026,
+/// Kingfisher 2.14.0 and Trivy 0.67.2, on the kind's file, variables and build argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
     pub gitleaks: Result<&'static str, &'static str>,
     pub trufflehog: Result<&'static str, &'static str>,
     pub kingfisher: Result<&'static str, &'static str>,
+    pub trivy: Result<&'static str, &'static str>,
 }
 
 /// What a presented token turned out to be.

@@ -57,7 +57,12 @@ impl BaitKind for DatabaseUrl {
     }
 
     fn seen_by(&self) -> Seen {
-        Seen { gitleaks: Err("has no rule for connection strings"), trufflehog: Ok("Postgres"), kingfisher: Ok("betterleaks.generic-credential-uri") }
+        Seen {
+            gitleaks: Err("has no rule for connection strings"),
+            trufflehog: Ok("Postgres"),
+            kingfisher: Ok("betterleaks.generic-credential-uri"),
+            trivy: Err("has no rule for connection strings"),
+        }
     }
 
     fn self_telling(&self) -> Option<&dyn SelfTelling> {

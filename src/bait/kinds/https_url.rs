@@ -51,7 +51,12 @@ impl BaitKind for HttpsUrl {
     }
 
     fn seen_by(&self) -> Seen {
-        Seen { gitleaks: Err("has no rule for credentials in URLs"), trufflehog: Ok("URI"), kingfisher: Ok("betterleaks.generic-credential-uri") }
+        Seen {
+            gitleaks: Err("has no rule for credentials in URLs"),
+            trufflehog: Ok("URI"),
+            kingfisher: Ok("betterleaks.generic-credential-uri"),
+            trivy: Err("has no rule for credentials in URLs"),
+        }
     }
 
     fn self_telling(&self) -> Option<&dyn SelfTelling> {

@@ -57,7 +57,7 @@ impl BaitKind for Kubeconfig {
     }
 
     fn seen_by(&self) -> Seen {
-        Seen { gitleaks: Ok("jwt"), trufflehog: Ok("JWT"), kingfisher: Ok("betterleaks.jwt") }
+        Seen { gitleaks: Ok("jwt"), trufflehog: Ok("JWT"), kingfisher: Ok("betterleaks.jwt"), trivy: Ok("jwt-token") }
     }
 
     fn self_telling(&self) -> Option<&dyn SelfTelling> {

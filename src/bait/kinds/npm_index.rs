@@ -55,7 +55,12 @@ impl BaitKind for NpmIndex {
     }
 
     fn seen_by(&self) -> Seen {
-        Seen { gitleaks: Ok("npm-access-token"), trufflehog: Ok("NpmToken"), kingfisher: Ok("veles.secrets/npmjsaccesstoken") }
+        Seen {
+            gitleaks: Ok("npm-access-token"),
+            trufflehog: Ok("NpmToken"),
+            kingfisher: Ok("veles.secrets/npmjsaccesstoken"),
+            trivy: Err("knows npm tokens between quotation marks only"),
+        }
     }
 
     fn self_telling(&self) -> Option<&dyn SelfTelling> {

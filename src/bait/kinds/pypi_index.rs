@@ -57,7 +57,7 @@ impl BaitKind for PypiIndex {
     }
 
     fn seen_by(&self) -> Seen {
-        Seen { gitleaks: Ok("gitlab-pat"), trufflehog: Ok("Gitlab, URI"), kingfisher: Ok("betterleaks.gitlab-pat") }
+        Seen { gitleaks: Ok("gitlab-pat"), trufflehog: Ok("Gitlab, URI"), kingfisher: Ok("betterleaks.gitlab-pat"), trivy: Ok("gitlab-pat") }
     }
 
     fn self_telling(&self) -> Option<&dyn SelfTelling> {

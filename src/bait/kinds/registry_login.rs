@@ -70,7 +70,7 @@ impl BaitKind for RegistryLogin {
     }
 
     fn seen_by(&self) -> Seen {
-        Seen { gitleaks: Ok("gitlab-pat"), trufflehog: Ok("Docker, Gitlab"), kingfisher: Ok("betterleaks.gitlab-pat") }
+        Seen { gitleaks: Ok("gitlab-pat"), trufflehog: Ok("Docker, Gitlab"), kingfisher: Ok("betterleaks.gitlab-pat"), trivy: Ok("gitlab-pat") }
     }
 
     fn self_telling(&self) -> Option<&dyn SelfTelling> {

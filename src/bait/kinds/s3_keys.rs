@@ -97,7 +97,12 @@ impl BaitKind for S3Keys {
     }
 
     fn seen_by(&self) -> Seen {
-        Seen { gitleaks: Ok("aws-access-token"), trufflehog: Ok("AWS"), kingfisher: Ok("betterleaks.aws-access-token") }
+        Seen {
+            gitleaks: Ok("aws-access-token"),
+            trufflehog: Ok("AWS"),
+            kingfisher: Ok("betterleaks.aws-access-token"),
+            trivy: Ok("aws-access-key-id"),
+        }
     }
 
     fn self_telling(&self) -> Option<&dyn SelfTelling> {

@@ -53,6 +53,7 @@ impl BaitKind for VaultToken {
             gitleaks: Ok("vault-service-token"),
             trufflehog: Err("knows AppRole ids only, no tokens"),
             kingfisher: Ok("betterleaks.vault-service-token"),
+            trivy: Err("has no rule for Vault tokens"),
         }
     }
 
