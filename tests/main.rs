@@ -24,6 +24,7 @@ mod first_seen;
 mod forges;
 mod fuzzing;
 mod hostile;
+mod ignore_lists;
 mod inputs;
 mod laboratory;
 mod leaks;

@@ -15,6 +15,7 @@ pub mod plan;
 pub mod plant;
 pub mod realism;
 pub mod seed;
+pub mod silence;
 pub mod surfaces;
 pub mod token;
 pub mod trigger;

@@ -31,14 +31,27 @@ pub fn find_in(ring: &KeyRing, secret: &Secret) -> Option<Opened> {
     find(ring, secret.expose())
 }
 
+/// The token that a found secret is, or holds, and the characters of it that were sealed.
+#[must_use]
+pub fn sealed_in(ring: &KeyRing, secret: &Secret) -> Option<(Opened, Secret)> {
+    let (opened, run) = search(ring, capped(secret.expose()), DEPTH)?;
+    // A key pair's secret half is all sealed, and has not the shape of the other.
+    let sealed = kinds::find(opened.kind)?.self_telling()?.sealed(&run).unwrap_or(&run).to_owned();
+    Some((opened, Secret::new(sealed)))
+}
+
 /// The first of the owner's tokens in `text`, also within base64.
 #[must_use]
 pub fn find(ring: &KeyRing, text: &str) -> Option<Opened> {
-    let end = text.floor_char_boundary(LONGEST);
-    search(ring, &text[..end], DEPTH)
+    search(ring, capped(text), DEPTH).map(|(opened, _)| opened)
 }
 
-fn search(ring: &KeyRing, text: &str, depth: usize) -> Option<Opened> {
+fn capped(text: &str) -> &str {
+    &text[..text.floor_char_boundary(LONGEST)]
+}
+
+/// The token, and the run of characters that it is.
+fn search(ring: &KeyRing, text: &str, depth: usize) -> Option<(Opened, String)> {
     // Runs of the characters that tokens are made of: with dots (JSON Web Tokens, Vault), without, and base64 with its slashes.
     let dotted = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
@@ -47,8 +60,8 @@ fn search(ring: &KeyRing, text: &str, depth: usize) -> Option<Opened> {
     let keeps: [&dyn Fn(char) -> bool; 4] = [&dotted, &plain, &base64, &bare];
     for keep in keeps {
         let runs = text.split(|c| !keep(c)).map(|run| run.trim_matches('.')).filter(|run| run.len() >= 16);
-        if let Some(opened) = runs.clone().find_map(|run| kinds::recognise(ring, run)) {
-            return Some(opened);
+        if let Some(found) = runs.clone().find_map(|run| Some((kinds::recognise(ring, run)?, run.to_owned()))) {
+            return Some(found);
         }
     }
     if depth == 0 {

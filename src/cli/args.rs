@@ -460,6 +460,37 @@ pub enum Token {
     Revoke(Chosen),
     /// Which of TruffleHog, ggshield, Kingfisher, Trivy and gitleaks would find each bait in an image, and why not
     Simulate(Simulate),
+    /// Write what makes another scanner of yours pass over your bait, and over nothing else
+    IgnoreList(IgnoreList),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  honeycrate token ignore-list --for gitleaks --out ~/silent/gitleaks.toml\n  \
+                        honeycrate token ignore-list --for trivy shop:1.4 --out ~/silent/trivy.yaml --days 30\n  \
+                        honeycrate token ignore-list --check ~/silent/gitleaks.toml\n\n\
+                        A list silences bait by the first 8 characters of each token, wherever it lies: a new\n\
+                        secret in the same line is found as before. Whoever has the list can tell bait from\n\
+                        secrets, which no form can help; the tokens themselves and their places are not in it,\n\
+                        except for ggshield, which takes nothing but places. `honeycrate explain ignore-lists`\n\
+                        says how each is given to its scanner. It is never written into a git work tree; the file\n\
+                        can be read by you alone, and is out of date after --days.")]
+pub struct IgnoreList {
+    /// Images whose bait is meant; default: all tokens that the ledger knows
+    pub images: Vec<String>,
+    /// The scanner: gitleaks, trufflehog, kingfisher, trivy, ggshield
+    #[arg(long = "for", value_name = "SCANNER", required_unless_present = "check")]
+    pub scanner: Option<String>,
+    /// Where to; what is there is replaced, if it is such a list
+    #[arg(long, value_name = "FILE", required_unless_present = "check")]
+    pub out: Option<PathBuf>,
+    /// How long it is good, at most 366
+    #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=366))]
+    pub days: u16,
+    /// Say how long a list is good; exit code 1 when it is out of date
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["scanner", "out", "images"])]
+    pub check: Option<PathBuf>,
+    #[command(flatten)]
+    pub registries: Registries,
 }
 
 /// Which tokens, and why.

@@ -5,6 +5,7 @@ use anstyle::Style;
 use crate::alert::sinks;
 use crate::bait::kinds::KINDS;
 use crate::bait::kinds::contract::{BaitKind, Seen};
+use crate::bait::silence;
 use crate::bait::surfaces::Surface;
 use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
@@ -95,6 +96,7 @@ fn topics() -> Vec<Topic> {
         ("faces", FACES.iter().map(|face| row(face.id(), face.describe())).collect()),
         ("formats", formats::TABLE.iter().map(|format| row(format.id(), &format_line(*format))).collect()),
         ("ignore-files", foreign::TABLE.iter().map(|form| row(form.id(), form.describe())).collect()),
+        ("ignore-lists", silence::TABLE.iter().map(|list| row(list.id(), &format!("{} [{}]", list.describe(), list.usage()))).collect()),
         ("rule-files", foreign_rules::TABLE.iter().map(|form| row(form.id(), form.describe())).collect()),
         (
             "markers",

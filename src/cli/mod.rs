@@ -10,6 +10,7 @@ pub mod editor;
 pub mod exit;
 pub mod explain;
 pub mod ignore;
+pub mod ignore_list;
 pub mod init;
 pub mod key;
 pub mod ledger;

@@ -12,6 +12,7 @@ use crate::bait::surfaces::Surface;
 use crate::cli::args::{Global, Token};
 use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
+use crate::cli::ignore_list::ignore_list;
 use crate::cli::life;
 use crate::cli::setup::Setup;
 use crate::cli::simulate::simulate;
@@ -39,6 +40,7 @@ pub async fn token(command: &Token, global: &Global) -> Result<Exit, Failure> {
         Token::Rotate(chosen) => return life::rotate(&setup, chosen),
         Token::Retire(chosen) => return life::retire(&setup, chosen),
         Token::Revoke(chosen) => return life::revoke(&setup, chosen).await,
+        Token::IgnoreList(arguments) => return ignore_list(arguments, global).await,
         Token::Simulate(arguments) => return simulate(arguments, global).await,
         Token::List { json } => list(&tokens(&*setup.ledger_to_read()?)?, *json),
         Token::Show { fingerprint } => {

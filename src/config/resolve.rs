@@ -344,7 +344,8 @@ fn read_capped(path: &Path) -> Result<String, ConfigError> {
 }
 
 /// The git work tree that `path` lies in, links resolved as far as the path exists.
-fn work_tree_of(path: &Path) -> Option<PathBuf> {
+#[must_use]
+pub fn work_tree_of(path: &Path) -> Option<PathBuf> {
     let existing = path.ancestors().find_map(|ancestor| ancestor.canonicalize().ok())?;
     existing.ancestors().find(|ancestor| ancestor.join(".git").exists()).map(Path::to_owned)
 }

@@ -20,6 +20,7 @@ pub mod read_back;
 pub mod referrers;
 pub mod session;
 pub mod ship;
+pub mod silence;
 pub mod simulate;
 pub mod tell;
 pub mod trap;

@@ -26,6 +26,7 @@ use crate::scan::finding::{Finding, FoundIn, State};
 use crate::scan::found::Found;
 use crate::secret::fingerprint::Fingerprint;
 use crate::secret::key_ring::KeyRing;
+use crate::secret::value::Secret;
 use crate::source::contract::Reach;
 
 /// The version of the document.
@@ -56,6 +57,14 @@ pub struct SimulatedBait {
     pub scanners: [Sight; 5],
 }
 
+/// A token that lies in an image.
+pub struct FoundBait {
+    pub opened: Opened,
+    pub spots: BTreeSet<Spot>,
+    /// Its sealed characters, as often as they were met.
+    pub sealed: Vec<Secret>,
+}
+
 /// One place of a token.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Spot {
@@ -67,12 +76,16 @@ pub struct Spot {
     pub state: State,
 }
 
+/// By rule and fingerprint of a finding: the tokens in it, and their sealed characters.
+type Tokens = BTreeMap<(String, Fingerprint), Vec<(Opened, Secret)>>;
+
 /// Looks for bait of the session's keys in the image at `location`, and computes what other scanners would make of it.
 ///
 /// # Errors
 /// When the image or the ledger cannot be read.
 pub async fn simulate(session: &Session, ring: &KeyRing, location: &Location, ledger: Option<&dyn Store>) -> Result<Simulation, PipelineError> {
-    let (digest, mut baits) = with_bait(session, ring, location, |image, opened, spots| {
+    let (digest, mut baits) = with_bait(session, ring, location, |image, found| {
+        let FoundBait { opened, spots, .. } = found;
         let kind = kinds::find(opened.kind)?;
         let scanners = sights(kind, &spots.iter().map(|spot| spot.ground(image)).collect::<Vec<_>>());
         let Opened { codes, fingerprint, .. } = opened;
@@ -96,7 +109,7 @@ pub async fn with_bait<T>(
     session: &Session,
     ring: &KeyRing,
     location: &Location,
-    mut each: impl FnMut(&Image, Opened, Vec<Spot>) -> Option<T>,
+    mut each: impl FnMut(&Image, FoundBait) -> Option<T>,
 ) -> Result<(Digest, Vec<T>), PipelineError> {
     let mut account = Account::open(session, &location.to_string(), None);
     let stored = open(session, location, Reach::Image, &mut account).await?.image;
@@ -104,23 +117,28 @@ pub async fn with_bait<T>(
     for image in stored.images() {
         // One at a time: of a secret in several, the findings' further places do not say in which.
         let one = StoredImage { root: Root::Image(Box::new(image.clone())), ..stored.clone() };
-        let tokens: Mutex<BTreeMap<(String, Fingerprint), Opened>> = Mutex::default();
+        let tokens: Mutex<Tokens> = Mutex::default();
         // It counts as a finding here, which has a place, and is told from the others by what it is called.
         let never_own = |found: &Found<'_>| {
-            if let Some(opened) = found.values().find_map(|value| own::find_in(ring, value)) {
+            let opened: Vec<_> = found.values().filter_map(|value| own::sealed_in(ring, value)).collect();
+            if !opened.is_empty() {
                 tokens.lock().unwrap_or_else(PoisonError::into_inner).insert((found.rule.to_owned(), found.fingerprint()), opened);
             }
             false
         };
         let findings = scan_anew(session, location, &one, &never_own)?.findings;
         let tokens = tokens.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut spots: BTreeMap<Fingerprint, (Opened, BTreeSet<Spot>)> = BTreeMap::new();
+        let mut baits: BTreeMap<Fingerprint, FoundBait> = BTreeMap::new();
         for finding in &findings {
             let called = finding.unkeyed.as_ref().unwrap_or(&finding.fingerprint).clone();
-            let Some(opened) = tokens.get(&(finding.rule.clone(), called)) else { continue };
-            spots.entry(opened.fingerprint.clone()).or_insert_with(|| (opened.clone(), BTreeSet::new())).1.extend(Spot::all_of(finding));
+            for (opened, sealed) in tokens.get(&(finding.rule.clone(), called)).into_iter().flatten() {
+                let none = || FoundBait { opened: opened.clone(), spots: BTreeSet::new(), sealed: Vec::new() };
+                let bait = baits.entry(opened.fingerprint.clone()).or_insert_with(none);
+                bait.spots.extend(Spot::all_of(finding));
+                bait.sealed.push(sealed.clone());
+            }
         }
-        result.extend(spots.into_values().filter_map(|(opened, spots)| each(image, opened, spots.into_iter().collect())));
+        result.extend(baits.into_values().filter_map(|bait| each(image, bait)));
     }
     Ok((stored.digest(), result))
 }
@@ -151,7 +169,8 @@ impl Spot {
         }
     }
 
-    fn name(&self) -> String {
+    #[must_use]
+    pub fn name(&self) -> String {
         let path = self.path.as_deref().unwrap_or_default();
         match self.found_in {
             FoundIn::File => format!("/{}", path.trim_start_matches('/')),
