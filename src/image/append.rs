@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::image::blobs::Overlay;
+use crate::image::compression::Compression;
 use crate::image::error::ImageError;
 use crate::image::layer_writer::NewLayer;
 use crate::image::stored::{Child, ChildContent, Image, Root, StoredImage};
@@ -27,8 +28,11 @@ pub struct Appended {
 pub fn append(image: &Image, layers: &[NewLayer], edit: &ConfigEdit) -> Result<Appended, ImageError> {
     let edit = ConfigEdit { diff_ids: layers.iter().map(|layer| layer.diff_id.clone()).collect(), ..edit.clone() };
     let config = image.config.edited(&edit)?;
-    let layer_type = media_type::gzip_layer_for(&image.manifest.media_type);
-    let added = layers.iter().map(|layer| Descriptor::new(layer_type, layer.digest.clone(), layer.bytes.len() as u64));
+    let added = layers.iter().map(|layer| {
+        let is_zstd = Compression::sniff(&layer.bytes) == Ok(Compression::Zstd);
+        let layer_type = if is_zstd { media_type::zstd_layer_for } else { media_type::gzip_layer_for }(&image.manifest.media_type);
+        Descriptor::new(layer_type, layer.digest.clone(), layer.bytes.len() as u64)
+    });
     let all = image.manifest.layers.iter().cloned().chain(added).collect();
     let old = &image.manifest.config;
     let descriptor = old.pointing_to(&old.media_type, Digest::of(&config.bytes), config.bytes.len() as u64);

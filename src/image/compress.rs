@@ -11,8 +11,8 @@ use crate::image::append::Appended;
 use crate::image::archive_index::FileRange;
 use crate::image::blobs::{Blobs, copy, copy_verified};
 use crate::image::compression::Compression;
-use crate::image::deflate::DeflateWriter;
 use crate::image::error::ImageError;
+use crate::image::gzip::GzipWriter;
 use crate::image::stored::{Image, StoredImage};
 use crate::oci::descriptor::Descriptor;
 use crate::oci::digest::{Digest, Hasher};
@@ -232,38 +232,6 @@ fn compress(
     let hashed = gzip.finish().map_err(failed)?;
     let descriptor = Descriptor::new(media_type::DOCKER_LAYER_GZIP, hashed.hasher.finish(), hashed.count);
     Ok((descriptor, Arc::new(hashed.inner)))
-}
-
-/// One gzip member (RFC 1952) with the head that Go's writer gives it, which is Docker's.
-struct GzipWriter<W: Write> {
-    deflate: DeflateWriter<W>,
-    sum: flate2::Crc,
-}
-
-impl<W: Write> GzipWriter<W> {
-    fn new(mut inner: W) -> io::Result<Self> {
-        inner.write_all(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255])?;
-        Ok(Self { deflate: DeflateWriter::new(inner), sum: flate2::Crc::new() })
-    }
-
-    fn finish(self) -> io::Result<W> {
-        let mut inner = self.deflate.finish()?;
-        inner.write_all(&self.sum.sum().to_le_bytes())?;
-        inner.write_all(&self.sum.amount().to_le_bytes())?;
-        Ok(inner)
-    }
-}
-
-impl<W: Write> Write for GzipWriter<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.deflate.write(bytes)?;
-        self.sum.update(&bytes[..written]);
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.deflate.flush()
-    }
 }
 
 /// Hashes what it writes, in the large pieces that a compressor gives.

@@ -6,10 +6,12 @@ use crate::image::blobs::{Blobs, copy_verified};
 use crate::image::compression::{Compression, Decoder};
 use crate::image::entry::{Entry, EntryKind};
 use crate::image::error::ImageError;
+use crate::image::layer_style::{Edged, Edges, LayerStyle};
 use crate::image::limits::Limits;
 use crate::image::listing::LayerListing;
 use crate::image::listing_builder::ListingBuilder;
 use crate::image::tar::{TarSource, TarWalker};
+use crate::image::tar_header::BLOCK;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::digest::{Digest, Hasher, HashingReader};
 
@@ -36,6 +38,7 @@ pub trait LayerVisitor {
 pub struct LayerSummary {
     pub listing: LayerListing,
     pub compression: Compression,
+    pub style: LayerStyle,
     pub uncompressed_size: u64,
     /// What is odd about the layer and still clear, in words.
     pub anomalies: Vec<String>,
@@ -68,12 +71,22 @@ fn walk(
 ) -> Result<LayerSummary, ImageError> {
     let what = format!("layer {}", descriptor.digest.short());
     let from_io = |error| ImageError::from_io(&what, error);
-    let packed = HashingReader::new(blobs.open(descriptor)?.take(descriptor.size.saturating_add(1)), Hasher::for_digest(&descriptor.digest));
+    let mut edges = Edges::default();
+    let stored = Edged { inner: blobs.open(descriptor)?.take(descriptor.size.saturating_add(1)), edges: &mut edges };
+    let packed = HashingReader::new(stored, Hasher::for_digest(&descriptor.digest));
     let decoder = Decoder::new(packed, &what, limits)?;
     let compression = decoder.compression();
     // Of an uncompressed blob, digest and diffID are one hash; it is computed once.
     let hashes_once = compression == Compression::None && descriptor.digest.algorithm() == diff_id.algorithm();
-    let plain = PlainBytes { decoder, hasher: (!hashes_once).then(|| Hasher::for_digest(diff_id)), what: &what, limits, total: 0, counted: 0 };
+    let plain = PlainBytes {
+        decoder,
+        hasher: (!hashes_once).then(|| Hasher::for_digest(diff_id)),
+        what: &what,
+        limits,
+        first: Vec::new(),
+        total: 0,
+        counted: 0,
+    };
 
     let mut walker = TarWalker::new(plain, &what, limits);
     let mut listing = ListingBuilder::default();
@@ -100,7 +113,7 @@ fn walk(
         visitor.stray("after the end of the archive", &mut plain).map_err(from_io)?;
         plain.skip(u64::MAX).map_err(from_io)?;
     }
-    let PlainBytes { mut decoder, hasher, total, .. } = plain;
+    let PlainBytes { mut decoder, hasher, first, total, .. } = plain;
     show_aside(decoder.aside(), "headers of the compressed data", visitor).map_err(from_io)?;
     if !decoder.remainder().fill_buf().map_err(from_io)?.is_empty() {
         notes.add("there are bytes after the end of the compressed data");
@@ -122,7 +135,8 @@ fn walk(
     if actual != *diff_id {
         return mismatch(format!("should have diffID {diff_id}, says the config"), actual.to_string());
     }
-    Ok(LayerSummary { listing: listing.finish(), compression, uncompressed_size: total, anomalies: notes.into_vec() })
+    let style = LayerStyle::of(compression, &edges, &first, total);
+    Ok(LayerSummary { listing: listing.finish(), compression, style, uncompressed_size: total, anomalies: notes.into_vec() })
 }
 
 fn show_aside(mut bytes: &[u8], what: &'static str, visitor: &mut dyn LayerVisitor) -> io::Result<()> {
@@ -135,6 +149,8 @@ struct PlainBytes<'a, R> {
     hasher: Option<Hasher>,
     what: &'a str,
     limits: &'a Limits,
+    /// The first block.
+    first: Vec<u8>,
     total: u64,
     /// Bytes that the decoder lends and that are already hashed and part of the total.
     counted: usize,
@@ -167,6 +183,10 @@ impl<R: Read> BufRead for PlainBytes<'_, R> {
             if self.total > self.limits.max_layer_bytes {
                 let limit = format!("{} uncompressed bytes", self.limits.max_layer_bytes);
                 return Err(ImageError::Limit { what: self.what.to_owned(), limit }.into_io());
+            }
+            if self.first.len() < BLOCK {
+                let piece = self.decoder.fill_buf()?;
+                self.first.extend(piece.iter().take(BLOCK - self.first.len()));
             }
             self.limits.check_expansion(self.what, self.total, self.decoder.get_ref().count()).map_err(ImageError::into_io)?;
             if let Some(hasher) = &mut self.hasher {

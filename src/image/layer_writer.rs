@@ -1,9 +1,13 @@
-//! New layers, made in memory: the same entries always give the same bytes, and they look as a Go builder writes them.
+//! New layers, made in memory: the same entries always give the same bytes, and they look as a Go builder writes them, or any other.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::sync::Arc;
 
+use flate2::FlushCompress;
+
 use crate::image::entry::EntryKind;
+use crate::image::gzip::gzip_as_packed;
+use crate::image::layer_style::{Ending, GzipStyle, LayerStyle, Packing, TarStyle};
 use crate::image::tar_header::BLOCK;
 use crate::oci::digest::Digest;
 
@@ -23,7 +27,7 @@ pub struct NewEntry {
     pub content: Vec<u8>,
 }
 
-/// A gzip layer that no registry holds yet.
+/// A layer that no registry holds yet: gzip, unless it was to be like one of zstd.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewLayer {
     pub bytes: Arc<[u8]>,
@@ -46,26 +50,104 @@ pub fn write_layer(entries: &[NewEntry], level: u32) -> NewLayer {
     NewLayer { digest: Digest::of(&bytes), diff_id: Digest::of(&tar), bytes }
 }
 
+/// Writes a layer as whoever wrote another of this style would.
+///
+/// # Errors
+/// Never in practice: memory takes all that is written to it.
+pub fn write_layer_like(entries: &[NewEntry], style: &LayerStyle) -> io::Result<NewLayer> {
+    let tar = write_tar_like(entries, &style.tar);
+    let bytes: Arc<[u8]> = match style.packing {
+        Packing::Plain => gzip_as_packed(&tar)?,
+        Packing::Gzip(style) => gzip_like(&tar, style)?,
+        Packing::Zstd { checksum } => {
+            // As a stream, which does not know its length before its end.
+            let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), zstd::DEFAULT_COMPRESSION_LEVEL)?;
+            encoder.include_checksum(checksum)?;
+            encoder.write_all(&tar)?;
+            encoder.finish()?
+        }
+    }
+    .into();
+    Ok(NewLayer { digest: Digest::of(&bytes), diff_id: Digest::of(&tar), bytes })
+}
+
+fn gzip_like(tar: &[u8], style: GzipStyle) -> io::Result<Vec<u8>> {
+    let GzipStyle { time, effort, system, ending } = style;
+    let level = match effort {
+        2 => 9,
+        4 => 1,
+        _ => 6,
+    };
+    let mut packer = flate2::Compress::new(flate2::Compression::new(level), false);
+    let mut data = Vec::with_capacity(tar.len() / 2 + 4096);
+    let flush = if ending == Ending::Data { FlushCompress::Finish } else { FlushCompress::Sync };
+    loop {
+        let before = (packer.total_in(), packer.total_out());
+        let rest = &tar[usize::try_from(packer.total_in()).unwrap_or(tar.len())..];
+        data.reserve(4096);
+        let status = packer.compress_vec(rest, &mut data, flush).map_err(io::Error::other)?;
+        // A flush is done where there is room left and nothing more comes.
+        let is_done = status == flate2::Status::StreamEnd || flush == FlushCompress::Sync && data.len() < data.capacity() && rest.is_empty();
+        if is_done || before == (packer.total_in(), packer.total_out()) {
+            break;
+        }
+    }
+    match ending {
+        Ending::Data => {}
+        Ending::StoredAndFixed => data.extend([3, 0]),
+        Ending::Stored => end_stored(&mut data, tar),
+    }
+    let sum = crc32fast::hash(tar);
+    let length = u32::try_from(tar.len() & 0xffff_ffff).unwrap_or_default();
+    Ok([&[0x1f, 0x8b, 8, 0], &time[..], &[effort, system], &data, &sum.to_le_bytes(), &length.to_le_bytes()].concat())
+}
+
+/// Makes the empty stored block at the end of a flushed stream its last. The bit that says so stands before two more and what fills the
+/// byte up (RFC 1951 §3.2.4); where that is, only reading the stream tells.
+fn end_stored(data: &mut [u8], tar: &[u8]) {
+    let filled = data.len().saturating_sub(4);
+    for bit in (filled.saturating_sub(2) * 8..filled * 8).rev() {
+        let (at, mask) = (bit / 8, 1 << (bit % 8));
+        data[at] ^= mask;
+        let mut plain = Vec::with_capacity(tar.len() + 1);
+        let mut unpacker = flate2::Decompress::new(false);
+        let ended = unpacker.decompress_vec(data, &mut plain, flate2::FlushDecompress::Finish);
+        if matches!(ended, Ok(flate2::Status::StreamEnd)) && plain == tar && unpacker.total_in() == data.len() as u64 {
+            return;
+        }
+        data[at] ^= mask;
+    }
+}
+
 /// The entries as a tar archive, not compressed.
 #[must_use]
 pub fn write_tar(entries: &[NewEntry]) -> Vec<u8> {
-    let mut tar = Vec::new();
-    for entry in entries {
-        write_entry(&mut tar, entry);
-    }
-    tar.extend([0; 2 * BLOCK]);
-    tar
+    write_tar_like(entries, &TarStyle::default())
 }
 
-fn write_entry(tar: &mut Vec<u8>, entry: &NewEntry) {
-    let data = if entry.kind == EntryKind::File { &entry.content[..] } else { b"" };
-    write_head(tar, entry, data.len() as u64);
-    write_data(tar, data);
+/// The same in the style of another.
+#[must_use]
+pub fn write_tar_like(entries: &[NewEntry], style: &TarStyle) -> Vec<u8> {
+    let mut tar = Vec::new();
+    for entry in entries {
+        let data = if entry.kind == EntryKind::File { &entry.content[..] } else { b"" };
+        write_head_like(&mut tar, entry, data.len() as u64, style);
+        write_data(&mut tar, data);
+    }
+    tar.extend([0; 2 * BLOCK]);
+    if style.record {
+        tar.resize(tar.len().next_multiple_of(20 * BLOCK), 0);
+    }
+    tar
 }
 
 /// Everything of an entry that stands before its data, of which there will be `size` bytes.
 pub(crate) fn write_head(tar: &mut Vec<u8>, entry: &NewEntry, size: u64) {
-    let mut name = entry.path.clone();
+    write_head_like(tar, entry, size, &TarStyle::default());
+}
+
+fn write_head_like(tar: &mut Vec<u8>, entry: &NewEntry, size: u64, style: &TarStyle) {
+    let mut name = if style.dot { [b"./", &entry.path[..]].concat() } else { entry.path.clone() };
     if entry.kind == EntryKind::Directory {
         name.push(b'/');
     }
@@ -98,7 +180,7 @@ pub(crate) fn write_head(tar: &mut Vec<u8>, entry: &NewEntry, size: u64) {
         let made_up = [parent, if parent.is_empty() { b"" } else { b"/" }, b"PaxHeaders.0/", last].concat();
         let ascii: Vec<u8> = made_up.into_iter().filter(u8::is_ascii).take(100).collect();
         let fields = Fields { kind: b'x', mode: 0, uid: 0, gid: 0, size: sorted.len() as u64, mtime: 0 };
-        write_header(tar, (b"", &ascii), b"", &fields);
+        write_header(tar, (b"", &ascii), b"", &fields, &TarStyle::default());
         write_data(tar, &sorted);
     }
 
@@ -108,8 +190,14 @@ pub(crate) fn write_head(tar: &mut Vec<u8>, entry: &NewEntry, size: u64) {
         EntryKind::Symlink => b'2',
         EntryKind::Directory => b'5',
     };
-    let fields = Fields { kind, mode: entry.mode & 0o7777, uid, gid, size, mtime };
-    write_header(tar, split.unwrap_or((b"", &name)), link, &fields);
+    // A mode that no file system gave, as of a whiteout, says nothing of a kind either.
+    let bits = match kind {
+        b'0' if style.type_bits && entry.mode != 0 => 0o100_000,
+        b'5' if style.type_bits => 0o40_000,
+        _ => 0,
+    };
+    let fields = Fields { kind, mode: entry.mode & 0o7777 | bits, uid, gid, size, mtime };
+    write_header(tar, split.unwrap_or((b"", &name)), link, &fields, style);
 }
 
 struct Fields {
@@ -122,7 +210,7 @@ struct Fields {
 }
 
 /// Source: POSIX.1-2017 `pax`, "ustar Interchange Format".
-fn write_header(tar: &mut Vec<u8>, (prefix, name): (&[u8], &[u8]), link: &[u8], fields: &Fields) {
+fn write_header(tar: &mut Vec<u8>, (prefix, name): (&[u8], &[u8]), link: &[u8], fields: &Fields, style: &TarStyle) {
     let mut block = [0; BLOCK];
     let mut put = |at: usize, width: usize, bytes: &[u8]| {
         let count = bytes.len().min(width);
@@ -137,9 +225,15 @@ fn write_header(tar: &mut Vec<u8>, (prefix, name): (&[u8], &[u8]), link: &[u8], 
     put(148, 8, b"        ");
     put(156, 1, &[fields.kind]);
     put(157, 100, link);
-    put(257, 8, b"ustar\x0000");
-    put(329, 7, b"0000000");
-    put(337, 7, b"0000000");
+    // GNU's dialect has no prefix.
+    put(257, 8, if style.gnu && prefix.is_empty() { b"ustar  \0" } else { b"ustar\x0000" });
+    // Names of other owners are in a file that nobody reads here; root's is root.
+    put(265, 31, if fields.uid == 0 { style.owner.0.as_bytes() } else { b"" });
+    put(297, 31, if fields.gid == 0 { style.owner.1.as_bytes() } else { b"" });
+    if !style.no_devices {
+        put(329, 7, b"0000000");
+        put(337, 7, b"0000000");
+    }
     put(345, 155, prefix);
     let sum: u32 = block.iter().map(|&byte| u32::from(byte)).sum();
     block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
@@ -229,6 +323,44 @@ mod tests {
                 assert_eq!((&new.path, &new.content, new.content.len() as u64), (&entry.path, data, entry.size));
             }
         }
+    }
+
+    #[test]
+    fn a_new_layer_has_the_form_of_its_neighbour() {
+        let go = |time, effort, ending| GzipStyle { time, effort, system: 255, ending };
+        let tar = TarStyle { gnu: true, type_bits: true, no_devices: true, dot: true, owner: ("root".to_owned(), "wheel".to_owned()), record: true };
+        let packings = [
+            Packing::Gzip(go([0; 4], 0, Ending::Stored)),
+            Packing::Gzip(go([0; 4], 4, Ending::Stored)),
+            Packing::Gzip(go([0, 9, 0x6e, 0x88], 0, Ending::StoredAndFixed)),
+            Packing::Gzip(GzipStyle { time: [0; 4], effort: 2, system: 3, ending: Ending::Data }),
+            Packing::Zstd { checksum: true },
+            Packing::Zstd { checksum: false },
+        ];
+        let mut numbers = Numbers(7);
+        for packing in packings {
+            for tar in [tar.clone(), TarStyle::default()] {
+                for size in [0, 3, 700, 99_000] {
+                    let style = LayerStyle { packing, tar: tar.clone() };
+                    let data = numbers.bytes(size);
+                    let mut entries = vec![entry("srv", EntryKind::Directory, b""), entry("srv/x", EntryKind::File, &data)];
+                    entries.iter_mut().for_each(|entry| entry.gid = 0);
+                    let layer = write_layer_like(&entries, &style).unwrap();
+                    assert_eq!(layer, write_layer_like(&entries, &style).unwrap());
+                    let (summary, seen) = read(&layer.bytes, &write_tar_like(&entries, &style.tar), &Limits::default()).unwrap();
+                    assert_eq!((summary.style, summary.anomalies.len()), (style, 0));
+                    assert!(seen.files[0].1 == data);
+                    assert_eq!(summary.listing.get(b"srv/x").map(|node| node.mode), Some(0o640));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_comes_unpacked_is_packed_as_its_neighbours_are() {
+        let layer = write_layer_like(&[entry("srv", EntryKind::Directory, b"")], &LayerStyle::default()).unwrap();
+        let tar = write_tar(&[entry("srv", EntryKind::Directory, b"")]);
+        assert_eq!(layer.bytes[..], gzip_as_packed(&tar).unwrap()[..]);
     }
 
     fn any_entry(numbers: &mut Numbers, index: u64) -> NewEntry {

@@ -54,6 +54,12 @@ pub fn gzip_layer_for(manifest_type: &str) -> &'static str {
     if manifest_type == DOCKER_MANIFEST { DOCKER_LAYER_GZIP } else { OCI_LAYER_GZIP }
 }
 
+/// The same of a zstd layer.
+#[must_use]
+pub fn zstd_layer_for(manifest_type: &str) -> &'static str {
+    if manifest_type == DOCKER_MANIFEST { DOCKER_LAYER_ZSTD } else { OCI_LAYER_ZSTD }
+}
+
 /// The OCI spelling of a type; types that only one family knows stay.
 #[must_use]
 pub fn in_oci_family(media_type: &str) -> &str {

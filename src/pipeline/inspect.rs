@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::bait::own;
 use crate::image::file_tree::FileTree;
+use crate::image::layer_style::LayerStyle;
 use crate::image::limits::Limits;
 use crate::image::listing::LayerListing;
 use crate::image::stored::{Image, StoredImage};
@@ -42,6 +43,16 @@ impl Inspected {
     #[must_use]
     pub fn tree(&self, image: &Image) -> FileTree {
         tree_of(image, &self.scan.listings)
+    }
+
+    /// How the last layer of `image` was written, and so the next one would be.
+    #[must_use]
+    pub fn style(&self, image: &Image) -> LayerStyle {
+        let styles: Vec<&LayerStyle> = image.manifest.layers.iter().filter_map(|layer| self.scan.styles.get(&layer.digest)).collect();
+        let mut style = styles.last().copied().cloned().unwrap_or_default();
+        // One archive in twenty has such a length by chance.
+        style.tar.record = styles.iter().all(|style| style.tar.record);
+        style
     }
 }
 

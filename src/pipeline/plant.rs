@@ -11,8 +11,10 @@ use crate::bait::placement::Placement;
 use crate::bait::plan::{ImagePlan, PlanRequest, plan_image};
 use crate::bait::plant::plant_image;
 use crate::image::append::{Appended, append};
+use crate::image::error::ImageError;
 use crate::image::file_tree::FileTree;
-use crate::image::layer_writer::write_layer;
+use crate::image::layer_style::LayerStyle;
+use crate::image::layer_writer::write_layer_like;
 use crate::image::stored::StoredImage;
 use crate::oci::digest::Digest;
 use crate::pipeline::error::PipelineError;
@@ -21,9 +23,6 @@ use crate::pipeline::memory::Run;
 use crate::pipeline::minting::Mints;
 use crate::pipeline::session::Session;
 use crate::secret::key_ring::KeyRing;
-
-/// Level of gzip for planted layers, which are small.
-const LEVEL: u32 = 6;
 
 /// An image with bait in it, not yet pushed.
 pub struct Planted {
@@ -76,9 +75,11 @@ pub async fn plant(
     let mut changed: Vec<Appended> = Vec::new();
     let mut placements: Vec<(Placement, Digest)> = Vec::new();
     let mut added_layers = Vec::new();
-    for ((image, tree), plan) in image.images().zip(&trees).zip(plans) {
+    let styles: Vec<LayerStyle> = inspected.opened.image.images().map(|image| inspected.style(image)).collect();
+    for (((image, tree), style), plan) in image.images().zip(&trees).zip(&styles).zip(plans) {
         let planting = plant_image(plan, &tokens, &image.config, tree)?;
-        let layers: Vec<_> = planting.layers.iter().map(|entries| write_layer(entries, LEVEL)).collect();
+        let written = planting.layers.iter().map(|entries| write_layer_like(entries, style)).collect::<Result<Vec<_>, _>>();
+        let layers = written.map_err(|cause| PipelineError::Planting(ImageError::Write { what: "a new layer".to_owned(), cause }))?;
         let appended = append(image, &layers, &planting.edit).map_err(PipelineError::Planting)?;
         let manifest = appended.image.manifest.digest();
         placements.extend(planting.placements.into_iter().map(|placement| (placement, manifest.clone())));

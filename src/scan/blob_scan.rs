@@ -10,6 +10,7 @@ use crate::image::blobs::Blobs;
 use crate::image::entry::Entry;
 use crate::image::error::ImageError;
 use crate::image::layer::{LayerSummary, LayerVisitor, read_layer};
+use crate::image::layer_style::LayerStyle;
 use crate::image::limits::Limits;
 use crate::image::listing::LayerListing;
 use crate::oci::descriptor::Descriptor;
@@ -28,6 +29,8 @@ pub const MAX_SIGHTINGS: usize = 50_000;
 pub struct LayerScan {
     /// Every entry's header.
     pub listing: Arc<LayerListing>,
+    /// How its builder writes layers.
+    pub style: LayerStyle,
     pub seen: Seen,
     /// Regular files, whiteouts among them.
     pub files: u64,
@@ -117,10 +120,10 @@ impl BlobScanner for DirectScanner<'_> {
     fn scan_layer(&self, blobs: &dyn Blobs, layer: &Descriptor, diff_id: &Digest, progress: &dyn Fn(u64)) -> Result<LayerScan, ImageError> {
         let scanner = self.scanner(layer);
         let mut visitor = Visitor { scanner, is_own: self.is_own, seen: Seen::default(), files: 0, progress };
-        let LayerSummary { listing, uncompressed_size, anomalies, .. } = read_layer(blobs, layer, diff_id, self.limits, &mut visitor)?;
+        let LayerSummary { listing, style, uncompressed_size, anomalies, .. } = read_layer(blobs, layer, diff_id, self.limits, &mut visitor)?;
         let Visitor { scanner, mut seen, files, .. } = visitor;
         seen.close(&scanner);
-        Ok(LayerScan { listing: Arc::new(listing), seen, files, bytes: uncompressed_size, anomalies, was_read: true })
+        Ok(LayerScan { listing: Arc::new(listing), style, seen, files, bytes: uncompressed_size, anomalies, was_read: true })
     }
 
     fn scan_blob(&self, blobs: &dyn Blobs, blob: &Descriptor) -> Result<BlobScan, ImageError> {

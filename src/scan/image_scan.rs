@@ -7,6 +7,7 @@ use std::thread;
 
 use crate::image::error::ImageError;
 use crate::image::file_tree::{Fate, FileTree};
+use crate::image::layer_style::LayerStyle;
 use crate::image::limits::Limits;
 use crate::image::listing::LayerListing;
 use crate::image::stored::{Image, LooseBlob, StoredImage};
@@ -79,6 +80,8 @@ pub struct ImageScan {
     pub coverage: Coverage,
     /// What each layer contains, by its digest.
     pub listings: BTreeMap<Digest, Arc<LayerListing>>,
+    /// How each was written.
+    pub styles: BTreeMap<Digest, LayerStyle>,
 }
 
 /// Scans every platform's layers, config and history, and the artifacts beside them, on threads of this process.
@@ -135,8 +138,8 @@ pub fn scan_stored_with(
     gathered.coverage.anomalies.extend(stored.beside.anomalies.iter().cloned());
     let Gathered { places, own_bait, mut coverage, .. } = gathered;
     coverage.anomalies.sort();
-    let listings = layers.into_iter().map(|(digest, layer)| (digest, layer.listing)).collect();
-    Ok(ImageScan { findings: places.into_findings(options.fingerprint_key.as_ref()), own_bait: own_bait.len(), coverage, listings })
+    let (listings, styles) = layers.into_iter().map(|(digest, layer)| ((digest.clone(), layer.listing), (digest, layer.style))).unzip();
+    Ok(ImageScan { findings: places.into_findings(options.fingerprint_key.as_ref()), own_bait: own_bait.len(), coverage, listings, styles })
 }
 
 /// A layer to read.

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::image::layer_style::LayerStyle;
 use crate::image::limits::Limits;
 use crate::image::listing_record::{ListingError, read_listing, write_listing};
 use crate::scan::blob_scan::{LayerScan, Seen};
 
 /// Raised with every change of the form.
-const VERSION: u8 = 5;
+const VERSION: u8 = 6;
 
 /// Why bytes are no scanned layer.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +32,7 @@ struct Head {
     files: u64,
     bytes: u64,
     anomalies: Vec<String>,
+    style: LayerStyle,
 }
 
 /// A version, the length of a JSON head in four bytes, the head, the listing.
@@ -38,7 +40,7 @@ struct Head {
 /// # Errors
 /// When the head cannot be written: never in practice.
 pub fn write_layer_scan(scan: &LayerScan) -> Result<Vec<u8>, RecordError> {
-    let head = Head { seen: scan.seen.clone(), files: scan.files, bytes: scan.bytes, anomalies: scan.anomalies.clone() };
+    let head = Head { seen: scan.seen.clone(), files: scan.files, bytes: scan.bytes, anomalies: scan.anomalies.clone(), style: scan.style.clone() };
     let head = serde_json::to_vec(&head)?;
     let mut out = vec![VERSION];
     out.extend_from_slice(&u32::try_from(head.len()).map_err(|_| RecordError::Short)?.to_le_bytes());
@@ -58,8 +60,8 @@ pub fn read_layer_scan(bytes: &[u8], limits: &Limits) -> Result<LayerScan, Recor
     }
     let (length, rest) = rest.split_first_chunk::<4>().ok_or(RecordError::Short)?;
     let (head, listing) = rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or(RecordError::Short)?;
-    let Head { seen, files, bytes, anomalies } = serde_json::from_slice(head)?;
-    Ok(LayerScan { listing: Arc::new(read_listing(listing, limits)?), seen, files, bytes, anomalies, was_read: false })
+    let Head { seen, files, bytes, anomalies, style } = serde_json::from_slice(head)?;
+    Ok(LayerScan { listing: Arc::new(read_listing(listing, limits)?), style, seen, files, bytes, anomalies, was_read: false })
 }
 
 #[cfg(test)]
@@ -97,7 +99,15 @@ mod tests {
             inside: Inside { files: 11, bytes: 12 },
             more_gaps: 13,
         };
-        LayerScan { listing: Arc::new(builder.finish()), seen, files: 9, bytes: 10, anomalies: vec!["odd".to_owned()], was_read: false }
+        LayerScan {
+            listing: Arc::new(builder.finish()),
+            style: LayerStyle::default(),
+            seen,
+            files: 9,
+            bytes: 10,
+            anomalies: vec!["odd".to_owned()],
+            was_read: false,
+        }
     }
 
     #[test]
