@@ -44,6 +44,10 @@ pub struct HistoryStyle {
     pub grammar: Grammar,
     /// New steps are inserted before this one: after the last step with a layer, before the empty ones that follow it.
     pub at: usize,
+    /// Variables go here: after the last that this build set, where that comes before.
+    pub variables_at: usize,
+    /// When the steps before and after such new ones were made.
+    around_variables: (Option<String>, Option<String>),
     created: Option<String>,
     author: Option<String>,
     /// `RUN`'s words before the command.
@@ -86,12 +90,19 @@ impl HistoryStyle {
         };
         let names_images = grammar == Grammar::Buildah && neighbour.comment.as_deref().is_some_and(is_image_name);
         let at = last.map_or(0, |last| last + 1);
+        let sets_variables = |step: &History| step.empty_layer && instruction(step).starts_with("ENV ");
+        let own_variables = history.iter().take(at).rposition(sets_variables).filter(|_| writes_variables);
+        // A base image's variables were set in its own build.
+        let variables_at = own_variables.filter(|last| same_build(history.get(*last), config)).map_or(at, |last| last + 1);
+        let made = |step: Option<usize>| history.get(step?).and_then(|step| step.created.clone());
         let nop = history.iter().rev().find_map(|step| split_nop(text(step)));
         Self {
             next: history.get(at).and_then(|step| step.created.clone()),
             names_images,
             grammar,
             at,
+            variables_at,
+            around_variables: (made(variables_at.checked_sub(1)), made(Some(variables_at))),
             created: neighbour.created.clone().or_else(|| config.created.clone()),
             author: neighbour.author.clone(),
             shell: shell(grammar, history),
@@ -146,15 +157,29 @@ impl HistoryStyle {
                 step.created_by = Some(format!("{SLICE}{number}"));
             }
         }
-        let read = |text: &Option<String>| OffsetDateTime::parse(text.as_deref()?, &Rfc3339).ok();
-        let (Grammar::Classic | Grammar::Buildah, Some(before), Some(after)) = (self.grammar, read(&self.created), read(&self.next)) else { return };
-        let Ok(parts) = u32::try_from(steps.len() + 1) else { return };
-        if after > before {
-            for (number, step) in (1..parts).zip(steps) {
-                let time = before + (after - before) / parts * number;
-                step.created = time.format(&Rfc3339).ok().or(step.created.take());
-            }
+        let is_moved = |step: &History| self.variables_at < self.at && self.is_variables(step);
+        let (moved, here): (Vec<_>, Vec<_>) = steps.iter_mut().partition(|step| is_moved(step));
+        let (before, after) = &self.around_variables;
+        for step in moved {
+            step.created = between(self.grammar, before, after, (1, 2)).or_else(|| before.clone());
         }
+        let parts = u32::try_from(here.len() + 1).unwrap_or(u32::MAX);
+        for (number, step) in (1..parts).zip(here) {
+            step.created = between(self.grammar, &self.created, &self.next, (number, parts)).or(step.created.take());
+        }
+    }
+
+    /// Whether a step that was written here sets variables.
+    #[must_use]
+    pub fn is_variables(&self, step: &History) -> bool {
+        step.empty_layer && instruction(step).starts_with("ENV ")
+    }
+
+    /// When the neighbour of the new steps was made, seconds since 1970, where its builder says.
+    #[must_use]
+    pub fn seconds(&self) -> Option<i64> {
+        let time = OffsetDateTime::parse(self.created.as_deref()?, &Rfc3339).ok()?;
+        Some(time.unix_timestamp()).filter(|seconds| *seconds >= 0)
     }
 
     /// Whether this builder writes build arguments, so that one could leak.
@@ -190,6 +215,28 @@ fn chown((uid, gid): (u64, u64)) -> String {
 
 fn text(step: &History) -> &str {
     step.created_by.as_deref().unwrap_or_default()
+}
+
+/// A part of the time between two steps. `None` where this builder's steps have no times of their own.
+fn between(grammar: Grammar, before: &Option<String>, after: &Option<String>, (part, of): (u32, u32)) -> Option<String> {
+    let read = |text: &Option<String>| OffsetDateTime::parse(text.as_deref()?, &Rfc3339).ok();
+    let (before, after) = (read(before)?, read(after)?);
+    let is_timed = matches!(grammar, Grammar::Classic | Grammar::Buildah) && after > before;
+    if is_timed { (before + (after - before) / of * part).format(&Rfc3339).ok() } else { None }
+}
+
+/// A step without the words before it.
+fn instruction(step: &History) -> &str {
+    split_nop(text(step)).map_or(text(step), |(_, instruction)| instruction).trim_start()
+}
+
+/// Whether a step is of the last hour before the image was done, or no times are told apart.
+fn same_build(step: Option<&History>, config: &ImageConfig) -> bool {
+    let read = |text: Option<&str>| OffsetDateTime::parse(text?, &Rfc3339).ok();
+    match (read(step.and_then(|step| step.created.as_deref())), read(config.created.as_deref())) {
+        (Some(made), Some(done)) => (done - made).whole_seconds().abs() < 3600,
+        _ => false,
+    }
 }
 
 /// `/bin/sh -c #(nop) ENV A=b` into the shell, with its blank, and the instruction.
@@ -275,7 +322,6 @@ fn nop(instruction: &str, history: &[History]) -> Grammar {
 /// The words before a RUN command, with the build arguments (`|1 A=b`) that the last one had, unless another stage's end lies between.
 fn shell(grammar: Grammar, history: &[History]) -> String {
     let prefix = if grammar == Grammar::BuildKit { "RUN " } else { "" };
-    let instruction = |step: &History| split_nop(text(step)).map_or(text(step), |(_, instruction)| instruction).trim_start().to_owned();
     let ends = |step: &History| ["CMD ", "ENTRYPOINT "].iter().any(|word| instruction(step).starts_with(word));
     let last = history.iter().rposition(|step| !step.empty_layer).unwrap_or_default();
     let same_stage = history.iter().take(last + 1).rev().take_while(|step| !ends(step));
@@ -431,6 +477,30 @@ pub(in crate::bait) mod tests {
         config.history.pop();
         HistoryStyle::of(&config).spread(&mut steps);
         assert_eq!(steps[0].created.as_deref(), Some("2026-05-28T18:26:41Z"));
+    }
+
+    #[test]
+    fn variables_go_where_this_build_set_its_last() {
+        let style = HistoryStyle::of(&config(BUILDKIT, ""));
+        assert_eq!((style.variables_at, style.at), (4, 5));
+        // What a base image set long ago is no neighbour.
+        let mut old = config(CLASSIC, "");
+        let variable = |created: &str| History {
+            created: Some(created.to_owned()),
+            created_by: Some("/bin/sh -c #(nop)  ENV A=b".to_owned()),
+            empty_layer: true,
+            ..History::default()
+        };
+        old.history.insert(1, variable("2026-05-01T00:00:00Z"));
+        assert_eq!(HistoryStyle::of(&old).variables_at, 5);
+        old.history[1] = variable("2026-05-28T18:26:00Z");
+        let style = HistoryStyle::of(&old);
+        assert_eq!((style.variables_at, style.at), (2, 5));
+        let mut steps: Vec<_> = [Step::Variables("K=V"), Step::Argument("A=b")].into_iter().filter_map(|step| style.write(step)).collect();
+        style.spread(&mut steps);
+        // Half-way between its neighbours, and no later.
+        assert_eq!(steps[0].created.as_deref(), Some("2026-05-28T18:26:20Z"));
+        assert_eq!(steps[1].created.as_deref(), Some("2026-05-28T18:26:40Z"));
     }
 
     #[test]

@@ -43,8 +43,9 @@ pub fn plant_image(plan: &ImagePlan, tokens: &[Honeytoken], config: &ImageConfig
         work.planting.placements.push(Placement::new(token, &plan.platform, &location));
     }
     work.style.spread(&mut work.steps);
-    let mut planting = work.planting;
-    planting.edit.history = work.steps.into_iter().map(|step| (plan.history_at, step)).collect();
+    let Work { mut planting, steps, style, .. } = work;
+    let at = |step: &History| if style.is_variables(step) { style.variables_at.min(plan.history_at) } else { plan.history_at };
+    planting.edit.history = steps.into_iter().map(|step| (at(&step), step)).collect();
     planting.placements.sort_by_key(|placement| placement.claims.surface);
     Ok(planting)
 }
@@ -107,17 +108,27 @@ impl Work<'_> {
     fn delete_file(&mut self, path: &str, attributes: Attributes) {
         let (parent, name) = split(path.as_bytes());
         let whiteout = join(parent, &[b".wh.", name].concat());
-        // BuildKit's differ writes whiteouts without permissions, Docker's with 0600; both as root.
-        let mode = if self.style.grammar == Grammar::BuildKit { 0 } else { 0o600 };
+        // Docker's differ writes whiteouts with 0600, all others without permissions; all as root.
+        let mode = if self.style.grammar == Grammar::Classic { 0o600 } else { 0 };
+        let mtime = self.style.seconds().unwrap_or(attributes.mtime);
         let mut entries = self.above(path, attributes);
-        entries.push(entry(whiteout, EntryKind::File, Attributes { mode, uid: 0, gid: 0, ..attributes }, Vec::new()));
+        entries.push(entry(whiteout, EntryKind::File, Attributes { mode, uid: 0, gid: 0, mtime }, Vec::new()));
         self.planting.layers.push(entries);
         self.write(Step::Remove { target: &format!("/{path}") });
     }
 
     fn above(&self, path: &str, attributes: Attributes) -> Vec<NewEntry> {
         let above = directories(path.as_bytes(), attributes, self.tree);
-        above.into_iter().map(|(path, attributes)| entry(path, EntryKind::Directory, attributes, Vec::new())).collect()
+        let parent = split(path.as_bytes()).0;
+        // Who adds or deletes a file changes its folder, and makes those that are not there.
+        let changes = |folder: &[u8]| folder == parent || !self.tree.exists(folder);
+        let now = self.style.seconds();
+        let changed = |folder: &[u8], before: Attributes| Attributes { mtime: now.filter(|_| changes(folder)).unwrap_or(before.mtime), ..before };
+        let entries = above.into_iter().map(|(path, before)| {
+            let attributes = changed(&path, before);
+            entry(path, EntryKind::Directory, attributes, Vec::new())
+        });
+        entries.collect()
     }
 
     fn write(&mut self, step: Step<'_>) -> Option<usize> {
@@ -283,7 +294,7 @@ mod tests {
             match &bait.place {
                 Place::File { path, attributes, .. } => {
                     let (node, _) = tree.get(path.as_bytes()).expect("a container sees it");
-                    assert!(node.mode & !0o640 == 0 && attributes.mtime == 1_780_000_000);
+                    assert!(node.mode & !0o664 == 0 && attributes.mtime == 1_780_000_000);
                 }
                 Place::Buried { path, .. } => {
                     assert_eq!(tree.get(path.as_bytes()), None);
@@ -293,7 +304,9 @@ mod tests {
             }
         }
         for path in ["app", "app/shop", "root", "bin/sh"] {
-            assert_eq!(tree.get(path.as_bytes()).map(|(node, _)| node), base.get(path.as_bytes()).map(|(node, _)| node), "{path}");
+            // A folder to which a file came is as old as that.
+            let of = |tree: &FileTree| tree.get(path.as_bytes()).map(|(node, _)| (node.kind, node.mode, node.uid, node.gid, node.size));
+            assert_eq!(of(&tree), of(&base), "{path}");
         }
     }
 

@@ -13,7 +13,7 @@ use crate::oci::config::ImageConfig;
 /// A file's attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attributes {
-    /// 0640 at most, so that a container's other users cannot stumble on it.
+    /// 0664 at most.
     pub mode: u32,
     pub uid: u64,
     pub gid: u64,
@@ -47,7 +47,8 @@ pub fn directory(area: Area, config: &ImageConfig, tree: &FileTree) -> String {
     }
 }
 
-/// The attributes of a new file at `path`: its neighbours' owner and group, and their group's right to read. It is as old as the
+/// The attributes of a new file at `path`: its neighbours' owner and group, and what they may do with it. A file that its neighbours'
+/// readers cannot read would stop whatever copies or packs the folder, and be the only one of its kind. It is as old as the
 /// newest neighbour where that comes from this build, else as old as the newest file of the build, or the image (`created`): a file
 /// from the base image's time would not hold a credential of today.
 #[must_use]
@@ -62,7 +63,7 @@ pub fn attributes(path: &[u8], tree: &FileTree, created: i64) -> Attributes {
     // Builders that fix all times write 0 or 1.
     let of_this_build = |mtime: i64| mtime <= 1 || created <= 1 || mtime.abs_diff(created) < SAME_BUILD;
     let mtime = newest.map(|node| node.mtime).filter(|mtime| of_this_build(*mtime)).unwrap_or_else(|| built(tree, created));
-    Attributes { mode: 0o600 | u32::from(node.mode & 0o040), uid: node.uid, gid: node.gid, mtime }
+    Attributes { mode: 0o400 | u32::from(node.mode & 0o664), uid: node.uid, gid: node.gid, mtime }
 }
 
 /// When the build wrote its newest file: builders note the image's own time a moment later.
@@ -132,7 +133,7 @@ mod tests {
     #[test]
     fn a_file_looks_like_its_neighbours() {
         let tree = tree(&[("app", EntryKind::Directory), ("app/main.py", EntryKind::File)]);
-        let expected = Attributes { mode: 0o640, uid: 0, gid: 0, mtime: 1_780_000_000 };
+        let expected = Attributes { mode: 0o644, uid: 0, gid: 0, mtime: 1_780_000_000 };
         assert_eq!(attributes(b"app/ci/x", &tree, 1_780_000_600), expected);
         assert_eq!(attributes(b"app/ci/x", &tree, 1_900_000_000), Attributes { mtime: 1_900_000_000, ..expected });
         assert_eq!(directories(b"app/ci/x", expected, &tree).len(), 2);
