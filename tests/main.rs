@@ -23,6 +23,7 @@ mod faults;
 mod first_seen;
 mod forges;
 mod fuzzing;
+mod harmless;
 mod hostile;
 mod ignore_lists;
 mod inputs;

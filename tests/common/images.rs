@@ -111,6 +111,12 @@ impl Image {
         self
     }
 
+    /// Changes every step of the history: other builders write other words.
+    pub(crate) fn steps(mut self, change: impl Fn(&mut Value)) -> Self {
+        self.history.iter_mut().for_each(change);
+        self
+    }
+
     pub(crate) fn architecture(mut self, architecture: &'static str) -> Self {
         self.architecture = architecture;
         self

@@ -13,7 +13,8 @@ impl Archive {
     }
 
     pub(crate) fn file(&mut self, path: &str, bytes: &[u8]) {
-        self.entry(path, b'0', 0o644, bytes);
+        let mode = if bytes.starts_with(b"\x7fELF") { 0o755 } else { 0o644 };
+        self.entry(path, b'0', mode, bytes);
     }
 
     pub(crate) fn link(&mut self, path: &str, target: &str) {
