@@ -48,4 +48,5 @@ mod sources;
 mod static_binary;
 mod steps;
 mod trap;
+mod unremarkable;
 mod validation;
