@@ -4,7 +4,7 @@ use crate::common::command::{PATH, run};
 use crate::common::honeycrate::Honeycrate;
 
 /// Every command, with the options that people and scripts rely on.
-const COMMANDS: [(&[&str], &[&str]); 23] = [
+const COMMANDS: [(&[&str], &[&str]); 24] = [
     (&["demo"], &[]),
     (&["init"], &[]),
     (
@@ -37,6 +37,7 @@ const COMMANDS: [(&[&str], &[&str]); 23] = [
     (&["token", "trace"], &[]),
     (&["ledger", "verify"], &[]),
     (&["ledger", "export"], &[]),
+    (&["ledger", "init"], &["--ledger"]),
     (&["key", "new"], &["--print", "--key-file"]),
     (&["key", "rotate"], &[]),
     (&["decoy"], &["--listen", "--postgres", "--decoy", "--cert", "--alerts"]),

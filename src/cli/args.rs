@@ -32,8 +32,9 @@ pub struct Global {
     /// Configuration file; default: honeycrate.yaml in this folder, if there is one
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The ledger's SQLite file; default: under the user's state directory, outside any work tree
-    #[arg(long, global = true, value_name = "FILE")]
+    /// The ledger: an SQLite file, or a URL (`honeycrate explain ledgers`); default: a file under the user's state directory,
+    /// outside any work tree
+    #[arg(long, global = true, value_name = "FILE|URL")]
     pub ledger: Option<PathBuf>,
     /// Folder for scan results, so that a layer is read once; off keeps none; default: under the user's cache directory,
     /// in CI only where there is a key
@@ -568,6 +569,9 @@ pub enum TableFormat {
 
 #[derive(Debug, Subcommand)]
 pub enum Ledger {
+    /// Make the ledger: in a database its tables and roles, by whoever owns it
+    #[command(after_help = "Examples:\n  honeycrate ledger init --ledger postgres://owner@db.example.org/ledger")]
+    Init,
     /// Check the chain of hashes from the first record to the last
     Verify {
         /// Check an export instead of the ledger

@@ -14,6 +14,7 @@ use crate::config::vars;
 use crate::config::walk::nearest;
 use crate::decoy::faces::FACES;
 use crate::destination::DESTINATIONS;
+use crate::ledger::stores::STORES;
 use crate::policy::foreign;
 use crate::provider::PROVIDERS;
 use crate::report::formats;
@@ -93,6 +94,7 @@ fn topics() -> Vec<Topic> {
         ("providers", PROVIDERS.iter().map(|provider| row(provider.id, provider.describe)).collect()),
         ("sources", SOURCES.iter().map(|source| row(source.transport(), source.describe())).collect()),
         ("destinations", DESTINATIONS.iter().map(|destination| row(destination.transport(), destination.describe())).collect()),
+        ("ledgers", STORES.iter().map(|store| row(store.scheme, store.describe)).collect()),
         ("faces", FACES.iter().map(|face| row(face.id(), face.describe())).collect()),
         ("formats", formats::TABLE.iter().map(|format| row(format.id(), &format_line(*format))).collect()),
         ("ignore-files", foreign::TABLE.iter().map(|form| row(form.id(), form.describe())).collect()),

@@ -10,6 +10,7 @@ use crate::cli::exit::Exit;
 use crate::cli::setup::Setup;
 use crate::ledger::chain::{self, ChainSummary};
 use crate::ledger::error::LedgerError;
+use crate::ledger::stores;
 use crate::report::words::count;
 
 /// Runs one of the ledger commands.
@@ -19,6 +20,12 @@ use crate::report::words::count;
 pub fn ledger(command: &Ledger, global: &Global) -> Result<Exit, Failure> {
     let setup = Setup::new(global)?;
     match command {
+        Ledger::Init => {
+            let ledger = setup.ledger()?;
+            let left = stores::prepare(&ledger)?;
+            anstream::println!("✔ {ledger} is ready");
+            left.iter().for_each(|line| anstream::println!("  {line}"));
+        }
         Ledger::Verify { file: None } => report(&setup.ledger_to_read()?.verify()?),
         Ledger::Verify { file: Some(path) } => {
             let text = std::fs::read_to_string(path).map_err(|cause| {

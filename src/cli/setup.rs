@@ -80,6 +80,10 @@ impl Setup {
             key_file: global.key_file.clone(),
             ..overrides
         };
+        if overrides.ledger.as_deref().is_some_and(|text| LedgerPlace::read(text, directory).has_password()) {
+            let hint = "put the URL into HONEYCRATE_LEDGER, or its password into PGPASSWORD or ~/.pgpass";
+            return Err(Failure::usage("--ledger holds a password, which every user of this machine could read", hint));
+        }
         let variables = Variables::of_process();
         let kinds = KINDS.iter().map(|kind| (kind.id(), kind.surfaces().to_vec())).collect();
         let sinks = sinks::KINDS.iter().map(|(id, _)| *id).collect();
@@ -138,6 +142,8 @@ impl Setup {
                 keys: self.keys_if_any()?,
                 recipients: self.settings.ledger_recipients.clone(),
                 ca_file: self.settings.registry.ca_file.clone(),
+                password: self.variables.secret(vars::PGPASSWORD),
+                password_file: self.variables.get(vars::PGPASSFILE).map(PathBuf::from).or_else(|| self.home().map(|home| home.join(".pgpass"))),
                 state: self.settings.state.clone(),
             },
         };
@@ -250,6 +256,10 @@ impl Setup {
         };
         let hold = session.hold || asking.is_on();
         Ok((Session { asking, hold, ..session }, scratch))
+    }
+
+    fn home(&self) -> Option<PathBuf> {
+        self.variables.get(vars::HOME).map(PathBuf::from)
     }
 
     /// The wire, as flags and file want it.

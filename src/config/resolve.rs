@@ -241,7 +241,7 @@ pub fn resolve(overrides: Overrides, variables: &Variables, directory: &Path, vo
         ledger: overrides
             .ledger
             .map(|place| LedgerPlace::read(&place, directory))
-            .or_else(|| variables.get(vars::HONEYCRATE_LEDGER).map(|place| LedgerPlace::read(Path::new(place), directory)))
+            .or_else(|| variables.secret(vars::HONEYCRATE_LEDGER).map(|place| LedgerPlace::of_secret(&place, directory)))
             .or_else(|| file.ledger.place.map(|place| LedgerPlace::read(Path::new(&place), &beside)))
             .or_else(|| state.as_ref().map(|state| LedgerPlace::File(state.join("ledger.sqlite")))),
         ledger_recipients: file.ledger.recipients,

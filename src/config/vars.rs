@@ -35,7 +35,7 @@ variables! {
     HONEYCRATE_DISCLOSURE: false, "what published reports may say: auto, findings or placements";
     HONEYCRATE_KEY: true, "the owner's keys, as in a key file; commas may stand for line ends";
     HONEYCRATE_KEY_FILE: false, "the owner's key file, instead of ~/.config/honeycrate/key";
-    HONEYCRATE_LEDGER: false, "the ledger, instead of honeycrate/ledger.sqlite in the state directory";
+    HONEYCRATE_LEDGER: true, "the ledger: a file, instead of honeycrate/ledger.sqlite in the state directory, or a URL";
     HONEYCRATE_CACHE: false, "the folder of scan results, instead of honeycrate in the cache directory; or off";
     HONEYCRATE_CA_FILE: false, "more certificates to trust for registries and forges (PEM)";
     HONEYCRATE_PLAIN_HTTP: false, "registries spoken to without TLS: host[:port], separated by commas";
@@ -81,6 +81,8 @@ variables! {
     DOCKER_HOST: false, "the Docker daemon's socket or address";
     REGISTRY_AUTH_FILE: false, "the file of registry credentials of podman and skopeo";
     PWD: false, "the working directory as the shell entered it";
+    PGPASSFILE: false, "passwords of PostgreSQL servers, instead of ~/.pgpass";
+    PGPASSWORD: true, "the password for a ledger in PostgreSQL whose URL has none";
     USER: false, "who writes an exception, where --owner names nobody";
     GITHUB_ACTIONS: false, "GitHub: set on its runners";
     GITHUB_ACTOR: false, "GitHub: who began the run";

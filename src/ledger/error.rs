@@ -3,7 +3,6 @@
 use std::io;
 
 use crate::ledger::chain::ChainBreak;
-use crate::ledger::record::VERSION;
 use crate::registry::error::RegistryError;
 
 /// A ledger that cannot be opened, read, written or trusted.
@@ -15,8 +14,8 @@ pub enum LedgerError {
     Missing { ledger: String },
     #[error("{ledger} is not a ledger: {why}")]
     NotALedger { ledger: String, why: &'static str },
-    #[error("ledger {ledger} has format {found}, this program knows up to {VERSION}")]
-    Newer { ledger: String, found: u32 },
+    #[error("ledger {ledger} has format {found}, this program knows up to {known}")]
+    Newer { ledger: String, found: u32, known: u32 },
     #[error("ledger {ledger} cannot be written: it or its directory is read-only")]
     ReadOnly { ledger: String },
     #[error("ledger {ledger} cannot be written: the disk is full")]
@@ -25,6 +24,14 @@ pub enum LedgerError {
     Busy { ledger: String, seconds: u64 },
     #[error("ledger {ledger} is damaged, or its disk failed: {cause}")]
     Damaged { ledger: String, cause: String },
+    #[error("ledger {ledger} cannot be reached: {cause}")]
+    Unreachable { ledger: String, cause: String },
+    #[error("the connection to ledger {ledger} was lost and did not come back: {cause}")]
+    Lost { ledger: String, cause: String },
+    #[error("ledger {ledger} refuses: {cause}")]
+    Refused { ledger: String, cause: String },
+    #[error("{ledger} has no tables for a ledger, or those of an earlier honeycrate")]
+    Unprepared { ledger: String },
     #[error("ledger {ledger} already holds {records} records")]
     NotEmpty { ledger: String, records: u64 },
     #[error("`{ledger}` names no ledger that this program knows")]
@@ -60,6 +67,10 @@ impl LedgerError {
             Self::DiskFull { .. } => "free some space and run again; what was acknowledged before is safe",
             Self::Busy { .. } => "run again once the other job has ended; nothing was written",
             Self::Damaged { .. } => "put a copy of the file in its place, and keep the damaged one for study",
+            Self::Unreachable { .. } => "check host, port, user and sslmode; an authority of your own is named with --ca-file or HONEYCRATE_CA_FILE",
+            Self::Lost { .. } => "run again: what was acknowledged is safe, and what was not is not written twice",
+            Self::Refused { .. } => "check the user, its password and its roles; `honeycrate ledger init` tells which there are",
+            Self::Unprepared { .. } => "let the database's owner run `honeycrate ledger init` with this URL",
             Self::Unknown { .. } => "give the path of a file, or a URL; `honeycrate explain ledgers` lists what there is",
             Self::Registry { cause, .. } => return cause.hint(),
             Self::NoKey { .. } => "give the owner's key with HONEYCRATE_KEY or --key-file; whoever has only an age key reads records with age",

@@ -30,6 +30,10 @@ pub struct Doors {
     pub recipients: Vec<String>,
     /// PEM certificates to trust besides the system's.
     pub ca_file: Option<PathBuf>,
+    /// For a server that asks for one, where the name has none.
+    pub password: Option<Secret>,
+    /// Passwords by server, as PostgreSQL's clients keep them.
+    pub password_file: Option<PathBuf>,
     /// For what has to lie beside a ledger that is no file.
     pub state: Option<PathBuf>,
 }
@@ -39,6 +43,22 @@ pub struct Doors {
 pub struct Ledger(Arc<(Place, Doors)>);
 
 impl Place {
+    /// The same for a text that may hold a password.
+    #[must_use]
+    pub fn of_secret(text: &Secret, directory: &Path) -> Self {
+        Self::read(Path::new(text.expose()), directory)
+    }
+
+    /// Whether a password is part of the name, as user and password or as a parameter.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        let Self::Url(url) = self else { return false };
+        let (_, rest) = url.expose().split_once("://").unwrap_or_default();
+        let (before, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let user = before.split('/').next().unwrap_or_default().rsplit_once('@').map_or("", |(user, _)| user);
+        user.contains(':') || query.split('&').any(|part| part.starts_with("password="))
+    }
+
     /// What somebody wrote: a URL, or a path from `directory`.
     #[must_use]
     pub fn read(text: &Path, directory: &Path) -> Self {
@@ -139,6 +159,7 @@ mod tests {
         ] {
             assert_eq!(read(&text).to_string(), shown);
             assert!(!format!("{:?}", read(&text)).contains(&password));
+            assert_eq!(read(&text).has_password(), text.contains(&password), "{text}");
         }
     }
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Identity};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
 use url::{Host, Url};
 
 use crate::net::address::Admission;
@@ -245,6 +247,41 @@ pub fn socket_client(socket: Option<&Path>) -> Result<Client, NetError> {
     };
     let authorities = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|der| reqwest::Certificate::from_der(der).ok());
     builder.tls_certs_only(authorities).build().map_err(|cause| NetError::Settings { what: "the socket".to_owned(), why: cause.to_string() })
+}
+
+/// A connection to a server that speaks something else than HTTP.
+pub type Wire = Box<dyn Duplex>;
+
+/// Bytes both ways.
+pub trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
+
+/// A connection to the first of a host's addresses that takes it.
+///
+/// # Errors
+/// When nothing knows the host, or none of them does.
+pub async fn wire(host: &str, port: u16) -> Result<Wire, NetError> {
+    let mut why = "it has no address".to_owned();
+    for address in Resolver::system().addresses(host).await? {
+        match TcpStream::connect((address, port)).await {
+            Ok(stream) => {
+                let _ = stream.set_nodelay(true);
+                return Ok(Box::new(stream));
+            }
+            Err(cause) => why = cause.to_string(),
+        }
+    }
+    Err(NetError::Connect { host: format!("{host}:{port}"), why, refused: false })
+}
+
+/// A connection to a server behind a Unix socket.
+///
+/// # Errors
+/// When nobody listens there.
+pub async fn socket_wire(path: &Path) -> Result<Wire, NetError> {
+    let failed = |cause: std::io::Error| NetError::Connect { host: path.display().to_string(), why: cause.to_string(), refused: false };
+    Ok(Box::new(UnixStream::connect(path).await.map_err(failed)?))
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the file that opens connections")]

@@ -1,9 +1,12 @@
 //! Whom TLS trusts: the authorities of the user and the system, and the embedded ones only where there is nothing else.
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use reqwest::Certificate;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
 
 use crate::net::error::NetError;
 
@@ -66,6 +69,29 @@ pub fn authorities(path: &Path) -> Result<Vec<Certificate>, NetError> {
     if found.is_empty() { Err(bad("it holds no PEM certificate".to_owned())) } else { Ok(found) }
 }
 
+/// The same trust for connections that speak something else than HTTP. TLS 1.2 is the least.
+///
+/// # Errors
+/// When `ca_file` cannot be read or holds no certificate.
+pub fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, NetError> {
+    let bad = |what: String, why: String| NetError::Settings { what, why };
+    let mut roots = RootCertStore::empty();
+    if let Some(path) = ca_file {
+        let what = || format!("the CA file {}", path.display());
+        let found = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        if roots.add_parsable_certificates(found.map_err(|cause| bad(what(), cause.to_string()))?).0 == 0 {
+            return Err(bad(what(), "it holds no PEM certificate".to_owned()));
+        }
+    }
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        roots.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned());
+    }
+    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().map_err(|cause| bad("the TLS settings".to_owned(), cause.to_string()))?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +101,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().expect("a scratch file");
         std::fs::write(file.path(), "nothing here").expect("a scratch file");
         assert!(authorities(file.path()).is_err_and(|error| error.to_string().contains("no PEM certificate")));
+        assert!(tls(Some(file.path())).is_err_and(|error| error.to_string().contains("no PEM certificate")));
     }
 
     #[test]

@@ -273,7 +273,7 @@ impl OciStore {
         let version = serde_json::from_str::<serde_json::Value>(signed).ok().and_then(|value| value.get("version")?.as_u64()).unwrap_or_default();
         match serde_json::from_str(signed) {
             _ if version > u64::from(SHEET) => {
-                Err(LedgerError::Newer { ledger: self.ledger.clone(), found: u32::try_from(version).unwrap_or(u32::MAX) })
+                Err(LedgerError::Newer { ledger: self.ledger.clone(), found: u32::try_from(version).unwrap_or(u32::MAX), known: SHEET })
             }
             Ok(sheet) => Ok(Opening::Ours(Box::new(sheet))),
             Err(_) => Ok(Opening::Strange),
