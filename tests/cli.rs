@@ -4,7 +4,7 @@ use crate::common::command::{PATH, run};
 use crate::common::honeycrate::Honeycrate;
 
 /// Every command, with the options that people and scripts rely on.
-const COMMANDS: [(&[&str], &[&str]); 24] = [
+const COMMANDS: [(&[&str], &[&str]); 27] = [
     (&["demo"], &[]),
     (&["init"], &[]),
     (
@@ -38,6 +38,9 @@ const COMMANDS: [(&[&str], &[&str]); 24] = [
     (&["ledger", "verify"], &[]),
     (&["ledger", "export"], &[]),
     (&["ledger", "init"], &["--ledger"]),
+    (&["ledger", "import"], &[]),
+    (&["ledger", "copy"], &["--from", "--into"]),
+    (&["ledger", "reconcile"], &["--in", "--record"]),
     (&["key", "new"], &["--print", "--key-file"]),
     (&["key", "rotate"], &[]),
     (&["decoy"], &["--listen", "--postgres", "--decoy", "--cert", "--alerts"]),

@@ -584,6 +584,33 @@ pub enum Ledger {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Fill an empty ledger with an export, to the byte
+    #[command(after_help = "Examples:\n  honeycrate ledger import backup.jsonl --ledger restored.sqlite")]
+    Import {
+        /// What `ledger export` wrote
+        file: PathBuf,
+    },
+    /// Bring the records of one ledger into another: an empty one becomes the same, to the byte; else what is new there
+    /// continues its chain. Running it again adds nothing twice
+    #[command(after_help = "Examples:\n  honeycrate ledger copy --from ledger.sqlite --into postgres://ship@db/ledger")]
+    Copy {
+        #[arg(long, value_name = "FILE|URL")]
+        from: PathBuf,
+        #[arg(long, value_name = "FILE|URL")]
+        into: PathBuf,
+    },
+    /// Ask the registries about every image in the ledger: which are gone, and which hold bait and were never recorded.
+    /// Exit code 7 when there are such
+    Reconcile {
+        /// Look for images without a record here too; may be given several times
+        #[arg(long = "in", value_name = "REPOSITORY")]
+        within: Vec<String>,
+        /// Write the records that are missing
+        #[arg(long)]
+        record: bool,
+        #[command(flatten)]
+        registries: Registries,
+    },
 }
 
 #[derive(Debug, Args)]

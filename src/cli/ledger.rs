@@ -1,23 +1,33 @@
 //! `honeycrate ledger`: the memory itself.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::collections::HashSet;
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 
-use crate::cli::args::{Global, Ledger};
+use crate::cli::args::{Global, Ledger, Registries as RegistryFlags};
 use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
+use crate::cli::scratch::Scratch;
 use crate::cli::setup::Setup;
-use crate::ledger::chain::{self, ChainSummary};
+use crate::ledger::chain::{self, ChainSummary, Follower, Head};
 use crate::ledger::error::LedgerError;
+use crate::ledger::record::Record;
 use crate::ledger::stores;
+use crate::ledger::stores::contract::Store;
+use crate::oci::digest::Digest;
+use crate::oci::error::OciError;
+use crate::oci::reference::Reference;
+use crate::pipeline::reconcile::{self, Memory, State};
+use crate::report::escape::line as for_terminal;
 use crate::report::words::count;
 
 /// Runs one of the ledger commands.
 ///
 /// # Errors
 /// When the ledger cannot be read, or its chain is broken.
-pub fn ledger(command: &Ledger, global: &Global) -> Result<Exit, Failure> {
+pub async fn ledger(command: &Ledger, global: &Global) -> Result<Exit, Failure> {
     let setup = Setup::new(global)?;
     match command {
         Ledger::Init => {
@@ -27,12 +37,7 @@ pub fn ledger(command: &Ledger, global: &Global) -> Result<Exit, Failure> {
             left.iter().for_each(|line| anstream::println!("  {line}"));
         }
         Ledger::Verify { file: None } => report(&setup.ledger_to_read()?.verify()?),
-        Ledger::Verify { file: Some(path) } => {
-            let text = std::fs::read_to_string(path).map_err(|cause| {
-                Failure::usage(format!("cannot read {}: {cause}", path.display()), "`honeycrate ledger export --out FILE` writes one")
-            })?;
-            report(&chain::verify(text.lines()).map_err(LedgerError::from)?);
-        }
+        Ledger::Verify { file: Some(path) } => report(&verify_file(path)?),
         Ledger::Export { out } => {
             let store = setup.ledger_to_read()?;
             match out {
@@ -46,8 +51,124 @@ pub fn ledger(command: &Ledger, global: &Global) -> Result<Exit, Failure> {
                 }
             }
         }
+        Ledger::Import { file } => {
+            verify_file(file)?;
+            report(&import(&mut *stores::open(&setup.ledger()?)?, file)?);
+        }
+        Ledger::Copy { from, into } => {
+            let (from, into) = (setup.ledger_at(from)?, setup.ledger_at(into)?);
+            copy(&setup, &*stores::open_to_read(&from)?, &mut *stores::open(&into)?)?;
+        }
+        Ledger::Reconcile { within, record, registries } => return compare(&setup, within, *record, registries).await,
     }
     Ok(Exit::Passed)
+}
+
+fn verify_file(path: &Path) -> Result<ChainSummary, Failure> {
+    let mut follower = Follower::new();
+    for line in BufReader::new(File::open(path).map_err(|cause| unreadable(path, &cause))?).lines() {
+        follower.follow(&line.map_err(|cause| unreadable(path, &cause))?).map_err(LedgerError::from)?;
+    }
+    Ok(follower.summary())
+}
+
+fn unreadable(path: &Path, cause: &std::io::Error) -> Failure {
+    Failure::usage(format!("cannot read {}: {cause}", path.display()), "`honeycrate ledger export --out FILE` writes one")
+}
+
+/// Fills an empty store with the lines of a file.
+fn import(store: &mut dyn Store, path: &Path) -> Result<ChainSummary, Failure> {
+    let lines = BufReader::new(File::open(path).map_err(|cause| unreadable(path, &cause))?).lines();
+    let mut failed = None;
+    // A line that cannot be read is no record: the chain breaks there, and nothing is added.
+    let mut lines = lines.map(|line| line.unwrap_or_else(|cause| failed.insert(cause).to_string()));
+    let restored = store.restore(&mut lines);
+    drop(lines);
+    match failed {
+        Some(cause) => Err(unreadable(path, &cause)),
+        None => Ok(restored?),
+    }
+}
+
+/// Brings over what the other does not have.
+fn copy(setup: &Setup, from: &dyn Store, into: &mut dyn Store) -> Result<(), Failure> {
+    let mut there = HashSet::new();
+    into.each(1, &mut |record| {
+        there.insert(content(&record));
+        Ok(())
+    })?;
+    if there.is_empty() {
+        let unwritable = |cause: std::io::Error| {
+            Failure::usage(format!("cannot use {}: {cause}", setup.settings.scratch.display()), "point TMPDIR to a folder that may be written")
+        };
+        let scratch = Scratch::new("honeycrate-", &setup.settings.scratch).map_err(unwritable)?;
+        let path = scratch.path().join("ledger.jsonl");
+        let mut file = BufWriter::new(OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(unwritable)?);
+        from.export(&mut file)?;
+        report(&import(into, &path)?);
+        return Ok(());
+    }
+    let mut added = 0;
+    let mut batch: Vec<Record> = Vec::new();
+    // What was told together stays together.
+    let mut write = |batch: &mut Vec<Record>| -> Result<(), LedgerError> {
+        let Some((run, time)) = batch.first().map(|record| (record.run.clone(), record.time.clone())) else { return Ok(()) };
+        let records = into.append_all(&run, &time, batch.drain(..).map(|record| record.event).collect())?;
+        added += records.iter().filter(|record| (&record.run, &record.time) == (&run, &time)).count();
+        Ok(())
+    };
+    from.each(1, &mut |record| {
+        if there.contains(&content(&record)) {
+            return Ok(());
+        }
+        if batch.first().is_some_and(|first| (&first.run, &first.time) != (&record.run, &record.time)) {
+            write(&mut batch)?;
+        }
+        batch.push(record);
+        Ok(())
+    })?;
+    write(&mut batch)?;
+    anstream::println!("✔ {} added at the end of the chain", count(added, "record"));
+    Ok(())
+}
+
+/// What a record says, wherever in a chain it stands.
+fn content(record: &Record) -> Digest {
+    Digest::of(chain::line(&Head::genesis().link(&record.run, &record.time, record.event.clone())).as_bytes())
+}
+
+/// Prints how ledger and registries stand to each other.
+async fn compare(setup: &Setup, within: &[String], record: bool, flags: &RegistryFlags) -> Result<Exit, Failure> {
+    let ledger = setup.ledger()?;
+    let more: Vec<Reference> = within
+        .iter()
+        .map(|text| text.trim_start_matches("docker://").parse())
+        .collect::<Result<_, _>>()
+        .map_err(|why: OciError| Failure::usage(why.to_string(), "name a repository, as ghcr.io/acme/shop"))?;
+    let memory = Memory::read(&*stores::open_to_read(&ledger)?)?;
+    let standings = memory.compare(&setup.registries(flags)?, &more).await;
+    let width = standings.iter().map(|standing| standing.place.len()).max().unwrap_or(0);
+    for standing in &standings {
+        let word = match &standing.state {
+            State::There => "there".to_owned(),
+            State::Gone => "gone: its tokens stay armed".to_owned(),
+            State::Unrecorded { .. } => "holds bait, and no record says that it arrived".to_owned(),
+            State::Nowhere => "holds bait, and is in no repository that is known".to_owned(),
+            State::Elsewhere => "is in no registry".to_owned(),
+            State::Unknown(why) => format!("not known: {}", for_terminal(why)),
+        };
+        anstream::println!("{:<width$}  {}  {word}", for_terminal(&standing.place), standing.digest);
+    }
+    let unrecorded = standings.iter().filter(|standing| matches!(standing.state, State::Unrecorded { .. })).count();
+    let unknown = standings.iter().any(|standing| matches!(standing.state, State::Unknown(_)));
+    if unrecorded > 0 && record {
+        let written = reconcile::record(&mut *stores::open(&ledger)?, &standings)?;
+        anstream::println!("✔ {} written", count(written, "missing record"));
+    } else if unrecorded > 0 {
+        anstream::println!("{} missing: `honeycrate ledger reconcile --record` writes what is", count(unrecorded, "record"));
+        return Ok(Exit::Ledger);
+    }
+    Ok(if unknown { Exit::Registry } else { Exit::Passed })
 }
 
 fn report(summary: &ChainSummary) {

@@ -91,7 +91,7 @@ fn run(command: &Command, global: &Global) -> Result<Exit, Failure> {
             Command::Plant(arguments) => ship::plant(arguments, global).await,
             Command::Push(arguments) => ship::push(arguments, global).await,
             Command::Token(command) => token::token(command, global).await,
-            Command::Ledger(command) => ledger::ledger(command, global),
+            Command::Ledger(command) => ledger::ledger(command, global).await,
             Command::Decoy(arguments) => decoy::decoy(arguments, global).await,
             Command::Watch(arguments) => decoy::watch(arguments, global).await,
             Command::Report(report) => show::report(report, global).await,

@@ -80,10 +80,7 @@ impl Setup {
             key_file: global.key_file.clone(),
             ..overrides
         };
-        if overrides.ledger.as_deref().is_some_and(|text| LedgerPlace::read(text, directory).has_password()) {
-            let hint = "put the URL into HONEYCRATE_LEDGER, or its password into PGPASSWORD or ~/.pgpass";
-            return Err(Failure::usage("--ledger holds a password, which every user of this machine could read", hint));
-        }
+        overrides.ledger.as_deref().map_or(Ok(()), |text| refuse_password(&LedgerPlace::read(text, directory)))?;
         let variables = Variables::of_process();
         let kinds = KINDS.iter().map(|kind| (kind.id(), kind.surfaces().to_vec())).collect();
         let sinks = sinks::KINDS.iter().map(|(id, _)| *id).collect();
@@ -134,7 +131,20 @@ impl Setup {
     /// # Errors
     /// When no place for it is known, or keys or certificates cannot be used.
     pub fn ledger(&self) -> Result<Ledger, Failure> {
-        let place = self.settings.ledger()?.clone();
+        self.with_doors(self.settings.ledger()?.clone())
+    }
+
+    /// Another ledger than that of the settings, as the command line names it.
+    ///
+    /// # Errors
+    /// When the name holds a password, or keys or certificates cannot be used.
+    pub fn ledger_at(&self, text: &Path) -> Result<Ledger, Failure> {
+        let place = LedgerPlace::read(text, &here());
+        refuse_password(&place)?;
+        self.with_doors(place)
+    }
+
+    fn with_doors(&self, place: LedgerPlace) -> Result<Ledger, Failure> {
         let doors = match place {
             LedgerPlace::File(_) => Doors::default(),
             LedgerPlace::Url(_) => Doors {
@@ -278,7 +288,11 @@ impl Setup {
         HttpClient::new(settings).map_err(|error| Failure::usage(error.to_string(), error.hint().unwrap_or_default()))
     }
 
-    fn registries(&self, flags: &RegistryFlags) -> Result<Registries, Failure> {
+    /// The registries, as flags and file want them.
+    ///
+    /// # Errors
+    /// When certificates or credentials cannot be used.
+    pub fn registries(&self, flags: &RegistryFlags) -> Result<Registries, Failure> {
         let credentials = CredentialSettings {
             explicit: explicit(flags)?,
             environment: self.variables.for_registries(),
@@ -443,6 +457,13 @@ fn read_capped(path: &Path, limit: u64, hint: &str) -> Result<String, Failure> {
         return Err(failed(format!("it is larger than {limit} bytes")));
     }
     Ok(text)
+}
+
+/// A command line is read by every user of the machine.
+fn refuse_password(place: &LedgerPlace) -> Result<(), Failure> {
+    let hint = "put the URL into HONEYCRATE_LEDGER, or its password into PGPASSWORD or ~/.pgpass";
+    let refused = || Failure::usage(format!("the ledger {place} comes with its password, which every user of this machine could read"), hint);
+    if place.has_password() { Err(refused()) } else { Ok(()) }
 }
 
 /// Credentials given with flags: a password is never an argument, which every user of the machine could read.

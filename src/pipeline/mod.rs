@@ -17,6 +17,7 @@ pub mod packing;
 pub mod plant;
 pub mod progress;
 pub mod read_back;
+pub mod reconcile;
 pub mod referrers;
 pub mod session;
 pub mod ship;
