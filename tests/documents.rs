@@ -7,7 +7,7 @@ use honeycrate::cli::args::Cli;
 
 use crate::common::honeycrate::Honeycrate;
 
-const DOCUMENTS: [&str; 4] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/rules.md"];
+const DOCUMENTS: [&str; 5] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/ledgers.md", "docs/rules.md"];
 
 /// A folder or file name at the root marks a quoted word as a path of ours.
 const ROOTS: [&str; 10] = ["src/", "schema/", "tests/", "bench/", "rules/", "dist/", "docs/", "templates/", ".ci/", ".github/"];
