@@ -89,7 +89,8 @@ impl SqliteStore {
         store.configure()?;
         store.connection.execute_batch("PRAGMA query_only = ON").map_err(|error| store.told(&error))?;
         if store.is_blank()? {
-            return Err(LedgerError::NotALedger { ledger: path.display().to_string(), why: "it is empty" });
+            // Whoever was making it was killed before the first record.
+            return Err(LedgerError::Missing { ledger: path.display().to_string() });
         }
         Ok(store)
     }
@@ -513,6 +514,8 @@ mod tests {
         let missing = scratch.path().join("missing.sqlite");
         assert!(matches!(SqliteStore::open_read_only(&missing), Err(LedgerError::Missing { .. })));
         assert!(!missing.exists());
+        std::fs::write(&missing, "").expect("written");
+        assert!(matches!(SqliteStore::open_read_only(&missing), Err(LedgerError::Missing { .. })));
     }
 
     #[test]
