@@ -49,6 +49,12 @@ macro_rules! passes_the_suite {
         }
     };
     ($site:expr; $($name:ident)+) => {
+        #[test]
+        #[ignore = "prints a figure"]
+        fn how_many_mintings_become_durable_in_a_second() {
+            crate::ledger::stores::suite::how_many_mintings_become_durable_in_a_second(&$site);
+        }
+
         $(
             #[test]
             fn $name() {
@@ -324,4 +330,17 @@ pub(crate) fn of_thirty_two_jobs_that_mint_for_the_same_place_one_does(site: &im
     let store = stores::open_to_read(&ledger).expect("existing");
     assert_eq!(all(&*store), records[..1], "there is one");
     assert!(records.iter().all(|record| *record == records[0]), "and all have it");
+}
+
+pub(crate) fn how_many_mintings_become_durable_in_a_second(site: &impl Site) {
+    const MINTINGS: u16 = 500;
+    let ledger = site.fresh();
+    let mut store = open(&ledger);
+    let began = std::time::Instant::now();
+    for epoch in 1..=MINTINGS {
+        let claims = Claims { epoch, ..samples::claims("shop", "production") };
+        store.append("run", TIME, minted(&claims, &format!("{epoch}"))).expect("appended");
+    }
+    println!("{ledger}: {:.0} mintings a second", f64::from(MINTINGS) / began.elapsed().as_secs_f64());
+    assert_eq!(store.verify().expect("whole").records, u64::from(MINTINGS));
 }
