@@ -44,6 +44,8 @@ variables! {
     HONEYCRATE_REGISTRY_PASSWORD: true, "that user's password or token";
     HONEYCRATE_WEBHOOK_URL: true, "one more webhook that receives alerts";
     HONEYCRATE_GITLAB_TOKEN: true, "a project access token that may write notes on merge requests";
+    HONEYCRATE_GITGUARDIAN_TOKEN: true, "a key of GitGuardian that may make honeytokens and read their events";
+    GITGUARDIAN_API_KEY: true, "the same, as ggshield reads it";
     HONEYCRATE_IMAGE: false, "the image that `honeycrate ci` ships or scans";
     HONEYCRATE_TO: false, "where `honeycrate ci` pushes it: references, one in a line";
     HONEYCRATE_PLANT: false, "whether `honeycrate ci` plants: auto, true or false";

@@ -1,13 +1,17 @@
 //! The providers: who mints honeytokens. One file each, and the table that lists them.
 
+mod aws_api;
 pub mod contract;
 pub mod embedded;
 pub mod error;
+pub mod gitguardian;
+mod sigv4;
+mod wire;
 
 use crate::provider::contract::Row;
 
 /// Every provider, the default first.
-pub static PROVIDERS: [Row; 1] = [embedded::ROW];
+pub static PROVIDERS: [Row; 2] = [embedded::ROW, gitguardian::ROW];
 
 /// The provider with this id.
 #[must_use]
