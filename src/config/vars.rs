@@ -46,6 +46,9 @@ variables! {
     HONEYCRATE_GITLAB_TOKEN: true, "a project access token that may write notes on merge requests";
     HONEYCRATE_GITGUARDIAN_TOKEN: true, "a key of GitGuardian that may make honeytokens and read their events";
     GITGUARDIAN_API_KEY: true, "the same, as ggshield reads it";
+    AWS_ACCESS_KEY_ID: true, "AWS: the key of the account in which honeytokens are made";
+    AWS_SECRET_ACCESS_KEY: true, "AWS: its secret";
+    AWS_SESSION_TOKEN: true, "AWS: for keys that last for hours";
     HONEYCRATE_IMAGE: false, "the image that `honeycrate ci` ships or scans";
     HONEYCRATE_TO: false, "where `honeycrate ci` pushes it: references, one in a line";
     HONEYCRATE_PLANT: false, "whether `honeycrate ci` plants: auto, true or false";

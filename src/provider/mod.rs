@@ -1,5 +1,6 @@
 //! The providers: who mints honeytokens. One file each, and the table that lists them.
 
+pub mod aws;
 mod aws_api;
 pub mod contract;
 pub mod embedded;
@@ -11,7 +12,7 @@ mod wire;
 use crate::provider::contract::Row;
 
 /// Every provider, the default first.
-pub static PROVIDERS: [Row; 2] = [embedded::ROW, gitguardian::ROW];
+pub static PROVIDERS: [Row; 3] = [embedded::ROW, gitguardian::ROW, aws::ROW];
 
 /// The provider with this id.
 #[must_use]
