@@ -64,6 +64,7 @@ const EXPOSING: &[(&str, &str)] = &[
     ("ledger/seal.rs", "it is sealed"),
     ("ledger/stores/postgres.rs", "the name of a ledger may hold the server's password"),
     ("pipeline/vendors.rs", "a vendor is asked about it, where somebody wants that"),
+    ("pipeline/vendor_tokens.rs", "a found secret is told from a vendor's token"),
     ("provider/aws.rs", "a token's user and key id are parts of a request"),
     ("provider/gitguardian.rs", "it is sent as authorisation, and a token's id is part of an address"),
     ("provider/sigv4.rs", "a request is signed with it"),

@@ -30,9 +30,11 @@ use crate::ledger::stores;
 use crate::ledger::stores::contract::Store;
 use crate::net::client::{HttpClient, NetSettings, Purpose};
 use crate::oci::location::Location;
+use crate::pipeline::progress::Progress;
 use crate::pipeline::session::{Rules, Session};
 use crate::pipeline::tell::Desk;
 use crate::pipeline::under_way::UnderWay;
+use crate::pipeline::vendor_tokens::VendorTokens;
 use crate::pipeline::vendors::Asking;
 use crate::policy::baseline::{self, Baseline};
 use crate::policy::foreign;
@@ -205,17 +207,20 @@ impl Setup {
             }
             policy.not_taken_over.push(line);
         }
+        let ledger = if self.ci.untrusted.is_none() && self.settings.ledger().is_ok() { Some(self.ledger()?) } else { None };
+        let progress: Arc<dyn Progress> = Arc::new(Terminal::new(self.quiet));
         let session = Session {
             access,
             rules,
             policy,
             cache: self.cache(keys.as_ref()),
             fingerprint_key: keys.as_ref().map(FingerprintKey::of),
+            vendor_tokens: VendorTokens::of(keys.as_ref(), ledger.as_ref(), &progress),
             keys,
-            ledger: if self.ci.untrusted.is_none() && self.settings.ledger().is_ok() { Some(self.ledger()?) } else { None },
+            ledger,
             context: self.context(),
             untrusted: self.ci.untrusted,
-            progress: Arc::new(Terminal::new(self.quiet)),
+            progress,
             under_way: UnderWay::default(),
             hold: self.settings.registry.upload == Upload::AfterVerdict,
             threads: std::thread::available_parallelism().map_or(2, usize::from).min(8),

@@ -27,6 +27,7 @@ use crate::pipeline::session::{Rules, Session};
 use crate::pipeline::ship::{Arrival, Journey, Planting, ship};
 use crate::pipeline::trap::{Announcer, Watch, announced, recogniser};
 use crate::pipeline::under_way::UnderWay;
+use crate::pipeline::vendor_tokens::VendorTokens;
 use crate::pipeline::vendors::Asking;
 use crate::policy::gate::{FailOn, Policy};
 use crate::provider::embedded::Embedded;
@@ -182,6 +183,7 @@ fn session(stage: &Path, ring: KeyRing) -> Result<Session, String> {
         fingerprint_key: Some(FingerprintKey::of(&ring)),
         keys: Some(ring),
         ledger: None,
+        vendor_tokens: VendorTokens::default(),
         context: Context { commit: Some("4f2a91c07d3be5a86f10".to_owned()), repository: Some("acme/shop".to_owned()), job: None },
         untrusted: None,
         progress: Arc::new(Silent),

@@ -107,9 +107,11 @@ fn scan(
     let options = options(session);
     let own = is_own(session);
     let readers = readers(session, &own, &options);
+    let has_vendor_tokens = session.vendor_tokens.any();
     let is_wanted = |seen: &Sighting| {
         let rule = session.rules.get(&seen.rule);
-        session.asking.is_on() && question(rule, seen.severity, seen.confidence, seen.proven_by.as_deref()).is_ok()
+        // A token may be younger than what was kept of its layer.
+        has_vendor_tokens || session.asking.is_on() && question(rule, seen.severity, seen.confidence, seen.proven_by.as_deref()).is_ok()
     };
     let cached = session
         .cache
@@ -166,7 +168,8 @@ pub(super) fn options(session: &Session) -> ScanOptions {
 /// Tells the owner's own bait by its values, and keeps what else vendors may be asked about.
 pub fn is_own(session: &Session) -> impl Fn(&Found<'_>) -> bool + Sync + '_ {
     |found| {
-        let is_own = session.keys.as_ref().is_some_and(|ring| found.values().any(|value| own::find_in(ring, value).is_some()));
+        let tells_itself = |ring| found.values().any(|value| own::find_in(ring, value).is_some());
+        let is_own = session.keys.as_ref().is_some_and(tells_itself) || session.vendor_tokens.has(found);
         if !is_own {
             session.asking.keep(&session.rules, found);
         }

@@ -27,4 +27,5 @@ pub mod tell;
 pub mod trap;
 pub mod under_way;
 pub mod validation;
+pub mod vendor_tokens;
 pub mod vendors;

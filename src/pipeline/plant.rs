@@ -1,5 +1,7 @@
 //! From a plan to a planted image: the intent is written down, tokens are minted, bait is put in, placements are written down.
 
+use std::collections::BTreeMap;
+
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -7,9 +9,11 @@ use crate::bait::claims::Claims;
 use crate::bait::dictionary::Dictionary;
 use crate::bait::error::BaitError;
 use crate::bait::honeytoken::Honeytoken;
+use crate::bait::kinds;
 use crate::bait::placement::Placement;
 use crate::bait::plan::{ImagePlan, PlanRequest, plan_image};
 use crate::bait::plant::plant_image;
+use crate::bait::surfaces::Surface;
 use crate::image::append::{Appended, append};
 use crate::image::error::ImageError;
 use crate::image::file_tree::FileTree;
@@ -22,6 +26,8 @@ use crate::pipeline::inspect::Inspected;
 use crate::pipeline::memory::Run;
 use crate::pipeline::minting::Mints;
 use crate::pipeline::session::Session;
+use crate::pipeline::vendor_tokens::values;
+use crate::secret::fingerprint::Fingerprint;
 use crate::secret::key_ring::KeyRing;
 
 /// An image with bait in it, not yet pushed.
@@ -29,6 +35,8 @@ pub struct Planted {
     pub image: StoredImage,
     /// Each with the digest of the manifest that holds it.
     pub placements: Vec<(Placement, Digest)>,
+    /// Surface and kind of each token that does not tell itself, by what its values are known by.
+    pub vendor_tokens: BTreeMap<Fingerprint, (Surface, String)>,
     /// How many layers planting added to each image.
     pub added_layers: Vec<usize>,
 }
@@ -88,7 +96,10 @@ pub async fn plant(
     }
     let planted = image.with_images(changed).map_err(PipelineError::Planting)?;
     run.planted(&placements)?;
-    Ok(Planted { image: planted, placements, added_layers })
+    let of_vendors = tokens.iter().filter(|token| kinds::find(&token.claims.kind).is_none_or(|kind| kind.self_telling().is_none()));
+    let known = |token: &Honeytoken| values(ring, token).map(|value| (value, (token.claims.surface, token.claims.kind.clone()))).collect::<Vec<_>>();
+    let vendor_tokens = of_vendors.flat_map(known).collect();
+    Ok(Planted { image: planted, placements, vendor_tokens, added_layers })
 }
 
 /// When the image was built, seconds since 1970: taken from the image, so that a rebuild in the same epoch gives the same bytes.

@@ -12,6 +12,7 @@ use crate::pipeline::error::PipelineError;
 use crate::pipeline::inspect::options;
 use crate::pipeline::plant::Planted;
 use crate::pipeline::session::Session;
+use crate::pipeline::vendor_tokens::fingerprints;
 use crate::scan::found::Found;
 use crate::scan::image_scan::scan_stored;
 use crate::secret::key_ring::KeyRing;
@@ -36,7 +37,7 @@ pub async fn read_back(session: &Session, location: &Location, delivered: &Deliv
         let digest = &expected.manifest.config.digest;
         let image = arrived.images().find(|image| image.manifest.config.digest == *digest);
         let image = image.ok_or_else(|| failed(format!("the image for {} is missing or changed", expected.config.platform)))?;
-        let found = tokio::task::block_in_place(|| found_in(session, ring, &arrived, image, *added)).map_err(&failed)?;
+        let found = tokio::task::block_in_place(|| found_in(session, ring, &arrived, (image, *added), planted)).map_err(&failed)?;
         let platform = expected.config.platform.to_string();
         for (placement, _) in planted.placements.iter().filter(|(placement, _)| placement.platform == platform) {
             if !found.contains(&(placement.claims.surface, placement.claims.kind.clone())) {
@@ -48,7 +49,13 @@ pub async fn read_back(session: &Session, location: &Location, delivered: &Deliv
 }
 
 /// The surfaces and kinds of own bait that the scanner finds in an image's config and in its last `added` layers.
-fn found_in(session: &Session, ring: &KeyRing, stored: &StoredImage, image: &Image, added: usize) -> Result<BTreeSet<(Surface, String)>, String> {
+fn found_in(
+    session: &Session,
+    ring: &KeyRing,
+    stored: &StoredImage,
+    (image, added): (&Image, usize),
+    planted: &Planted,
+) -> Result<BTreeSet<(Surface, String)>, String> {
     let mut in_config = image.clone();
     in_config.manifest.layers.clear();
     in_config.config.diff_ids.clear();
@@ -62,12 +69,12 @@ fn found_in(session: &Session, ring: &KeyRing, stored: &StoredImage, image: &Ima
     let mut found = BTreeSet::new();
     for (part, surfaces) in [(in_config, [Surface::Env, Surface::History]), (in_layers, [Surface::File, Surface::Buried])] {
         let seen = Mutex::new(BTreeSet::new());
-        let own = |told: &Found<'_>| match told.values().find_map(|value| own::find_in(ring, value)) {
-            Some(opened) => {
-                seen.lock().unwrap_or_else(PoisonError::into_inner).insert((opened.codes.surface, opened.kind.to_owned()));
-                true
-            }
-            None => false,
+        let own = |told: &Found<'_>| {
+            let opened = told.values().find_map(|value| own::find_in(ring, value)).map(|opened| (opened.codes.surface, opened.kind.to_owned()));
+            let opened = opened.or_else(|| fingerprints(ring, told).find_map(|value| planted.vendor_tokens.get(&value).cloned()));
+            let is_own = opened.is_some();
+            seen.lock().unwrap_or_else(PoisonError::into_inner).extend(opened);
+            is_own
         };
         let part = StoredImage { root: Root::Image(Box::new(part)), ..stored.clone() };
         scan_stored(&part, &session.rules, &own, &options(session), &()).map_err(|error| error.to_string())?;

@@ -8,6 +8,7 @@ use crate::ledger::place::Ledger;
 use crate::ledger::record::Context;
 use crate::pipeline::progress::Progress;
 use crate::pipeline::under_way::UnderWay;
+use crate::pipeline::vendor_tokens::VendorTokens;
 use crate::pipeline::vendors::Asking;
 use crate::policy::gate::Policy;
 use crate::reader::cache::Cache;
@@ -30,6 +31,8 @@ pub struct Session {
     pub fingerprint_key: Option<FingerprintKey>,
     /// Where the ledger is or would be, which is asked what it knows of findings. `None` where nobody is to ask.
     pub ledger: Option<Ledger>,
+    /// Of that ledger.
+    pub vendor_tokens: VendorTokens,
     /// What the CI job or the work tree says of the build.
     pub context: Context,
     /// Why what lies around may be a stranger's, as a phrase; `None` where it is the owner's.
