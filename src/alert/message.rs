@@ -10,6 +10,7 @@ use crate::bait::trigger::Trigger;
 use crate::ledger::record::Context;
 use crate::ledger::trace::{Change, Planting, Push, Trace};
 use crate::oci::digest::Digest;
+use crate::provider;
 use crate::secret::fingerprint::Fingerprint;
 
 /// The version of the document. Readers refuse others.
@@ -118,7 +119,9 @@ impl Alert {
         }
         line(0, &format!("A honeytoken of {service} ({environment}) was used from {}", self.visitor.address));
         line(2, &format!("{} by {}", self.time, self.visitor.user_agent.as_deref().unwrap_or("a client that gave no name")));
-        line(2, &format!("{} (seen by the decoy's face {})", self.visitor.request, self.visitor.seen_by));
+        let seen_by = &self.visitor.seen_by;
+        let who = if provider::find(seen_by).is_some() { "provider" } else { "the decoy's face" };
+        line(2, &format!("{} (seen by {who} {seen_by})", self.visitor.request));
         match self.earlier {
             0 => line(2, "It is the first use of this token."),
             1 => line(2, "It was used once before."),

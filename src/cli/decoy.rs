@@ -1,5 +1,6 @@
 //! `decoy` and `watch`: the trap at work, and alerts where people see them.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -16,6 +17,7 @@ use crate::alert::sinks::webhook::{Delivery, Webhook};
 use crate::cli::args::{Decoy, Global, Watch as WatchFlags};
 use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
+use crate::cli::providers;
 use crate::cli::setup::{Setup, here};
 use crate::config::resolve::Overrides;
 use crate::decoy::certificate::{Certificate, self_made};
@@ -24,12 +26,18 @@ use crate::ledger::place::Ledger;
 use crate::net::client::{HttpClient, Purpose};
 use crate::pipeline::clock;
 use crate::pipeline::memory::random;
+use crate::pipeline::polling::{Polled, poll};
 use crate::pipeline::trap::{Announcer, Watch, announced, recogniser};
+use crate::provider::{PROVIDERS, embedded};
 use crate::report::escape::{line, prose};
+use crate::secret::key_ring::KeyRing;
 use crate::secret::value::Secret;
 
 /// File descriptors that suffice for all visitors who are let in, and for our own files.
 const ENOUGH_FILES: u64 = 4096;
+
+/// How long providers are left alone between two questions.
+const POLL: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Runs the trap until it is told to stop.
 ///
@@ -105,6 +113,11 @@ pub async fn watch(arguments: &WatchFlags, global: &Global) -> Result<Exit, Fail
         ));
     }
     let mut announcer = Voice { quiet: global.quiet, told: 0, troubles: 0 };
+    let ring = setup.keys_if_any()?;
+    let ask = || ask_providers(&setup, &ledger, ring.as_ref());
+    let polled = ask().await?;
+    let blind = polled.blind.len();
+    let mut said = say(polled, BTreeSet::new(), &mut announcer);
     let mut next = watch.follow(1, &mut announcer).await?;
     if announcer.told == 0 && !global.quiet {
         anstream::eprintln!("no honeytoken was used so far, says {}", ledger);
@@ -113,18 +126,50 @@ pub async fn watch(arguments: &WatchFlags, global: &Global) -> Result<Exit, Fail
         // Nobody looks at a warning of a job that is green.
         return match announcer.troubles {
             0 => Ok(Exit::Passed),
+            _ if blind > 0 => Err(Failure::new(
+                Exit::Provider,
+                "not every provider could be asked how its tokens were used",
+                "`honeycrate doctor provider` says why",
+            )),
             _ => Err(Failure::new(Exit::Registry, "not every alert could be delivered", "what is left waits beside the ledger for the next watch")),
         };
     }
     if !global.quiet {
         anstream::eprintln!("waiting: alerts appear here, Ctrl-C ends it");
     }
+    let again = || async {
+        tokio::time::sleep(POLL).await;
+        ask().await
+    };
+    let mut polling = Box::pin(again());
     loop {
         tokio::select! {
+            polled = &mut polling => {
+                said = say(polled?, said, &mut announcer);
+                polling = Box::pin(again());
+            }
             () = tokio::time::sleep(std::time::Duration::from_secs(2)) => next = watch.follow(next, &mut announcer).await?,
             () = stop() => return Ok(Exit::Passed),
         }
     }
+}
+
+/// Asks the providers that have tokens in the ledger.
+async fn ask_providers(setup: &Setup, ledger: &Ledger, ring: Option<&KeyRing>) -> Result<Polled, Failure> {
+    let ids: Vec<&str> = PROVIDERS.iter().map(|row| row.id).filter(|id| *id != embedded::ROW.id).collect();
+    let make = |id: &str| providers::provider(setup, id).map_err(|failure| failure.to_string());
+    Ok(poll(ledger, ring, &ids, &make).await?)
+}
+
+/// Tells what a round came to, as far as the one before had not told it already; gives what is said now.
+fn say(polled: Polled, before: BTreeSet<String>, announcer: &mut Voice) -> BTreeSet<String> {
+    for note in polled.notes.iter().filter(|note| !before.contains(*note) && !announcer.quiet) {
+        let _ = writeln!(anstream::stderr(), "note: {}", prose(note));
+    }
+    for blind in polled.blind.iter().filter(|blind| !before.contains(*blind)) {
+        announcer.trouble(blind);
+    }
+    polled.notes.into_iter().chain(polled.blind).collect()
 }
 
 /// Alerts on stdout, trouble on stderr.

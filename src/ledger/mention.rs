@@ -34,6 +34,8 @@ pub enum Mention {
 pub const SERVICES: &str = "service/";
 pub const ENVIRONMENTS: &str = "environment/";
 pub const VALUES: &str = "value/";
+/// What the keys of mintings begin with; the provider's id and `\x1f` follow.
+pub const MINTINGS: &str = "minting/";
 
 impl Mention {
     /// All that an event speaks of, each once.
@@ -118,7 +120,7 @@ impl fmt::Display for Mention {
             Self::Environment(name) => write!(f, "{ENVIRONMENTS}{name}"),
             Self::Secret(fingerprint) => write!(f, "secret/{fingerprint}"),
             Self::Value(fingerprint) => write!(f, "{VALUES}{fingerprint}"),
-            Self::Minting(key) => write!(f, "minting/{key}"),
+            Self::Minting(key) => write!(f, "{MINTINGS}{key}"),
             Self::Place(key) => write!(f, "place/{key}"),
             Self::Drill(id) => write!(f, "drill/{id}"),
         }

@@ -15,6 +15,7 @@ pub mod memory;
 pub mod minting;
 pub mod packing;
 pub mod plant;
+pub mod polling;
 pub mod progress;
 pub mod read_back;
 pub mod reconcile;
