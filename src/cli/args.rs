@@ -82,6 +82,9 @@ pub enum Command {
     Decoy(Decoy),
     /// Follow the ledger and deliver an alert for every trigger in it
     Watch(Watch),
+    /// Whether what later runs need is there, without doing any of it
+    #[command(subcommand)]
+    Doctor(Doctor),
     /// Render the report of a run again
     Report(Report),
     /// The owner's key, under which every honeytoken is sealed
@@ -565,6 +568,15 @@ pub enum TableFormat {
     #[default]
     Table,
     Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Doctor {
+    /// Whether a provider can be used: its key, the rights, what is left of the quota; nothing is minted
+    Provider {
+        /// A provider's id; default: all that honeycrate.yaml names
+        id: Option<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,6 +6,7 @@ pub mod baseline;
 pub mod ci;
 pub mod decoy;
 pub mod diagnose;
+pub mod doctor;
 pub mod editor;
 pub mod exit;
 pub mod explain;

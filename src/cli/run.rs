@@ -9,7 +9,7 @@ use clap::Parser as _;
 use crate::cli::args::{Cli, Command, Global};
 use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
-use crate::cli::{baseline, ci, decoy, explain, ignore, init, key, ledger, rules, scratch, setup, ship, show, token};
+use crate::cli::{baseline, ci, decoy, doctor, explain, ignore, init, key, ledger, rules, scratch, setup, ship, show, token};
 use crate::net::client::install_crypto;
 use crate::reader::worker;
 
@@ -94,6 +94,7 @@ fn run(command: &Command, global: &Global) -> Result<Exit, Failure> {
             Command::Ledger(command) => ledger::ledger(command, global).await,
             Command::Decoy(arguments) => decoy::decoy(arguments, global).await,
             Command::Watch(arguments) => decoy::watch(arguments, global).await,
+            Command::Doctor(command) => doctor::doctor(command, global).await,
             Command::Report(report) => show::report(report, global).await,
             Command::Key(command) => key::key(command, global),
             Command::Rules(command) => rules::rules(command, global),
