@@ -47,6 +47,7 @@ const IMPURITIES: [&str; 15] = [
 const EXPOSING: &[(&str, &str)] = &[
     ("bait/honeytoken.rs", "its fields are handed to the seal as one"),
     ("bait/own.rs", "a found secret is told from own bait"),
+    ("bait/stealth.rs", "what a thief can tell of it is told to its owner"),
     ("bait/kinds/contract.rs", "a bait's text is written"),
     ("bait/silence/mod.rs", "the beginning of a bait is told to the owner's scanners"),
     ("config/key.rs", "the owner's keys are read"),

@@ -16,6 +16,7 @@ pub mod plant;
 pub mod realism;
 pub mod seed;
 pub mod silence;
+pub mod stealth;
 pub mod surfaces;
 pub mod token;
 pub mod trigger;

@@ -26,6 +26,7 @@ use crate::pipeline::git::{History, inspect_history};
 use crate::pipeline::session::Session;
 use crate::pipeline::ship::{Arrival, Journey, Planting, ship as travel};
 
+use crate::provider;
 use crate::report::disclosure::Disclosure;
 use crate::report::escape::line;
 use crate::report::run_report::Outcome;
@@ -293,6 +294,11 @@ pub fn show_plan(setup: &Setup, journey: &Journey, arrival: &Arrival, judging: &
         // A plan says where bait is going to lie: who may not read placements may not read it.
         if setup.disclosure() == Disclosure::Everything {
             arrival.plans.iter().for_each(|plan| anstream::println!("\n{}", plan_text(plan)));
+            for (id, surfaces) in journey.planting.iter().flat_map(|planting| planting.mints.providers()) {
+                let surfaces: Vec<String> = surfaces.iter().map(ToString::to_string).collect();
+                let stealth = provider::find(id).map(|row| row.stealth).unwrap_or_default();
+                anstream::println!("\nprovider {id} ({}), recognisable offline: {stealth}", surfaces.join(", "));
+            }
         } else {
             anstream::println!("\nthe plan is withheld, because this output may be read by others: run it where only you can read it");
         }

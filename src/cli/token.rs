@@ -6,8 +6,10 @@ use anstyle::{AnsiColor, Style};
 use zeroize::Zeroizing;
 
 use crate::bait::claims::Claims;
+use crate::bait::honeytoken::Honeytoken;
 use crate::bait::own;
 use crate::bait::placement::Placement;
+use crate::bait::stealth::{tells, verdict};
 use crate::bait::surfaces::Surface;
 use crate::cli::args::{Global, Token};
 use crate::cli::diagnose::Failure;
@@ -18,6 +20,7 @@ use crate::cli::setup::Setup;
 use crate::cli::simulate::simulate;
 use crate::decoy::observer::Recognised;
 use crate::ledger::record::Context;
+use crate::ledger::seal;
 use crate::ledger::tokens::{End, TokenSummary, tokens};
 use crate::ledger::trace::{Change, Trace, find, trace};
 use crate::pipeline::trap::recogniser;
@@ -46,7 +49,9 @@ pub async fn token(command: &Token, global: &Global) -> Result<Exit, Failure> {
         Token::Show { fingerprint } => {
             let fingerprint: Fingerprint =
                 fingerprint.parse().map_err(|why: &str| Failure::usage(format!("`{fingerprint}`: {why}"), "see `honeycrate token list`"))?;
-            print(&trace(&*setup.ledger_to_read()?, &fingerprint)?.ok_or_else(|| unknown(&setup))?);
+            let trace = trace(&*setup.ledger_to_read()?, &fingerprint)?.ok_or_else(|| unknown(&setup))?;
+            print(&trace);
+            row("recognisable offline", &stealth(&setup, &trace)?);
         }
         Token::Trace { token } => {
             let mut text = Zeroizing::new(token.clone());
@@ -92,6 +97,17 @@ fn only_the_token(setup: &Setup, ring: KeyRing, text: &str) -> Result<(), Failur
         row("images", "the ledger has no record of it: it was planted with another one");
     }
     Ok(())
+}
+
+/// What a thief can tell of a token without using it.
+fn stealth(setup: &Setup, trace: &Trace) -> Result<String, Failure> {
+    let Some(ring) = setup.keys_if_any()? else { return Ok("the owner's key is needed to tell".to_owned()) };
+    let Trace { claims, fingerprint, .. } = trace;
+    let token = trace.minted.as_ref().and_then(|minted| {
+        let value = seal::open(&ring, fingerprint, &minted.sealed)?;
+        Honeytoken::from_secret(claims.clone(), fingerprint.clone(), minted.host.clone(), &value)
+    });
+    Ok(token.map_or_else(|| "it was sealed under a key that is not here".to_owned(), |token| verdict(&tells(&token))))
 }
 
 fn unknown(setup: &Setup) -> Failure {

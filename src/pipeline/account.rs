@@ -307,6 +307,11 @@ impl Account {
         self.notice(text, false);
     }
 
+    /// The same of what says something of bait: for the owner alone.
+    pub fn confide(&mut self, text: String) {
+        self.notice(text, true);
+    }
+
     /// The bait is in.
     pub fn planted<'a>(&mut self, placements: impl Iterator<Item = &'a Placement>) {
         self.report.placements = placements.map(ReportedPlacement::from).collect();
@@ -337,7 +342,11 @@ impl Account {
                 exit_code: error.exit_code(),
                 confidential: matches!(
                     error,
-                    PipelineError::Bait(_) | PipelineError::Ledger(_) | PipelineError::Planting(_) | PipelineError::ReadBack { .. }
+                    PipelineError::Bait(_)
+                        | PipelineError::Minting { .. }
+                        | PipelineError::Ledger(_)
+                        | PipelineError::Planting(_)
+                        | PipelineError::ReadBack { .. }
                 ),
             });
         }

@@ -1,6 +1,6 @@
 //! One run's part of the ledger: every step that reaches out is written down before it is taken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bait::claims::Claims;
 use crate::bait::honeytoken::Honeytoken;
@@ -93,6 +93,23 @@ impl Run {
     pub fn kept(&self, provider: &str, claims: &Claims, ring: &KeyRing) -> Result<Option<Honeytoken>, LedgerError> {
         let records = self.store.mentioning(&Mention::minting(provider, claims))?;
         Ok(records.into_iter().find_map(|record| opened(record, ring)))
+    }
+
+    /// Other places that a value of this token lies in, as far as the ledger knows. A rebuild has the same token in the same place.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn elsewhere(&self, token: &Honeytoken, ring: &KeyRing) -> Result<BTreeSet<String>, LedgerError> {
+        let values: Vec<Mention> = values(token, ring).iter().cloned().map(Mention::Value).collect();
+        let records = if values.is_empty() { Vec::new() } else { self.store.mentioning_any(&values)? };
+        let place = |claims: &Claims| (claims.service.clone(), claims.environment.clone(), claims.surface, claims.kind.clone());
+        let others = records.into_iter().filter_map(|record| match record.event {
+            Event::Minted { claims, .. } if place(&claims) != place(&token.claims) => Some(claims),
+            _ => None,
+        });
+        Ok(others
+            .map(|claims| format!("the same value lies on the {} surface of {} ({})", claims.surface, claims.service, claims.environment))
+            .collect())
     }
 
     /// Before the manifests that hold the bait are pushed: all of it in one go.

@@ -47,6 +47,14 @@ impl Mints {
         self.by_surface.iter().filter(|(surface, _)| surfaces.contains(surface)).try_for_each(|(_, provider)| provider.ready())
     }
 
+    /// Who mints, each with its surfaces.
+    #[must_use]
+    pub fn providers(&self) -> BTreeMap<&'static str, Vec<Surface>> {
+        let mut providers: BTreeMap<&'static str, Vec<Surface>> = BTreeMap::new();
+        self.by_surface.iter().for_each(|(surface, provider)| providers.entry(provider.id()).or_default().push(*surface));
+        providers
+    }
+
     /// Whether minting these leaves a trace outside.
     #[must_use]
     pub fn reach_out(&self, claims: &[Claims]) -> bool {

@@ -13,6 +13,7 @@ use crate::bait::kinds;
 use crate::bait::placement::Placement;
 use crate::bait::plan::{ImagePlan, PlanRequest, plan_image};
 use crate::bait::plant::plant_image;
+use crate::bait::stealth::{tells, verdict};
 use crate::bait::surfaces::Surface;
 use crate::image::append::{Appended, append};
 use crate::image::error::ImageError;
@@ -37,6 +38,8 @@ pub struct Planted {
     pub placements: Vec<(Placement, Digest)>,
     /// Surface and kind of each token that does not tell itself, by what its values are known by.
     pub vendor_tokens: BTreeMap<Fingerprint, (Surface, String)>,
+    /// What a thief can tell of the tokens without using them, one line each: for the owner alone.
+    pub stealth: Vec<String>,
     /// How many layers planting added to each image.
     pub added_layers: Vec<usize>,
 }
@@ -96,10 +99,19 @@ pub async fn plant(
     }
     let planted = image.with_images(changed).map_err(PipelineError::Planting)?;
     run.planted(&placements)?;
+    let mut stealth = Vec::new();
+    for token in &tokens {
+        let mut why = tells(token);
+        why.extend(run.elsewhere(token, ring)?);
+        // Our own are drawn so that nothing tells: a word is needed only where something does.
+        if mints.reach_out(std::slice::from_ref(&token.claims)) || !why.is_empty() {
+            stealth.push(format!("{} token on the {} surface, recognisable offline: {}", token.claims.kind, token.claims.surface, verdict(&why)));
+        }
+    }
     let of_vendors = tokens.iter().filter(|token| kinds::find(&token.claims.kind).is_none_or(|kind| kind.self_telling().is_none()));
     let known = |token: &Honeytoken| values(ring, token).map(|value| (value, (token.claims.surface, token.claims.kind.clone()))).collect::<Vec<_>>();
     let vendor_tokens = of_vendors.flat_map(known).collect();
-    Ok(Planted { image: planted, placements, vendor_tokens, added_layers })
+    Ok(Planted { image: planted, placements, vendor_tokens, stealth, added_layers })
 }
 
 /// When the image was built, seconds since 1970: taken from the image, so that a rebuild in the same epoch gives the same bytes.

@@ -243,6 +243,7 @@ impl Passed<'_> {
         let image = self.packed().await?;
         let planted = self.plant(inspected, planting, plans, run, &image, account).await?;
         account.planted(planted.placements.iter().map(|(placement, _)| placement));
+        planted.stealth.iter().for_each(|line| account.confide(line.clone()));
         account.watch(Stage::Pushing);
         each(self.hand_over(&planted.image).await, async |at, delivered| {
             let Some(destination) = journey.destinations.get(at) else { return Err(PipelineError::Bug) };
@@ -274,7 +275,7 @@ impl Passed<'_> {
             };
             let (surface, cause) = failure;
             let Some(instead) = planting.mints.fall_back(surface) else { return Err(PipelineError::Minting { surface, cause }) };
-            account.note(format!("the {surface} surface has a token of provider `{}`, because {cause}", instead.id()));
+            account.confide(format!("the {surface} surface has a token of provider `{}`, because {cause}", instead.id()));
             let ring = self.session.keys.as_ref().ok_or_else(missing_key)?;
             plans = plan(&planting.resolved(ring)?, ring, inspected)?;
         }

@@ -1,9 +1,9 @@
 //! The table of checks that rules name: each looks at a match and says whether it is a credential.
 
-use crate::scan::canary;
 use crate::scan::checksum;
 use crate::scan::placeholder::{is_about_a_secret, is_documented_host, is_made_up, is_placeholder, is_typed, is_word_or_code};
 use crate::scan::structure::{self, Jwt, Pem, SupabaseRole};
+use crate::secret::aws_account;
 
 /// A match that a check looks at.
 #[derive(Clone, Copy)]
@@ -195,8 +195,8 @@ fn likely(good: bool) -> Opinion {
 }
 
 fn aws_canary(candidate: &Candidate<'_>) -> Opinion {
-    let account = checksum::aws_account(candidate.id.unwrap_or(candidate.secret));
-    if account.and_then(canary::owner).is_some() { Opinion::Canary } else { Opinion::Keep }
+    let account = aws_account::of_key_id(candidate.id.unwrap_or(candidate.secret));
+    if account.and_then(aws_account::canary_owner).is_some() { Opinion::Canary } else { Opinion::Keep }
 }
 
 /// Ids from before 2019 (`AKIAI…`, `AKIAJ…`) do not hold their account.
@@ -204,7 +204,7 @@ fn aws_key_id(candidate: &Candidate<'_>) -> Opinion {
     let id = candidate.id.unwrap_or(candidate.secret);
     let is_old = matches!(id.get(4), Some(b'I' | b'J'));
     let is_sample = id.ends_with(b"EXAMPLE") || is_placeholder(id);
-    keep(!is_sample && (is_old || checksum::aws_account(id).is_some_and(|account| account > 0)))
+    keep(!is_sample && (is_old || aws_account::of_key_id(id).is_some_and(|account| account > 0)))
 }
 
 fn azure_sas(candidate: &Candidate<'_>) -> Opinion {

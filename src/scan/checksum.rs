@@ -201,19 +201,6 @@ pub fn bech32(text: &[u8]) -> bool {
     sum == 1
 }
 
-/// The account that an AWS key id belongs to, for ids given out since 2019.
-///
-/// The 16 characters after the type are base32; 40 bits of them, after one leading bit, are the account number.
-#[must_use]
-pub fn aws_account(key_id: &[u8]) -> Option<u64> {
-    let mut bits: u64 = 0;
-    for byte in key_id.get(4..14)? {
-        bits = bits << 5 | u64::from(base32_value(*byte)?);
-    }
-    // 50 bits: one that is not part of the number, 40 that are, 9 that belong to the key.
-    Some(bits >> 9 & ((1 << 40) - 1)).filter(|account| *account <= 999_999_999_999)
-}
-
 fn digits(mut value: u32, alphabet: &[u8], width: usize) -> Vec<u8> {
     let base = u32::try_from(alphabet.len()).unwrap_or(u32::MAX);
     let mut text = vec![alphabet[0]; width];
@@ -293,14 +280,6 @@ mod tests {
         assert!(bech32(b"A12UEL5L"));
         assert!(bech32(b"abcdef1qpzry9x8gf2tvdw0s3jn54khce6mua7lmqqqxw"));
         assert!(!bech32(b"A12UEL5M"));
-    }
-
-    #[test]
-    fn an_aws_key_id_tells_its_account() {
-        // The account that AWS's key id decoding articles use.
-        let id = ["ASIA", "Y34FZKBOKMUTVV7A"].concat();
-        assert_eq!(aws_account(id.as_bytes()), Some(609_629_065_308));
-        assert_eq!(aws_account(b"AKIA1111"), None);
     }
 
     #[test]

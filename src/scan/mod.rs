@@ -1,7 +1,6 @@
 //! Finds leaked secrets in every layer, config and history.
 
 pub mod blob_scan;
-pub mod canary;
 pub mod checks;
 pub mod checksum;
 pub mod conditions;

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use crate::oci::digest::Digest;
-use crate::scan::canary;
 use crate::scan::decode::widen;
 use crate::scan::escape::{marks, spellings};
 use crate::scan::foreign_rules;
@@ -15,6 +14,7 @@ use crate::scan::prefilter::{MARK, Prefilter};
 use crate::scan::rule::{Rule, find_check};
 use crate::scan::rule_text::{RuleProblem, RuleText, read_file};
 use crate::scan::validation::Validation;
+use crate::secret::aws_account;
 
 /// Counts up when the engine itself finds something else with the same rules, so that cached results are not reused.
 pub const ENGINE: &str = "3";
@@ -194,7 +194,7 @@ impl RuleSet {
         self.hash.get_or_init(|| {
             let text: String = self.rules.iter().map(|rule| rule.normalised()).collect();
             let words = format!("{SAMPLE_WORDS:?}{PLAIN_WORDS:?}");
-            Digest::of(format!("honeycrate/rules/{ENGINE}\n{text}\n{}\n{}\n{words}", known::LIST, canary::LIST).as_bytes()).hex().to_owned()
+            Digest::of(format!("honeycrate/rules/{ENGINE}\n{text}\n{}\n{}\n{words}", known::LIST, aws_account::LIST).as_bytes()).hex().to_owned()
         })
     }
 

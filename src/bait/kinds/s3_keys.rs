@@ -3,6 +3,7 @@
 use crate::bait::kinds::contract::{Area, BaitKind, Fields, Opened, Recipe, Seen, SelfTelling, Spot, Usage};
 use crate::bait::surfaces::Surface;
 use crate::bait::token::{BASE32, Layout, looks_random};
+use crate::secret::aws_account;
 use crate::secret::fingerprint::Fingerprint;
 use crate::secret::key_ring::KeyRing;
 use crate::secret::value::Secret;
@@ -14,38 +15,6 @@ static LAYOUT: Layout = Layout { id: "s3-keys", alphabet: BASE32, length: 16, na
 static SECRET: Layout = Layout { id: "s3-keys/secret", alphabet: BASE64, length: 40, names: 0, accept: looks_random };
 
 const BASE64: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-/// Accounts that are known to make canaries; scanners skip their keys or warn of them.
-///
-/// Source: TruffleHog's detector of AWS access keys, August 2026.
-const CANARY_ACCOUNTS: [u64; 26] = [
-    52_310_077_262,
-    171_436_882_533,
-    534_261_010_715,
-    595_918_472_158,
-    717_712_589_309,
-    819_147_034_852,
-    992_382_622_183,
-    730_335_385_048,
-    266_735_846_894,
-    893_192_397_702,
-    44_858_866_125,
-    251_535_659_677,
-    344_043_088_457,
-    351_906_852_752,
-    390_477_818_340,
-    426_127_672_474,
-    427_150_556_519,
-    439_872_796_651,
-    445_142_720_921,
-    465_867_158_099,
-    637_958_123_769,
-    693_412_236_332,
-    732_624_840_810,
-    735_421_457_923,
-    959_235_150_393,
-    982_842_642_351,
-];
 
 pub struct S3Keys;
 
@@ -155,20 +124,11 @@ impl SelfTelling for S3Keys {
     }
 }
 
-/// The AWS account that a key id (without its first four characters) was made for: bits 1 to 40 of the decoded bytes.
-///
-/// Source: the scheme of key ids since 2019, as several researchers describe it.
-fn account(id: &str) -> u64 {
-    let bits = id.bytes().take(10).fold(0_u64, |bits, byte| bits << 5 | BASE32.bytes().position(|known| known == byte).unwrap_or_default() as u64);
-    // Fifty bits are read; the account lies in the first 41 of them, below the topmost.
-    bits >> 9 & 0xff_ffff_ffff
-}
-
 /// Accounts have twelve digits, and ids that begin with I or J are older than the scheme. The published canary accounts are
 /// avoided as well, which a random id would meet once in 4·10^10.
 fn plausible(id: &str) -> bool {
-    let account = account(id);
-    !id.starts_with(['I', 'J']) && (10_000_000_000..1_000_000_000_000).contains(&account) && !CANARY_ACCOUNTS.contains(&account) && varied(id)
+    let is_fit = |account: u64| account >= 10_000_000_000 && aws_account::canary_owner(account).is_none();
+    !id.starts_with(['I', 'J']) && aws_account::of_tail(id.as_bytes()).is_some_and(is_fit) && varied(id)
 }
 
 /// Enough different characters for the entropy that scanners ask of a key id, and a digit among them.
@@ -184,8 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_account_of_a_published_canary_id_is_read_and_refused() {
-        assert_eq!(account("SP2TPHJSQH3FJRUX"), 171_436_882_533);
+    fn the_id_of_a_published_canary_is_refused() {
         assert!(!plausible("SP2TPHJSQH3FJRUX"));
     }
 }
