@@ -33,6 +33,7 @@ mod life;
 mod memory;
 mod nested;
 mod planting;
+mod providers;
 mod pushing;
 mod read_back;
 mod reader;

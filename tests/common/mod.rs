@@ -1,12 +1,14 @@
 //! The laboratory: the program in a home of its own, real registries, daemons and builders, and a thief.
 
 pub(crate) mod act;
+pub(crate) mod aws;
 pub(crate) mod buildah;
 pub(crate) mod command;
 pub(crate) mod daemon;
 pub(crate) mod debian;
 pub(crate) mod decoy;
 pub(crate) mod forge;
+pub(crate) mod gitguardian;
 pub(crate) mod gitlab_ci_local;
 pub(crate) mod honeycrate;
 pub(crate) mod images;

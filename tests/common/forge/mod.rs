@@ -49,12 +49,12 @@ impl Asked {
         self.target.split('?').next().unwrap_or_default()
     }
 
-    fn query(&self, name: &str) -> Option<String> {
+    pub(crate) fn query(&self, name: &str) -> Option<String> {
         let query = self.target.split_once('?').map_or("", |(_, query)| query);
         url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
 
-    fn json(&self) -> Option<Value> {
+    pub(crate) fn json(&self) -> Option<Value> {
         serde_json::from_slice(&self.body).ok()
     }
 }
@@ -103,15 +103,15 @@ pub(crate) struct Fault {
 }
 
 /// What all stand-ins have.
-struct Server<S> {
+pub(crate) struct Server<S> {
     state: Mutex<S>,
-    asked: Mutex<Vec<Asked>>,
-    faults: Mutex<Vec<Fault>>,
+    pub(crate) asked: Mutex<Vec<Asked>>,
+    pub(crate) faults: Mutex<Vec<Fault>>,
 }
 
 impl<S: Send + 'static> Server<S> {
     /// Starts one on a port of its own; it ends with this process. Gives its address, `http://127.0.0.1:port`.
-    fn start(state: S, answer: fn(&mut S, &Asked) -> Answer) -> (Arc<Self>, String) {
+    pub(crate) fn start(state: S, answer: fn(&mut S, &Asked) -> Answer) -> (Arc<Self>, String) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = format!("http://{}", listener.local_addr().expect("bound"));
         let server = Arc::new(Self { state: Mutex::new(state), asked: Mutex::default(), faults: Mutex::default() });
@@ -126,7 +126,7 @@ impl<S: Send + 'static> Server<S> {
         (server, address)
     }
 
-    fn state(&self) -> MutexGuard<'_, S> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, S> {
         self.state.lock().expect("no panic")
     }
 
