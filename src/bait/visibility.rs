@@ -227,12 +227,15 @@ mod tests {
         steps.iter().map(step).collect()
     }
 
+    /// These no scanner takes for a credential, or one alone: whoever uses them has read what lies there.
+    const FOR_READERS: [&str; 5] = ["wireguard", "mysql-dump", "web-url", "dns-name", "mcp-config"];
+
     #[test]
-    fn every_kind_is_seen_by_two_of_the_three_that_were_tried() {
+    fn every_kind_but_those_for_readers_is_seen_by_two_of_the_three_that_were_tried() {
         for kind in KINDS {
             let Seen { gitleaks, trufflehog, kingfisher, .. } = kind.seen_by();
             let count = [gitleaks, trufflehog, kingfisher].iter().filter(|seen| seen.is_ok()).count();
-            assert!(count >= 2, "{}", kind.id());
+            assert_eq!(count < 2, FOR_READERS.contains(&kind.id()), "{}", kind.id());
         }
     }
 

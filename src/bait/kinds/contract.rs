@@ -163,6 +163,14 @@ pub struct Seen {
     pub trivy: Result<&'static str, &'static str>,
 }
 
+impl Seen {
+    /// Whether any of them finds it. What none takes for a credential is bait for people who read.
+    #[must_use]
+    pub fn by_any(&self) -> bool {
+        self.gitleaks.is_ok() || self.trufflehog.is_ok() || self.kingfisher.is_ok()
+    }
+}
+
 /// What a presented token turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {

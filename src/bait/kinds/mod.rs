@@ -1,24 +1,31 @@
 //! The bait kinds: one file each, and the table that lists them.
 
 pub mod aws_keys;
+pub mod azure_id;
 pub mod contract;
 pub mod database_url;
+pub mod dns_name;
 pub mod git_credentials;
 pub mod https_url;
 pub mod jwt;
 pub mod kubeconfig;
+pub mod kubeconfig_file;
+pub mod mcp_config;
+pub mod mysql_dump;
 pub mod npm_index;
 pub mod pypi_index;
 pub mod registry_login;
 pub mod s3_keys;
 pub mod vault_token;
+pub mod web_url;
+pub mod wireguard;
 
 use crate::bait::kinds::contract::{BaitKind, Opened, SelfTelling};
 use crate::bait::surfaces::Surface;
 use crate::secret::key_ring::KeyRing;
 
 /// Every kind, the ones chosen by default first.
-pub static KINDS: [&dyn BaitKind; 11] = [
+pub static KINDS: [&dyn BaitKind; 18] = [
     &registry_login::RegistryLogin,
     &database_url::DatabaseUrl,
     &git_credentials::GitCredentials,
@@ -30,6 +37,13 @@ pub static KINDS: [&dyn BaitKind; 11] = [
     &vault_token::VaultToken,
     &jwt::Jwt,
     &aws_keys::AwsKeys,
+    &kubeconfig_file::KubeconfigFile,
+    &azure_id::AzureId,
+    &mcp_config::McpConfig,
+    &wireguard::Wireguard,
+    &mysql_dump::MysqlDump,
+    &web_url::WebUrl,
+    &dns_name::DnsName,
 ];
 
 /// The kind with this id.
