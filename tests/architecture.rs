@@ -67,6 +67,7 @@ const EXPOSING: &[(&str, &str)] = &[
     ("pipeline/vendors.rs", "a vendor is asked about it, where somebody wants that"),
     ("pipeline/vendor_tokens.rs", "a found secret is told from a vendor's token"),
     ("provider/aws.rs", "a token's user and key id are parts of a request"),
+    ("provider/canarytokens.rs", "a vendor is asked about its own token, and told where its alerts go"),
     ("provider/gitguardian.rs", "it is sent as authorisation, and a token's id is part of an address"),
     ("provider/sigv4.rs", "a request is signed with it"),
     ("provider/wire.rs", "it is sent in a header"),

@@ -7,6 +7,7 @@ mod action_file;
 mod architecture;
 mod bad_input;
 mod cache;
+mod canarytokens;
 mod change;
 mod ci_step;
 mod cli;

@@ -11,6 +11,7 @@ use tempfile::tempdir;
 use honeycrate::bait::kinds::KINDS;
 use honeycrate::bait::surfaces::Surface;
 
+use crate::common::canarytokens::Canarytokens;
 use crate::common::command::{must, program, run};
 use crate::common::honeycrate::Honeycrate;
 use crate::common::images::Image;
@@ -30,11 +31,14 @@ fn scanner(name: &str, home: &Path) -> std::process::Command {
 fn search_room(room: &Path) {
     let (honeycrate, built) = (Honeycrate::stranger(), tempdir().expect("scratch"));
     let source = Image::shop().write(built.path());
+    let vendor = Canarytokens::start();
+    let vendors = format!("providers: {{ default: canarytokens, canarytokens: {{ url: \"{}\", email: sec@acme.io }} }}\n", vendor.url());
     // One key for every run, so that the scanners' thresholds are met today as yesterday.
     let key = STANDARD.encode((0..32).collect::<Vec<u8>>());
     for kind in KINDS {
         for surface in kind.surfaces() {
             let config = format!("environments:\n  production:\n    surfaces: [{surface}]\n    kinds: {{ {surface}: {} }}\n", kind.id());
+            let config = if kind.self_telling().is_some() { config } else { vendors.clone() + &config };
             std::fs::write(honeycrate.home().join("honeycrate.yaml"), config).expect("the home is writable");
             let layout = tempdir().expect("scratch");
             let target = format!("oci:{}:latest", layout.path().display());

@@ -49,6 +49,7 @@ variables! {
     AWS_ACCESS_KEY_ID: true, "AWS: the key of the account in which honeytokens are made";
     AWS_SECRET_ACCESS_KEY: true, "AWS: its secret";
     AWS_SESSION_TOKEN: true, "AWS: for keys that last for hours";
+    HONEYCRATE_CANARYTOKENS_WEBHOOK: true, "where a Canarytokens server posts its own alerts";
     HONEYCRATE_IMAGE: false, "the image that `honeycrate ci` ships or scans";
     HONEYCRATE_TO: false, "where `honeycrate ci` pushes it: references, one in a line";
     HONEYCRATE_PLANT: false, "whether `honeycrate ci` plants: auto, true or false";

@@ -2,17 +2,20 @@
 
 pub mod aws;
 mod aws_api;
+pub mod canarytokens;
 pub mod contract;
 pub mod embedded;
 pub mod error;
 pub mod gitguardian;
+mod memo;
 mod sigv4;
+mod visit;
 mod wire;
 
 use crate::provider::contract::Row;
 
 /// Every provider, the default first.
-pub static PROVIDERS: [Row; 3] = [embedded::ROW, gitguardian::ROW, aws::ROW];
+pub static PROVIDERS: [Row; 4] = [embedded::ROW, gitguardian::ROW, aws::ROW, canarytokens::ROW];
 
 /// The provider with this id.
 #[must_use]

@@ -3,6 +3,7 @@
 pub(crate) mod act;
 pub(crate) mod aws;
 pub(crate) mod buildah;
+pub(crate) mod canarytokens;
 pub(crate) mod command;
 pub(crate) mod daemon;
 pub(crate) mod debian;
@@ -13,6 +14,7 @@ pub(crate) mod gitlab_ci_local;
 pub(crate) mod honeycrate;
 pub(crate) mod images;
 pub(crate) mod numbers;
+pub(crate) mod plain_http;
 pub(crate) mod prism;
 pub(crate) mod proxy;
 pub(crate) mod raw_tar;
