@@ -70,6 +70,7 @@ const EXPOSING: &[(&str, &str)] = &[
     ("provider/canarytokens.rs", "a vendor is asked about its own token, and told where its alerts go"),
     ("provider/gitguardian.rs", "it is sent as authorisation, and a token's id is part of an address"),
     ("provider/sigv4.rs", "a request is signed with it"),
+    ("provider/thinkst.rs", "a vendor is asked about its own token, and shown the factory's key"),
     ("provider/wire.rs", "it is sent in a header"),
     ("reader/worker.rs", "a found secret is sent to the process that has the keys"),
     ("registry/auth.rs", "it is sent as authorisation"),

@@ -49,6 +49,7 @@ mod simulate;
 mod sources;
 mod static_binary;
 mod steps;
+mod thinkst;
 mod trap;
 mod unremarkable;
 mod validation;

@@ -50,6 +50,8 @@ variables! {
     AWS_SECRET_ACCESS_KEY: true, "AWS: its secret";
     AWS_SESSION_TOKEN: true, "AWS: for keys that last for hours";
     HONEYCRATE_CANARYTOKENS_WEBHOOK: true, "where a Canarytokens server posts its own alerts";
+    HONEYCRATE_THINKST_FACTORY: true, "the auth string of a Canary Console's factory, which makes tokens and does nothing else";
+    HONEYCRATE_THINKST_KEY: true, "an API key of a Canary Console";
     HONEYCRATE_IMAGE: false, "the image that `honeycrate ci` ships or scans";
     HONEYCRATE_TO: false, "where `honeycrate ci` pushes it: references, one in a line";
     HONEYCRATE_PLANT: false, "whether `honeycrate ci` plants: auto, true or false";

@@ -9,13 +9,14 @@ pub mod error;
 pub mod gitguardian;
 mod memo;
 mod sigv4;
+pub mod thinkst;
 mod visit;
 mod wire;
 
 use crate::provider::contract::Row;
 
 /// Every provider, the default first.
-pub static PROVIDERS: [Row; 4] = [embedded::ROW, gitguardian::ROW, aws::ROW, canarytokens::ROW];
+pub static PROVIDERS: [Row; 5] = [embedded::ROW, gitguardian::ROW, aws::ROW, canarytokens::ROW, thinkst::ROW];
 
 /// The provider with this id.
 #[must_use]

@@ -18,13 +18,15 @@ const TIME_LIMIT: Duration = Duration::from_secs(10);
 const MAX_ANSWER: u64 = 64 << 10;
 
 /// Our own secrets in the environment, which are no business of any other program's.
-pub const WITHHELD: [&str; 6] = [
+pub const WITHHELD: [&str; 8] = [
     "HONEYCRATE_KEY",
     "HONEYCRATE_REGISTRY_PASSWORD",
     "HONEYCRATE_WEBHOOK_URL",
     "HONEYCRATE_GITLAB_TOKEN",
     "HONEYCRATE_GITGUARDIAN_TOKEN",
     "HONEYCRATE_CANARYTOKENS_WEBHOOK",
+    "HONEYCRATE_THINKST_FACTORY",
+    "HONEYCRATE_THINKST_KEY",
 ];
 
 #[derive(Deserialize)]

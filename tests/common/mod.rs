@@ -24,6 +24,7 @@ pub(crate) mod shelf;
 pub(crate) mod skopeo;
 pub(crate) mod tar;
 pub(crate) mod thief;
+pub(crate) mod thinkst;
 pub(crate) mod tls;
 pub(crate) mod token_server;
 pub(crate) mod vendors;
