@@ -294,7 +294,6 @@ fn gitleaks_and_kingfisher_see_what_is_predicted() {
 /// Minutes. With TRUFFLEHOG and TRIVY naming their programs, these are run as well.
 #[test]
 #[ignore = "all kinds on all surfaces of all builders, past all scanners that there are: minutes"]
-#[expect(clippy::print_stderr, reason = "the count is for people who ask for it")]
 fn every_scanner_sees_what_is_predicted_on_every_surface_of_every_builder() {
     let others = OTHERS.iter().filter(|(_, variable)| std::env::var_os(variable).is_some()).map(|(name, _)| *name);
     let scanners: Vec<&str> = USUAL.into_iter().chain(others).collect();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::bait::honeytoken::Honeytoken;
+use crate::ledger::drills;
 use crate::ledger::error::LedgerError;
 use crate::ledger::mention::{MINTINGS, Mention};
 use crate::ledger::place::Ledger;
@@ -73,7 +74,9 @@ pub async fn poll(ledger: &Ledger, ring: Option<&KeyRing>, ids: &[&str], make: M
             Ok((events, next, notes)) => {
                 tokio::task::block_in_place(|| -> Result<(), LedgerError> {
                     if !events.is_empty() {
-                        stores::open(ledger)?.append_all(RUN, &clock::timestamp(), events)?;
+                        let mut store = stores::open(ledger)?;
+                        let events = events.into_iter().map(|event| of_drill(&*store, event)).collect::<Result<Vec<_>, _>>()?;
+                        store.append_all(RUN, &clock::timestamp(), events)?;
                     }
                     Ok(())
                 })?;
@@ -89,6 +92,15 @@ pub async fn poll(ledger: &Ledger, ring: Option<&KeyRing>, ids: &[&str], make: M
         polled.notes.push(format!("where the next round goes on could not be kept: {error}"));
     }
     Ok(polled)
+}
+
+/// The use of a token, with the drill that announced it.
+fn of_drill(store: &dyn Store, event: Event) -> Result<Event, LedgerError> {
+    let Event::Triggered { mut trigger } = event else { return Ok(event) };
+    if let Some(agent) = &trigger.user_agent {
+        trigger.drill = drills::announced(store, &trigger.fingerprint, agent, &trigger.time)?;
+    }
+    Ok(Event::Triggered { trigger })
 }
 
 async fn ask(

@@ -21,7 +21,7 @@ pub(super) async fn exercise(provider: &'static str, http: &HttpClient, token: &
     let fields = Fields::of(token);
     match token.claims.kind.as_str() {
         "web-url" => {
-            let url = Url::parse(fields.get("url")).map_err(|_| ProviderError::NoUse { provider })?;
+            let url = Url::parse(fields.get("url")).map_err(|_| ProviderError::NoUse { provider, kind: token.claims.kind.clone() })?;
             let client = http.for_host(&url, Purpose::Api).map_err(unavailable)?;
             let host = authority(&url);
             let answer = client.get(url).header(USER_AGENT, mark).send().await;
@@ -32,6 +32,6 @@ pub(super) async fn exercise(provider: &'static str, http: &HttpClient, token: &
             Ok(_) | Err(NetError::Name { unknown: true, .. }) => Ok(()),
             Err(error) => Err(unavailable(error)),
         },
-        _ => Err(ProviderError::NoUse { provider }),
+        _ => Err(ProviderError::NoUse { provider, kind: token.claims.kind.clone() }),
     }
 }

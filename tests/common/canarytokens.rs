@@ -67,7 +67,7 @@ impl Canarytokens {
     /// A token of a type.
     pub(crate) fn of_type(&self, kind: &str) -> (String, Drop) {
         let state = self.state();
-        let found = state.drops.iter().filter(|(_, token)| token.kind == kind).next_back();
+        let found = state.drops.iter().rfind(|(_, token)| token.kind == kind);
         found.map(|(id, token)| (id.clone(), token.clone())).expect("there is one")
     }
 
