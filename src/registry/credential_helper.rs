@@ -18,8 +18,9 @@ const TIME_LIMIT: Duration = Duration::from_secs(10);
 const MAX_ANSWER: u64 = 64 << 10;
 
 /// Our own secrets in the environment, which are no business of any other program's.
-pub const WITHHELD: [&str; 8] = [
+pub const WITHHELD: [&str; 9] = [
     "HONEYCRATE_KEY",
+    "HONEYCRATE_LEDGER",
     "HONEYCRATE_REGISTRY_PASSWORD",
     "HONEYCRATE_WEBHOOK_URL",
     "HONEYCRATE_GITLAB_TOKEN",
