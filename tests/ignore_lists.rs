@@ -69,7 +69,7 @@ fn rooms(honeycrate: &Honeycrate, room: &Path, count: usize) -> (PathBuf, PathBu
         let (before, after) = (layouts.path().join("before"), layouts.path().join("after"));
         let source = leaky(number).write(&before);
         let kind = |surface| {
-            let kinds: Vec<&str> = on(surface).map(|kind| kind.id()).collect();
+            let kinds: Vec<&str> = on(surface).filter(|kind| kind.self_telling().is_some()).map(|kind| kind.id()).collect();
             kinds[number % kinds.len()]
         };
         let kinds: Vec<String> = Surface::ALL.iter().map(|surface| format!("{surface}: {}", kind(*surface))).collect();

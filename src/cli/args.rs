@@ -450,12 +450,12 @@ pub enum Token {
         token: String,
     },
     /// Use tokens on purpose, and follow each alert to its end
-    #[command(after_help = "Examples:\n  honeycrate token drill a447b5b20ad62a5d --from 'the CI runner'\n  \
-                            honeycrate token drill --env production --from 'the CI runner'   every token in use there\n\n\
+    #[command(after_help = "Examples:\n  honeycrate token drill a447b5b20ad62a5d --from ci-runner\n  \
+                            honeycrate token drill --env production --from ci-runner   every token in use there\n\n\
                             The decoy, or the watch over a vendor, must run with the same ledger. The alert says DRILL and what it is for.")]
     Drill(Drill),
     /// Have the next images carry other tokens; the old ones stay armed, and date a theft
-    #[command(after_help = "Examples:\n  honeycrate token rotate a447b5b20ad62a5d --reason 'it was used'\n  \
+    #[command(after_help = "Examples:\n  honeycrate token rotate a447b5b20ad62a5d --reason used\n  \
                             honeycrate token rotate --service acme/shop --env production --reason quarterly")]
     Rotate(Chosen),
     /// Say that no image carries these tokens any more; they stay armed

@@ -54,7 +54,11 @@ pub const TABLE: &[Input] = &[
     text("surfaces", vars::HONEYCRATE_SURFACES, "Surfaces to plant on, separated by commas; default: file, env, buried, history"),
     text("decoy", vars::HONEYCRATE_DECOY, "The host that planted credentials lead to"),
     text("key", vars::HONEYCRATE_KEY, "The owner's key, from a secret of the repository"),
-    text("ledger", vars::HONEYCRATE_LEDGER, "The file that remembers placements"),
+    text(
+        "ledger",
+        vars::HONEYCRATE_LEDGER,
+        "Where placements are remembered: a file, or a URL; one that holds a password is a secret, in the variable HONEYCRATE_LEDGER",
+    ),
     word("fail-on", vars::HONEYCRATE_FAIL_ON, &["none", "low", "medium", "high", "critical"], "Deny from this severity up; default: high"),
     text(
         "enforce",

@@ -136,12 +136,14 @@ impl SqliteStore {
     fn is_blank(&self) -> Result<bool, LedgerError> {
         let number = |sql: &str| self.connection.query_row(sql, [], |row| row.get::<_, u32>(0)).map_err(|error| self.told(&error));
         let version = self.version()?;
+        // Another job may make it between two of these questions, tables and id at once: asked in this order, no answer is a stranger's.
+        let tables = number("SELECT count(*) FROM sqlite_schema")?;
         match number("PRAGMA application_id")? {
             APPLICATION if version > SCHEMA_VERSION => {
                 Err(LedgerError::Newer { ledger: self.path.display().to_string(), found: version, known: SCHEMA_VERSION })
             }
             APPLICATION => Ok(false),
-            0 if number("SELECT count(*) FROM sqlite_schema")? == 0 => Ok(true),
+            0 if tables == 0 => Ok(true),
             _ => Err(LedgerError::NotALedger { ledger: self.path.display().to_string(), why: "it is the SQLite database of another program" }),
         }
     }
