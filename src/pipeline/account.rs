@@ -340,14 +340,7 @@ impl Account {
                 message: error.to_string(),
                 hint: error.hint(),
                 exit_code: error.exit_code(),
-                confidential: matches!(
-                    error,
-                    PipelineError::Bait(_)
-                        | PipelineError::Minting { .. }
-                        | PipelineError::Ledger(_)
-                        | PipelineError::Planting(_)
-                        | PipelineError::ReadBack { .. }
-                ),
+                confidential: error.is_confidential(),
             });
         }
         self.report

@@ -14,6 +14,8 @@ pub enum PipelineError {
     /// The request itself makes no sense.
     #[error("{what}")]
     Usage { what: String, hint: String },
+    #[error("planting needs the owner's key, and there is none")]
+    NoKey,
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error("cannot read {location}: {cause}")]
@@ -45,6 +47,7 @@ impl PipelineError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Usage { hint, .. } => Some(hint.clone()),
+            Self::NoKey => Some("make one with `honeycrate key new`, or give HONEYCRATE_KEY (32 random bytes in base64) as a CI secret".to_owned()),
             Self::Source(error) => error.hint(),
             Self::Image { cause, .. } | Self::Planting(cause) => cause.hint().map(Into::into),
             Self::Bait(error) => error.hint(),
@@ -60,7 +63,7 @@ impl PipelineError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage { .. } => 2,
+            Self::Usage { .. } | Self::NoKey => 2,
             Self::Source(_) | Self::Image { .. } => 3,
             Self::Bait(_) | Self::Planting(_) | Self::ReadBack { .. } => 4,
             Self::Destination(_) => 5,
@@ -70,11 +73,22 @@ impl PipelineError {
         }
     }
 
+    /// Whether the failure, told in public, would say that bait was to be planted.
+    #[must_use]
+    pub fn is_confidential(&self) -> bool {
+        match self {
+            Self::NoKey | Self::Bait(_) | Self::Planting(_) | Self::ReadBack { .. } | Self::Provider(_) | Self::Minting { .. } | Self::Ledger(_) => {
+                true
+            }
+            Self::Usage { .. } | Self::Source(_) | Self::Image { .. } | Self::Destination(_) | Self::Bug => false,
+        }
+    }
+
     /// The part of the journey that failed, as records and reports name it.
     #[must_use]
     pub fn stage(&self) -> &'static str {
         match self {
-            Self::Usage { .. } => "usage",
+            Self::Usage { .. } | Self::NoKey => "usage",
             Self::Source(_) | Self::Image { .. } => "source",
             Self::Bait(_) | Self::Planting(_) => "planting",
             Self::ReadBack { .. } => "read-back",

@@ -9,7 +9,6 @@ use crate::bait::claims::Claims;
 use crate::bait::dictionary::Dictionary;
 use crate::bait::error::BaitError;
 use crate::bait::honeytoken::Honeytoken;
-use crate::bait::kinds;
 use crate::bait::placement::Placement;
 use crate::bait::plan::{ImagePlan, PlanRequest, plan_image};
 use crate::bait::plant::plant_image;
@@ -67,7 +66,7 @@ pub async fn plant(
     inspected: &Inspected,
     image: &StoredImage,
 ) -> Result<Planted, PipelineError> {
-    let Some(ring) = &session.keys else { return Err(missing_key()) };
+    let Some(ring) = &session.keys else { return Err(PipelineError::NoKey) };
     let mut claims: Vec<Claims> = plans.iter().flat_map(|plan| &plan.baits).map(|bait| bait.claims.clone()).collect();
     claims.sort();
     claims.dedup();
@@ -108,9 +107,8 @@ pub async fn plant(
             stealth.push(format!("{} token on the {} surface, recognisable offline: {}", token.claims.kind, token.claims.surface, verdict(&why)));
         }
     }
-    let of_vendors = tokens.iter().filter(|token| kinds::find(&token.claims.kind).is_none_or(|kind| kind.self_telling().is_none()));
     let known = |token: &Honeytoken| values(ring, token).map(|value| (value, (token.claims.surface, token.claims.kind.clone()))).collect::<Vec<_>>();
-    let vendor_tokens = of_vendors.flat_map(known).collect();
+    let vendor_tokens = tokens.iter().flat_map(known).collect();
     Ok(Planted { image: planted, placements, vendor_tokens, stealth, added_layers })
 }
 
@@ -127,13 +125,4 @@ fn refuse_collisions(ring: &KeyRing, run: &Run, claims: &[Claims]) -> Result<(),
     let known = Dictionary::new(ring, &names.services, &names.environments);
     let collision = claims.first().and_then(|claims| known.collision(ring, &claims.service, &claims.environment));
     collision.map_or(Ok(()), |collision| Err(BaitError::from(collision).into()))
-}
-
-/// Planting needs the owner's key.
-#[must_use]
-pub fn missing_key() -> PipelineError {
-    PipelineError::Usage {
-        what: "planting needs the owner's key, and there is none".to_owned(),
-        hint: "make one with `honeycrate key new`, or give HONEYCRATE_KEY (32 random bytes in base64) as a CI secret".to_owned(),
-    }
 }

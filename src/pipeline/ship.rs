@@ -29,7 +29,7 @@ use crate::pipeline::inspect::{Inspected, inspect, open};
 use crate::pipeline::memory::Run;
 use crate::pipeline::minting::Mints;
 use crate::pipeline::packing::{Memory, Packing};
-use crate::pipeline::plant::{Planted, missing_key, plan, plant};
+use crate::pipeline::plant::{Planted, plan, plant};
 use crate::pipeline::progress::{Stage, Watching};
 use crate::pipeline::read_back::read_back;
 use crate::pipeline::referrers;
@@ -169,12 +169,12 @@ async fn examine_and_go_on(
         && planting.records_promotions
         && carries_bait(&planting.ledger, &inspected.opened.image)?
     {
-        account.note("the image comes with bait of another environment: it goes on as it is, and the ledger learns of its new place".to_owned());
+        account.confide("the image comes with bait of another environment: it goes on as it is, and the ledger learns of its new place".to_owned());
         let mut run = Run::begin(&planting.ledger)?;
         return Passed { session, journey, opened: &inspected.opened, head_start }.deliver(account, Some(&mut run)).await;
     }
     account.watch(Stage::Planting);
-    let ring = session.keys.as_ref().ok_or_else(missing_key)?;
+    let ring = session.keys.as_ref().ok_or(PipelineError::NoKey)?;
     *plans = plan(&planting.resolved(ring)?, ring, &inspected)?;
     account.planned(plans, inspected.opened.image.artifacts().count());
     if let Some(origin) = &inspected.opened.origin {
@@ -269,14 +269,13 @@ impl Passed<'_> {
         let mut planting = planting.clone();
         let mut plans = plans.to_vec();
         loop {
-            let failure = match plant(self.session, run, &planting.mints, &plans, inspected, image).await {
+            let (surface, cause) = match plant(self.session, run, &planting.mints, &plans, inspected, image).await {
                 Err(PipelineError::Minting { surface, cause }) if cause.is_outage() => (surface, cause),
                 other => return other,
             };
-            let (surface, cause) = failure;
             let Some(instead) = planting.mints.fall_back(surface) else { return Err(PipelineError::Minting { surface, cause }) };
             account.confide(format!("the {surface} surface has a token of provider `{}`, because {cause}", instead.id()));
-            let ring = self.session.keys.as_ref().ok_or_else(missing_key)?;
+            let ring = self.session.keys.as_ref().ok_or(PipelineError::NoKey)?;
             plans = plan(&planting.resolved(ring)?, ring, inspected)?;
         }
     }

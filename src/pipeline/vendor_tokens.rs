@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use crate::bait::honeytoken::Honeytoken;
+use crate::bait::kinds;
 use crate::ledger::error::LedgerError;
 use crate::ledger::mention::VALUES;
 use crate::ledger::place::Ledger;
@@ -71,9 +72,10 @@ impl Inner {
     }
 }
 
-/// What a token is known by, wherever it is found.
+/// What a token that does not tell itself is known by, wherever it is found. Nothing of one that does.
 pub fn values<'a>(ring: &'a KeyRing, token: &'a Honeytoken) -> impl Iterator<Item = Fingerprint> + 'a {
-    token.values().map(|value| Fingerprint::of_token(ring.oldest(), value))
+    let tells_itself = kinds::find(&token.claims.kind).is_some_and(|kind| kind.self_telling().is_some());
+    token.values().filter(move |_| !tells_itself).map(|value| Fingerprint::of_token(ring.oldest(), value))
 }
 
 /// The same of all that a found credential could be: the whole of each value, and its parts.
