@@ -457,11 +457,11 @@ pub enum Token {
     /// Have the next images carry other tokens; the old ones stay armed, and date a theft
     #[command(after_help = "Examples:\n  honeycrate token rotate a447b5b20ad62a5d --reason used\n  \
                             honeycrate token rotate --service acme/shop --env production --reason quarterly")]
-    Rotate(Chosen),
+    Rotate(Change),
     /// Say that no image carries these tokens any more; they stay armed
-    Retire(Chosen),
+    Retire(Change),
     /// Disarm tokens for good
-    Revoke(Chosen),
+    Revoke(Change),
     /// Which of TruffleHog, ggshield, Kingfisher, Trivy and gitleaks would find each bait in an image, and why not
     Simulate(Simulate),
     /// Write what makes another scanner of yours pass over your bait, and over nothing else
@@ -497,8 +497,8 @@ pub struct IgnoreList {
     pub registries: Registries,
 }
 
-/// Which tokens, and why.
-#[derive(Debug, Clone, Args)]
+/// Which tokens.
+#[derive(Debug, Args)]
 pub struct Chosen {
     /// Fingerprints, as `token list` prints them
     #[arg(value_name = "FINGERPRINT")]
@@ -512,6 +512,13 @@ pub struct Chosen {
     /// Of these, the ones on this surface
     #[arg(long, conflicts_with = "fingerprints")]
     pub surface: Option<Surface>,
+}
+
+/// Which tokens something becomes of, and why.
+#[derive(Debug, Args)]
+pub struct Change {
+    #[command(flatten)]
+    pub chosen: Chosen,
     /// Why, for whoever reads the ledger
     #[arg(long, value_name = "TEXT", default_value = "not told")]
     pub reason: String,
@@ -520,30 +527,14 @@ pub struct Chosen {
 /// Which tokens are used, and from where.
 #[derive(Debug, Args)]
 pub struct Drill {
-    /// Fingerprints, as `token list` prints them
-    #[arg(value_name = "FINGERPRINT")]
-    pub fingerprints: Vec<String>,
-    /// All tokens in use of this service
-    #[arg(long, conflicts_with = "fingerprints")]
-    pub service: Option<String>,
-    /// All tokens in use of this environment
-    #[arg(long = "env", value_name = "NAME", conflicts_with = "fingerprints")]
-    pub environment: Option<String>,
+    #[command(flatten)]
+    pub chosen: Chosen,
     /// The place that this is done from, for whoever reads the ledger
     #[arg(long, value_name = "PLACE")]
     pub from: String,
     /// How long to wait for the alert, seconds; AWS keys take minutes
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub timeout: u64,
-}
-
-impl Drill {
-    /// The tokens that were chosen.
-    #[must_use]
-    pub fn chosen(&self) -> Chosen {
-        let (service, environment) = (self.service.clone(), self.environment.clone());
-        Chosen { fingerprints: self.fingerprints.clone(), service, environment, surface: None, reason: String::new() }
-    }
 }
 
 #[derive(Debug, Args)]

@@ -5,13 +5,12 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 
 use crate::bait::honeytoken::Honeytoken;
-use crate::cli::args::{Chosen, Drill};
+use crate::cli::args::{Change, Chosen, Drill};
 use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::providers::provider;
 use crate::cli::setup::Setup;
 use crate::ledger::editions;
-use crate::ledger::error::LedgerError;
 use crate::ledger::mention::Mention;
 use crate::ledger::record::Event;
 use crate::ledger::stores;
@@ -20,7 +19,7 @@ use crate::ledger::tokens::{End, State, TokenSummary, tokens};
 use crate::pipeline::clock;
 use crate::pipeline::drill::{Drilled, drill};
 use crate::pipeline::error::PipelineError;
-use crate::pipeline::memory::{opened, random};
+use crate::pipeline::memory::{opened, run_id};
 use crate::report::escape::line;
 use crate::report::words::count;
 use crate::secret::fingerprint::Fingerprint;
@@ -32,15 +31,15 @@ const BAD: Style = Style::new().bold().fg_color(Some(anstyle::Color::Ansi(AnsiCo
 ///
 /// # Errors
 /// When nothing was chosen, a token is unknown, or the ledger does not take the record.
-pub fn rotate(setup: &Setup, chosen: &Chosen) -> Result<Exit, Failure> {
-    let (mut store, tokens) = choose(setup, chosen)?;
+pub fn rotate(setup: &Setup, change: &Change) -> Result<Exit, Failure> {
+    let (mut store, tokens) = choose(setup, &change.chosen)?;
     for (summary, fingerprint) in &tokens {
         if let Some(edition) = &summary.followed_by {
             anstream::println!("{fingerprint} was rotated before: edition {} takes its place", line(edition));
             continue;
         }
         let edition = editions::next(&summary.claims.edition);
-        let (claims, reason) = (summary.claims.clone(), chosen.reason.clone());
+        let (claims, reason) = (summary.claims.clone(), change.reason.clone());
         append(&mut *store, Event::Rotated { claims, fingerprint: fingerprint.clone(), edition: edition.clone(), reason })?;
         anstream::println!("{fingerprint} is followed by edition {}: {}", line(&edition), place(summary));
     }
@@ -53,10 +52,10 @@ pub fn rotate(setup: &Setup, chosen: &Chosen) -> Result<Exit, Failure> {
 ///
 /// # Errors
 /// As for [`rotate`].
-pub fn retire(setup: &Setup, chosen: &Chosen) -> Result<Exit, Failure> {
-    let (mut store, tokens) = choose(setup, chosen)?;
+pub fn retire(setup: &Setup, change: &Change) -> Result<Exit, Failure> {
+    let (mut store, tokens) = choose(setup, &change.chosen)?;
     for (summary, fingerprint) in &tokens {
-        let (claims, reason) = (summary.claims.clone(), chosen.reason.clone());
+        let (claims, reason) = (summary.claims.clone(), change.reason.clone());
         append(&mut *store, Event::Retired { claims, fingerprint: fingerprint.clone(), reason })?;
         anstream::println!("{fingerprint} is retired: {}", place(summary));
     }
@@ -68,8 +67,8 @@ pub fn retire(setup: &Setup, chosen: &Chosen) -> Result<Exit, Failure> {
 ///
 /// # Errors
 /// As for [`rotate`], and when a provider refuses; what was revoked before that is in the ledger.
-pub async fn revoke(setup: &Setup, chosen: &Chosen) -> Result<Exit, Failure> {
-    let (mut store, tokens) = choose(setup, chosen)?;
+pub async fn revoke(setup: &Setup, change: &Change) -> Result<Exit, Failure> {
+    let (mut store, tokens) = choose(setup, &change.chosen)?;
     for (summary, fingerprint) in &tokens {
         if summary.end == Some(End::Revoked) {
             anstream::println!("{fingerprint} was revoked before");
@@ -78,7 +77,7 @@ pub async fn revoke(setup: &Setup, chosen: &Chosen) -> Result<Exit, Failure> {
         let id = summary.provider.clone().unwrap_or_default();
         let token = sealed(setup, &*store, fingerprint)?;
         provider(setup, &id)?.revoke(&token).await.map_err(PipelineError::from)?;
-        let (claims, reason) = (summary.claims.clone(), chosen.reason.clone());
+        let (claims, reason) = (summary.claims.clone(), change.reason.clone());
         append(&mut *store, Event::Revoked { claims, fingerprint: fingerprint.clone(), provider: id, reason })?;
         anstream::println!("{fingerprint} is revoked: {}", place(summary));
     }
@@ -91,7 +90,7 @@ pub async fn revoke(setup: &Setup, chosen: &Chosen) -> Result<Exit, Failure> {
 /// # Errors
 /// When a token is unknown, cannot be used from here, or its alert did not arrive.
 pub async fn drill_each(setup: &Setup, arguments: &Drill) -> Result<Exit, Failure> {
-    let (store, tokens) = choose(setup, &arguments.chosen())?;
+    let (store, tokens) = choose(setup, &arguments.chosen)?;
     let ledger = setup.ledger()?;
     let patience = Duration::from_secs(arguments.timeout);
     let mut failed = 0;
@@ -128,22 +127,16 @@ type Named = (TokenSummary, Fingerprint);
 
 /// The tokens that somebody chose, with the ledger that has them.
 fn choose(setup: &Setup, chosen: &Chosen) -> Result<(Box<dyn Store>, Vec<Named>), Failure> {
-    let store = match stores::open_to_read(&setup.ledger()?) {
-        Ok(_) => stores::open(&setup.ledger()?)?,
-        Err(LedgerError::Missing { ledger }) => return Err(LedgerError::Missing { ledger }.into()),
-        Err(error) => return Err(error.into()),
-    };
+    let ledger = setup.ledger()?;
+    // Opening to write makes a ledger where there is none.
+    drop(stores::open_to_read(&ledger)?);
+    let store = stores::open(&ledger)?;
     let known = tokens(&*store)?;
     let mut found = Vec::new();
     for text in &chosen.fingerprints {
         let fingerprint: Fingerprint = text.parse().map_err(|why: &str| Failure::usage(format!("`{text}`: {why}"), "see `honeycrate token list`"))?;
         let token = known.iter().find(|token| token.fingerprint.as_ref() == Some(&fingerprint));
-        let unknown = || {
-            Failure::usage(
-                format!("the ledger {} knows no token {fingerprint}", setup.settings.ledger().map_or_else(|_| String::new(), ToString::to_string)),
-                "see `honeycrate token list`",
-            )
-        };
+        let unknown = || Failure::usage(format!("the ledger {ledger} knows no token {fingerprint}"), "see `honeycrate token list`");
         found.push((token.ok_or_else(unknown)?.clone(), fingerprint));
     }
     let is_wanted = |token: &&TokenSummary| {
@@ -181,8 +174,7 @@ fn sealed(setup: &Setup, store: &dyn Store, fingerprint: &Fingerprint) -> Result
 }
 
 fn append(store: &mut dyn Store, event: Event) -> Result<(), Failure> {
-    let run: String = random::<8>().iter().map(|byte| format!("{byte:02x}")).collect();
-    store.append(&run, &clock::timestamp(), event)?;
+    store.append(&run_id(), &clock::timestamp(), event)?;
     Ok(())
 }
 

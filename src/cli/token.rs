@@ -6,7 +6,6 @@ use anstyle::{AnsiColor, Style};
 use zeroize::Zeroizing;
 
 use crate::bait::claims::Claims;
-use crate::bait::honeytoken::Honeytoken;
 use crate::bait::own;
 use crate::bait::placement::Placement;
 use crate::bait::stealth::{tells, verdict};
@@ -103,10 +102,7 @@ fn only_the_token(setup: &Setup, ring: KeyRing, text: &str) -> Result<(), Failur
 fn stealth(setup: &Setup, trace: &Trace) -> Result<String, Failure> {
     let Some(ring) = setup.keys_if_any()? else { return Ok("the owner's key is needed to tell".to_owned()) };
     let Trace { claims, fingerprint, .. } = trace;
-    let token = trace.minted.as_ref().and_then(|minted| {
-        let value = seal::open(&ring, fingerprint, &minted.sealed)?;
-        Honeytoken::from_secret(claims.clone(), fingerprint.clone(), minted.host.clone(), &value)
-    });
+    let token = trace.minted.as_ref().and_then(|minted| seal::token(&ring, claims.clone(), fingerprint.clone(), minted.host.clone(), &minted.sealed));
     Ok(token.map_or_else(|| "it was sealed under a key that is not here".to_owned(), |token| verdict(&tells(&token))))
 }
 

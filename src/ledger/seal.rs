@@ -5,6 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::aead::{Aead as _, Payload};
 use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce};
 
+use crate::bait::claims::Claims;
+use crate::bait::honeytoken::Honeytoken;
 use crate::secret::fingerprint::Fingerprint;
 use crate::secret::key_ring::{EpochKey, KeyRing};
 use crate::secret::value::Secret;
@@ -46,6 +48,13 @@ pub fn open(ring: &KeyRing, fingerprint: &Fingerprint, sealed: &str) -> Option<S
     let aad = associated(head, fingerprint);
     let value = cipher(key).decrypt(&XNonce::from(nonce), Payload { msg: ciphertext, aad: &aad }).ok()?;
     String::from_utf8(value).ok().map(Secret::new)
+}
+
+/// The token whose value is sealed in the record of its minting. `None` as for [`open`].
+#[must_use]
+pub fn token(ring: &KeyRing, claims: Claims, fingerprint: Fingerprint, host: String, sealed: &str) -> Option<Honeytoken> {
+    let value = open(ring, &fingerprint, sealed)?;
+    Honeytoken::from_secret(claims, fingerprint, host, &value)
 }
 
 fn cipher(key: &EpochKey) -> XChaCha20Poly1305 {

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bait::claims::Claims;
 use crate::bait::honeytoken::Honeytoken;
-use crate::bait::kinds;
 use crate::bait::placement::Placement;
 use crate::ledger::error::LedgerError;
 use crate::ledger::mention::Mention;
@@ -16,7 +15,7 @@ use crate::ledger::stores::contract::Store;
 use crate::ledger::tokens::{self, Names};
 use crate::oci::digest::Digest;
 use crate::pipeline::clock;
-use crate::secret::fingerprint::{Fingerprint, FingerprintSet};
+use crate::pipeline::vendor_tokens::values;
 use crate::secret::key_ring::KeyRing;
 
 /// Whose token is in the ledger.
@@ -42,8 +41,7 @@ impl Run {
     /// When it cannot be opened or made.
     pub fn begin(ledger: &Ledger) -> Result<Self, LedgerError> {
         let store = stores::open(ledger)?;
-        let random: [u8; 8] = random();
-        Ok(Self { store, id: random.iter().map(|byte| format!("{byte:02x}")).collect(), held: Vec::new(), holds: false })
+        Ok(Self { store, id: run_id(), held: Vec::new(), holds: false })
     }
 
     /// From here to the placements nothing happens outside this process: what is told up to then is written with them, as one.
@@ -75,7 +73,7 @@ impl Run {
             fingerprint: token.fingerprint.clone(),
             host: token.host.clone(),
             sealed,
-            values: values(token, ring),
+            values: values(ring, token).collect(),
         };
         if self.holds {
             self.held.push(minted);
@@ -100,7 +98,7 @@ impl Run {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn elsewhere(&self, token: &Honeytoken, ring: &KeyRing) -> Result<BTreeSet<String>, LedgerError> {
-        let values: Vec<Mention> = values(token, ring).iter().cloned().map(Mention::Value).collect();
+        let values: Vec<Mention> = values(ring, token).map(Mention::Value).collect();
         let records = if values.is_empty() { Vec::new() } else { self.store.mentioning_any(&values)? };
         let place = |claims: &Claims| (claims.service.clone(), claims.environment.clone(), claims.surface, claims.kind.clone());
         let others = records.into_iter().filter_map(|record| match record.event {
@@ -118,7 +116,7 @@ impl Run {
     /// When the records are not durable; then no manifest may leave.
     pub fn planted(&mut self, placements: &[(Placement, Digest)]) -> Result<(), LedgerError> {
         let event = |(placement, manifest): &(Placement, Digest)| Event::Planted { placement: placement.clone(), manifest: manifest.clone() };
-        self.write(placements.iter().map(event).collect()).map(|_| ())
+        self.tell(placements.iter().map(event).collect())
     }
 
     /// After the image arrived and was read back; what was found in it goes along.
@@ -134,7 +132,7 @@ impl Run {
         found: Option<Event>,
     ) -> Result<(), LedgerError> {
         let pushed = Event::Pushed { reference: reference.to_owned(), digest: digest.clone(), platforms, context: context.clone() };
-        self.write([pushed].into_iter().chain(found).collect()).map(|_| ())
+        self.tell([pushed].into_iter().chain(found).collect())
     }
 
     /// What was found in an image into which nothing was planted.
@@ -142,7 +140,7 @@ impl Run {
     /// # Errors
     /// When the record is not durable.
     pub fn found(&mut self, found: Event) -> Result<(), LedgerError> {
-        self.write(vec![found]).map(|_| ())
+        self.tell(vec![found])
     }
 
     /// When the run ends before its image arrived.
@@ -150,7 +148,7 @@ impl Run {
     /// # Errors
     /// When the record is not durable.
     pub fn failed(&mut self, stage: &str, reason: &str) -> Result<(), LedgerError> {
-        self.write(vec![Event::Failed { stage: stage.to_owned(), reason: reason.to_owned() }]).map(|_| ())
+        self.tell(vec![Event::Failed { stage: stage.to_owned(), reason: reason.to_owned() }])
     }
 
     /// The names that the ledger's tokens use.
@@ -166,7 +164,11 @@ impl Run {
             self.held.push(event);
             return Ok(());
         }
-        self.write(vec![event]).map(|_| ())
+        self.tell(vec![event])
+    }
+
+    fn tell(&mut self, events: Vec<Event>) -> Result<(), LedgerError> {
+        self.write(events).map(|_| ())
     }
 
     fn write(&mut self, events: Vec<Event>) -> Result<Vec<Record>, LedgerError> {
@@ -175,20 +177,17 @@ impl Run {
     }
 }
 
-/// Of a token that does not tell itself: what its values are known by.
-fn values(token: &Honeytoken, ring: &KeyRing) -> FingerprintSet {
-    if kinds::find(&token.claims.kind).is_some_and(|kind| kind.self_telling().is_some()) {
-        return FingerprintSet::default();
-    }
-    token.values().map(|value| Fingerprint::of_token(ring.oldest(), value)).collect()
-}
-
 /// A token out of the record of its minting. `None` when it is another record, or was sealed under a key that the ring lacks.
 #[must_use]
 pub fn opened(record: Record, ring: &KeyRing) -> Option<Honeytoken> {
     let Event::Minted { claims, fingerprint, host, sealed, .. } = record.event else { return None };
-    let value = seal::open(ring, &fingerprint, &sealed)?;
-    Honeytoken::from_secret(claims, fingerprint, host, &value)
+    seal::token(ring, claims, fingerprint, host, &sealed)
+}
+
+/// The id that the records of one run share.
+#[must_use]
+pub fn run_id() -> String {
+    random::<8>().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Bytes from the system's generator.

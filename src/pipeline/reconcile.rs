@@ -9,7 +9,7 @@ use crate::oci::digest::Digest;
 use crate::oci::location::Location;
 use crate::oci::reference::Reference;
 use crate::pipeline::clock;
-use crate::pipeline::memory::random;
+use crate::pipeline::memory::run_id;
 use crate::registry::registries::Registries;
 
 /// What the ledger says of images.
@@ -129,7 +129,7 @@ pub fn record(store: &mut dyn Store, standings: &[Standing]) -> Result<usize, Le
             Some(Event::Pushed { reference, digest: standing.digest.clone(), platforms, context: Context::default() })
         })
         .collect();
-    let run: String = random::<8>().iter().map(|byte| format!("{byte:02x}")).collect();
+    let run = run_id();
     Ok(store.append_all(&run, &clock::timestamp(), events)?.len())
 }
 
