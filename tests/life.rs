@@ -169,7 +169,7 @@ fn a_promoted_image_gets_bait_of_its_own_or_goes_on_as_it_is_and_both_places_are
     };
     let before = skopeo_digest(&registry, "acme/shop:staging");
     let recorded = promote("acme/shop:recorded", "record");
-    let hints: Vec<_> = list(&recorded, "notices").into_iter().filter(|notice| notice.to_string().contains("bait")).collect();
+    let hints: Vec<_> = list(&recorded, "notices").iter().filter(|notice| notice.to_string().contains("bait")).collect();
     assert!(!hints.is_empty() && hints.iter().all(|notice| notice["confidential"] == true), "{hints:?}");
     assert_eq!((list(&recorded, "placements").len(), recorded["pushed"][0]["digest"].as_str()), (0, Some(before.as_str())));
     let planted = promote("acme/shop:planted", "plant");

@@ -13,7 +13,7 @@ use crate::cli::whole_file;
 use crate::policy::baseline::Baseline;
 use crate::policy::gate::{FailOn, Policy};
 use crate::report::escape::line;
-use crate::report::run_report::{ReportedFinding, RunReport, SilencedBy};
+use crate::report::run_report::{ReportedFinding, RunReport};
 use crate::report::words::{count, place, table};
 use crate::secret::fingerprint::FingerprintKind;
 
@@ -60,15 +60,10 @@ async fn findings(found: &Found, unkeyed: bool, global: &Global) -> Result<(RunR
     Ok((arrival.report, fail_on))
 }
 
-/// What nothing else lets pass.
-fn standing(report: &RunReport) -> impl Iterator<Item = &ReportedFinding> {
-    report.findings.iter().filter(|found| matches!(found.silencer(), None | Some(SilencedBy::Baseline)))
-}
-
 fn write(report: &RunReport, out: Option<&Path>) -> Result<Exit, Failure> {
     warn_of_blind_spots(report);
     let before = out.filter(|path| path.exists()).map(read_baseline).transpose()?;
-    let known = Baseline::of(standing(report).map(|found| &found.finding), report.fingerprints, before.as_ref());
+    let known = Baseline::of(report.standing().map(|found| &found.finding), report.fingerprints, before.as_ref());
     let text = known.to_text().map_err(|error| Failure::bug(error.to_string()))?;
     let Some(path) = out else {
         anstream::print!("{text}");
@@ -90,7 +85,7 @@ fn compare(report: &RunReport, known: &Baseline, fail_on: FailOn, is_from_file: 
             "compare with the owner's key at hand, or write the baseline anew",
         ));
     }
-    let found: Vec<&ReportedFinding> = standing(report).collect();
+    let found: Vec<&ReportedFinding> = report.standing().collect();
     let comparison = known.compare(found.iter().map(|found| &found.finding));
     let new: Vec<&ReportedFinding> = comparison.new.iter().map(|at| found[*at]).collect();
     let row = |word: &str, severity: String, rule: &str, place: String, fingerprint: &str| {

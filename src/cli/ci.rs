@@ -19,6 +19,7 @@ use crate::config::vars::{self, Variables};
 use crate::forge::ci::{CiContext, ForgeKind, Visibility};
 use crate::forge::contract::{Analysis, Check, Conclusion};
 use crate::pipeline::clock;
+use crate::pipeline::memory::random;
 use crate::pipeline::session::Session;
 use crate::pipeline::ship::{Arrival, Journey, ship as travel};
 use crate::report::annotations::remarks;
@@ -213,7 +214,8 @@ fn recipe(step: &Step) -> Option<(String, String)> {
 
 /// The log of the job. What it quotes from an image begins no command of the runner.
 fn log(setup: &Setup, step: &Step, journey: &Journey, arrival: &Arrival) -> Result<Exit, Failure> {
-    let mute = (setup.ci.forge == Some(ForgeKind::GitHub)).then(random);
+    // A word that nobody can have written into an image.
+    let mute = (setup.ci.forge == Some(ForgeKind::GitHub)).then(|| format!("{:032x}", u128::from_ne_bytes(random())));
     mute.iter().for_each(|word| anstream::println!("::stop-commands::{word}"));
     let exit = finish(setup, arrival, &step.ship.judging);
     if matches!(exit, Ok(Exit::Passed)) {
@@ -224,13 +226,6 @@ fn log(setup: &Setup, step: &Step, journey: &Journey, arrival: &Arrival) -> Resu
     }
     mute.iter().for_each(|word| anstream::println!("::{word}::"));
     exit
-}
-
-/// A word that nobody can have written into an image.
-fn random() -> String {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).expect("the system has a random generator");
-    format!("{:032x}", u128::from_ne_bytes(bytes))
 }
 
 /// Adds the run to the job's summary, where there is one.

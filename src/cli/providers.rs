@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::cli::diagnose::Failure;
-use crate::cli::setup::Setup;
+use crate::cli::setup::{Setup, vendors};
 use crate::config::resolve::EnvironmentPlan;
 use crate::pipeline::clock;
 use crate::pipeline::error::PipelineError;
@@ -29,7 +29,7 @@ pub fn provider(setup: &Setup, id: &str) -> Result<Arc<dyn Provider>, Failure> {
         ring: setup.keys()?,
         decoy: setup.decoy()?,
         // The decoy may have a certificate of the owner's own authority; vendors have the world's.
-        http: if id == provider::embedded::ROW.id { setup.http()? } else { setup.vendors()? },
+        http: if id == provider::embedded::ROW.id { setup.http()? } else { vendors()? },
         clock: clock::now,
     };
     (row.make)(&wiring).map_err(|error| Failure::from(PipelineError::from(error)))

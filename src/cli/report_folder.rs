@@ -13,7 +13,7 @@ use crate::report::disclosure::Disclosure;
 use crate::report::formats::contract::Style;
 use crate::report::outputs::{self, Files};
 use crate::report::render::render;
-use crate::report::run_report::{ReportedFinding, RunReport, SilencedBy};
+use crate::report::run_report::RunReport;
 
 /// The reports of a job on GitHub, by format: later steps and people read them.
 const REPORTS: &[(&str, &str)] = &[("json", "report.json"), ("sarif", "report.sarif"), ("summary", "summary.md")];
@@ -82,12 +82,6 @@ impl ReportFolder {
         Ok(Self { path, forge, outputs: within(vars::GITHUB_OUTPUT) })
     }
 
-    /// Where the Markdown of the run is.
-    #[must_use]
-    pub fn summary(&self) -> PathBuf {
-        self.path.join("summary.md")
-    }
-
     /// Writes every report. On GitLab they are artifacts, which others may download: there all of them are as they may be published.
     ///
     /// # Errors
@@ -101,8 +95,7 @@ impl ReportFolder {
             render(report, format, disclosure, Style::default(), &mut text).map_err(|error| Failure::bug(error.to_string()))?;
             self.put(name, &text)?;
         }
-        let known = report.findings.iter().filter(|found| matches!(found.silencer(), None | Some(SilencedBy::Baseline)));
-        let known = Baseline::of(known.map(|found: &ReportedFinding| &found.finding), report.fingerprints, None);
+        let known = Baseline::of(report.standing().map(|found| &found.finding), report.fingerprints, None);
         self.put("baseline.yaml", known.to_text().map_err(|error| Failure::bug(error.to_string()))?.as_bytes())
     }
 

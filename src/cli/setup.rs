@@ -347,14 +347,6 @@ impl Setup {
         self.variables.secret_named(name)
     }
 
-    /// The wire to vendors, see [`vendors`].
-    ///
-    /// # Errors
-    /// When certificates cannot be used.
-    pub fn vendors(&self) -> Result<HttpClient, Failure> {
-        vendors()
-    }
-
     /// The release that is shipped: what the environment names, or the tag that the job runs for.
     #[must_use]
     pub fn release(&self) -> Option<String> {
@@ -438,7 +430,10 @@ pub fn provider_vocabulary() -> Vec<(&'static str, Vec<&'static str>)> {
 
 /// The wire to vendors. Authorities that a configuration adds are for registries and forges: who writes one, such as the author of a tree that
 /// somebody scans, must not be able to read along. The system's authorities count, with `SSL_CERT_FILE` and `SSL_CERT_DIR`.
-fn vendors() -> Result<HttpClient, Failure> {
+///
+/// # Errors
+/// When certificates cannot be used.
+pub fn vendors() -> Result<HttpClient, Failure> {
     HttpClient::new(NetSettings::default()).map_err(|error| Failure::usage(error.to_string(), error.hint().unwrap_or_default()))
 }
 

@@ -422,6 +422,11 @@ impl RunReport {
         serde_json::from_slice(bytes).map_err(ReportError::Malformed)
     }
 
+    /// The findings that nothing but a baseline lets pass.
+    pub fn standing(&self) -> impl Iterator<Item = &ReportedFinding> {
+        self.findings.iter().filter(|found| matches!(found.silencer(), None | Some(SilencedBy::Baseline)))
+    }
+
     /// How many layers the image has that a finding lies in, where that is told.
     #[must_use]
     pub fn layers_of(&self, finding: &Finding) -> Option<usize> {
