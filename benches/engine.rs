@@ -80,7 +80,7 @@ fn compare_with_floor(path: &Path, sets: &[RuleSet]) {
     let limits = Limits::default();
     let floor = || stored.images().for_each(|image| image.manifest.layers.iter().for_each(|layer| unpack_and_hash(&*stored.blobs, layer, &limits)));
     let scan = |rules| {
-        let scanner = DirectScanner { rules, is_own: &|_| false, now: 0, limits: &limits };
+        let scanner = DirectScanner { rules, recognise: &|_| None, now: 0, limits: &limits };
         let (mut bytes, mut inside) = (0, 0);
         for image in stored.images() {
             for (layer, diff_id) in image.manifest.layers.iter().zip(&image.config.diff_ids) {

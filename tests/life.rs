@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::tempdir;
 
+use crate::common::buildah::Buildah;
 use crate::common::command::Ran;
 use crate::common::decoy::{Address, Decoy};
 use crate::common::honeycrate::{Honeycrate, SERVICE, list};
@@ -176,6 +177,29 @@ fn a_promoted_image_gets_bait_of_its_own_or_goes_on_as_it_is_and_both_places_are
     assert!(!list(&planted, "placements").is_empty() && planted["pushed"][0]["digest"] != before.as_str());
     let shown = token(&owner, &["show", &first["file"]]).out();
     assert!(shown.contains("acme/shop:staging") && shown.contains("acme/shop:recorded"), "{shown}");
+}
+
+#[test]
+fn bait_that_a_child_image_inherits_is_named_to_its_owner_and_is_no_leak() {
+    let (owner, registry, address, buildah) = (Honeycrate::new(), Registry::plain(Auth::None), Address::new(), Buildah::new());
+    ship(&owner, &registry, "acme/shop:1", &address);
+    let (parent, child) = (tempdir().expect("scratch"), tempdir().expect("scratch"));
+    skopeo::pull(&registry, "acme/shop:1", parent.path());
+    let layout = buildah.child(&format!("oci:{}:latest", parent.path().display()), child.path());
+    let scan = |home: &Honeycrate| home.reported(&mut home.command(&["scan", &layout, "--fail-on", "low"]));
+    let scanned = scan(&owner);
+    assert_eq!((scanned.ran.code, &scanned.report["findings"]), (0, &json!([])), "{}", scanned.ran.all());
+    let notices = list(&scanned.report, "notices");
+    let named = notices.iter().find(|notice| notice["text"].as_str().is_some_and(|text| text.contains("of your own came with it")));
+    let named = named.unwrap_or_else(|| panic!("{notices:?}"));
+    for surface in ["file", "buried", "env", "history"] {
+        assert!(named["text"].as_str().is_some_and(|text| text.contains(&format!("on the {surface} surface of {SERVICE} (production)"))), "{named}");
+    }
+    assert_eq!(named["confidential"], true);
+    // To somebody else they are what they look like.
+    let stranger = scan(&Honeycrate::new());
+    assert_eq!(stranger.ran.code, 1);
+    assert!(!stranger.report.to_string().contains("honeytoken"), "{}", stranger.report);
 }
 
 #[test]

@@ -19,6 +19,7 @@ use honeycrate::reader::process::{PATIENCE, ProcessScanner, Settings};
 use honeycrate::scan::blob_scan::{BlobScanner, DirectScanner};
 use honeycrate::scan::found::Found;
 use honeycrate::scan::rule_set::RuleSet;
+use honeycrate::secret::fingerprint::Fingerprint;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::{TempDir, tempdir};
 
@@ -30,15 +31,15 @@ const BINARY: &str = env!("CARGO_BIN_EXE_honeycrate");
 /// After 2025, so that nothing in the images has ended by then.
 const NOW: i64 = 1_790_000_000;
 
-fn nobody(_: &Found<'_>) -> bool {
-    false
+fn nobody(_: &Found<'_>) -> Option<Fingerprint> {
+    None
 }
 
 fn settings<'a>(rules: &'a RuleSet, limits: &'a Limits) -> Settings<'a> {
     Settings {
         program: Some(Path::new(BINARY)),
         rules,
-        is_own: &nobody,
+        recognise: &nobody,
         has_keys: false,
         asks: false,
         now: NOW,
@@ -122,12 +123,12 @@ fn told(scanner: &dyn BlobScanner, stored: &StoredImage) -> Vec<String> {
 fn a_reader_says_what_this_process_would() {
     let limits = Limits::default();
     let own = github_token(7);
-    let is_own = |found: &Found<'_>| found.secret.expose() == own;
+    let recognise = |found: &Found<'_>| (found.secret.expose() == own).then(|| found.fingerprint());
     let rule = "vendor: Acme\nrules:\n  - {id: acme-token, name: Acme token, severity: high, confidence: high, literals: [acme_], \
                 pattern: 'acme_[0-9a-f]{16}', gain: A., revoke: B.}\n";
     let rules = RuleSet::builtin().with_rules("own.yaml", rule).expect("a good rule");
-    let direct = DirectScanner { rules: &rules, is_own: &is_own, now: NOW, limits: &limits };
-    let settings = Settings { is_own: &is_own, has_keys: true, ..settings(&rules, &limits) };
+    let direct = DirectScanner { rules: &rules, recognise: &recognise, now: NOW, limits: &limits };
+    let settings = Settings { recognise: &recognise, has_keys: true, ..settings(&rules, &limits) };
     let process = ProcessScanner::new(settings);
     let acme = ["ac", "me_"].concat() + "0123456789abcdef";
     for packing in [Packing::Plain, Packing::Gzip, Packing::Zstd] {
@@ -166,7 +167,7 @@ fn each_limit_says_the_same_in_a_reader() {
         Limits { max_name: 6, ..Limits::default() },
     ] {
         let rules = RuleSet::builtin();
-        let direct = DirectScanner { rules, is_own: &nobody, now: NOW, limits: &limits };
+        let direct = DirectScanner { rules, recognise: &nobody, now: NOW, limits: &limits };
         let expected = told(&direct, &stored);
         assert!(expected.concat().contains("exceeds the limit"), "{expected:?}");
         assert_eq!(told(&ProcessScanner::new(settings(rules, &limits)), &stored), expected);

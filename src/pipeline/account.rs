@@ -1,5 +1,6 @@
 //! The run report, written as the journey goes.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use time::Date;
@@ -14,6 +15,7 @@ use crate::oci::location::Location;
 use crate::pipeline::clock;
 use crate::pipeline::error::PipelineError;
 use crate::pipeline::first_seen;
+use crate::pipeline::inherited;
 use crate::pipeline::progress::Stage;
 use crate::pipeline::session::Session;
 use crate::pipeline::vendors::Asking;
@@ -30,7 +32,7 @@ use crate::scan::finding::{Finding, FoundIn};
 use crate::scan::gap::GapKind;
 use crate::scan::image_scan;
 use crate::scan::redact::redact_text;
-use crate::secret::fingerprint::FingerprintKind;
+use crate::secret::fingerprint::{Fingerprint, FingerprintKind};
 
 /// Lines of one kind that are named in notices; the report has no use for more.
 const TOLD: usize = 20;
@@ -111,7 +113,14 @@ impl Account {
     }
 
     /// What was found, and what to think of it.
-    pub fn judged(&mut self, session: &Session, findings: Vec<Finding>, own_bait: usize, coverage: &image_scan::Coverage, verdict: &gate::Verdict) {
+    pub fn judged(
+        &mut self,
+        session: &Session,
+        findings: Vec<Finding>,
+        own_bait: &BTreeSet<Fingerprint>,
+        coverage: &image_scan::Coverage,
+        verdict: &gate::Verdict,
+    ) {
         self.stop();
         self.report.verdict.outcome = match verdict.outcome {
             gate::Outcome::Passed => Outcome::Passed,
@@ -167,8 +176,8 @@ impl Account {
         if let Asking::Refused(why) = &session.asking {
             self.notice(format!("no vendor was asked whether a finding is live, although it was wanted: {why}"), false);
         }
-        if own_bait > 0 {
-            self.notice("the image carries honeytokens of your own already; they are not reported as leaks".to_owned(), true);
+        if !own_bait.is_empty() {
+            self.confide(inherited::told(session, own_bait));
         }
     }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::pipeline::account::Account;
 use crate::pipeline::files::conclude;
-use crate::pipeline::inspect::{is_own, options};
+use crate::pipeline::inspect::{options, recognise};
 use crate::pipeline::session::Session;
 use crate::report::diagnostics::{Diagnostic, diagnostics};
 use crate::scan::file_scan::scan_reader;
@@ -67,7 +67,7 @@ fn look(session: &Session, root: &Path, path: &str, text: Option<String>) -> Res
     let text = text.map_or_else(|| read(root, path), |text| Ok(text.into_bytes()))?;
     let shown = Path::new(path).strip_prefix(root).unwrap_or(Path::new(path)).display().to_string();
     let account = Account::open(session, &shown, None);
-    let scan = scan_reader(&shown, &mut &text[..], &session.rules, &is_own(session), &options(session));
+    let scan = scan_reader(&shown, &mut &text[..], &session.rules, &recognise(session), &options(session));
     let arrival = conclude(session, account, Ok(scan.map_err(|cause| cause.to_string())?));
     Ok(diagnostics(&arrival.report, &text))
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::pipeline::account::Account;
 use crate::pipeline::clock;
 use crate::pipeline::error::PipelineError;
-use crate::pipeline::inspect::{is_own, options};
+use crate::pipeline::inspect::{options, recognise};
 use crate::pipeline::progress::Stage;
 use crate::pipeline::session::Session;
 use crate::pipeline::ship::Arrival;
@@ -36,7 +36,7 @@ pub(super) fn conclude(session: &Session, mut account: Account, scanned: Result<
     let error = match scanned {
         Ok(mut scan) => {
             let verdict = judge(&scan.findings, !scan.coverage.not_scanned.is_empty(), &session.policy, clock::now().date());
-            account.judged(session, std::mem::take(&mut scan.findings), scan.own_bait, &scan.coverage, &verdict);
+            account.judged(session, std::mem::take(&mut scan.findings), &scan.own_bait, &scan.coverage, &verdict);
             account.instructed(|finding| scan.instruction(finding));
             account.look_back(session);
             None
@@ -47,7 +47,7 @@ pub(super) fn conclude(session: &Session, mut account: Account, scanned: Result<
 }
 
 fn scan(session: &Session, path: &Path) -> io::Result<FileScan> {
-    let (own, options) = (is_own(session), options(session));
+    let (own, options) = (recognise(session), options(session));
     if path == Path::new("-") {
         return scan_reader("stdin", &mut io::stdin().lock(), &session.rules, &own, &options);
     }

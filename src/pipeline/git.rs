@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::pipeline::account::Account;
 use crate::pipeline::error::PipelineError;
 use crate::pipeline::files::conclude;
-use crate::pipeline::inspect::{is_own, options};
+use crate::pipeline::inspect::{options, recognise};
 use crate::pipeline::progress::Stage;
 use crate::pipeline::session::Session;
 use crate::pipeline::ship::Arrival;
@@ -50,7 +50,7 @@ fn scan(session: &Session, history: &History) -> Result<FileScan, GitError> {
         Some(range) => repository.range(range)?,
     };
     let options = options(session);
-    let own = is_own(session);
+    let own = recognise(session);
     let parts = share_out(&objects, options.threads, &|objects| -> Result<Streams, GitError> {
         let mut reader = repository.objects()?;
         let mut scanner = StreamScanner::new(&session.rules, &own, &options);

@@ -22,9 +22,10 @@ use crate::policy::gate::{Verdict, judge};
 use crate::reader::cache::CachedScanner;
 use crate::reader::process::{PATIENCE, ProcessScanner, Settings};
 use crate::scan::blob_scan::BlobScanner;
-use crate::scan::found::{Found, IsOwn};
+use crate::scan::found::{Found, Recognise};
 use crate::scan::image_scan::{ImageScan, ScanObserver, ScanOptions, scan_stored_with};
 use crate::scan::places::Sighting;
+use crate::secret::fingerprint::Fingerprint;
 use crate::source::{
     self,
     contract::{Opened, Reach},
@@ -105,7 +106,7 @@ fn scan(
     let bytes = image.named_images().flat_map(|(image, _)| &image.manifest.layers).map(|layer| layer.size).sum();
     session.progress.begin(Stage::Scanning, bytes);
     let options = options(session);
-    let own = is_own(session);
+    let own = recognise(session);
     let readers = readers(session, &own, &options);
     let has_vendor_tokens = session.vendor_tokens.any();
     let is_wanted = |seen: &Sighting| {
@@ -133,7 +134,7 @@ fn scan(
 ///
 /// # Errors
 /// As [`inspect`].
-pub(super) fn scan_anew(session: &Session, location: &Location, image: &StoredImage, own: &IsOwn<'_>) -> Result<ImageScan, PipelineError> {
+pub(super) fn scan_anew(session: &Session, location: &Location, image: &StoredImage, own: &Recognise<'_>) -> Result<ImageScan, PipelineError> {
     let options = options(session);
     let readers = readers(session, own, &options);
     let result = tokio::task::block_in_place(|| scan_stored_with(&readers, image, &session.rules, own, &options, &()));
@@ -141,11 +142,11 @@ pub(super) fn scan_anew(session: &Session, location: &Location, image: &StoredIm
 }
 
 /// What scans the blobs: processes that can do nothing else, or this one where none can be started.
-fn readers<'a>(session: &'a Session, is_own: &'a IsOwn<'a>, options: &'a ScanOptions) -> ProcessScanner<'a> {
+fn readers<'a>(session: &'a Session, recognise: &'a Recognise<'a>, options: &'a ScanOptions) -> ProcessScanner<'a> {
     ProcessScanner::new(Settings {
         program: session.reader.as_deref(),
         rules: &session.rules,
-        is_own,
+        recognise,
         has_keys: session.keys.is_some(),
         asks: session.asking.is_on(),
         now: options.now,
@@ -166,13 +167,13 @@ pub(super) fn options(session: &Session) -> ScanOptions {
 }
 
 /// Tells the owner's own bait by its values, and keeps what else vendors may be asked about.
-pub fn is_own(session: &Session) -> impl Fn(&Found<'_>) -> bool + Sync + '_ {
+pub fn recognise(session: &Session) -> impl Fn(&Found<'_>) -> Option<Fingerprint> + Sync + '_ {
     |found| {
-        let tells_itself = |ring| found.values().any(|value| own::find_in(ring, value).is_some());
-        let is_own = session.keys.as_ref().is_some_and(tells_itself) || session.vendor_tokens.has(found);
-        if !is_own {
+        let tells_itself = |ring| found.values().find_map(|value| Some(own::find_in(ring, value)?.fingerprint));
+        let token = session.keys.as_ref().and_then(tells_itself).or_else(|| session.vendor_tokens.value_in(found));
+        if token.is_none() {
             session.asking.keep(&session.rules, found);
         }
-        is_own
+        token
     }
 }

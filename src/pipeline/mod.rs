@@ -10,6 +10,7 @@ pub mod files;
 pub mod first_seen;
 pub mod git;
 pub mod head_start;
+mod inherited;
 pub mod inspect;
 pub mod memory;
 pub mod minting;

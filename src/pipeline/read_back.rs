@@ -73,11 +73,12 @@ fn found_in(
     for (part, surfaces) in [(in_config, [Surface::Env, Surface::History]), (in_layers, [Surface::File, Surface::Buried])] {
         let seen = Mutex::new(BTreeSet::new());
         let own = |told: &Found<'_>| {
-            let opened = told.values().find_map(|value| own::find_in(ring, value)).map(|opened| (opened.codes.surface, opened.kind.to_owned()));
-            let opened = opened.or_else(|| fingerprints(ring, told).find_map(|value| planted.vendor_tokens.get(&value).cloned()));
-            let is_own = opened.is_some();
-            seen.lock().unwrap_or_else(PoisonError::into_inner).extend(opened);
-            is_own
+            let ours = told.values().find_map(|value| own::find_in(ring, value));
+            let ours = ours.map(|opened| (opened.fingerprint, (opened.codes.surface, opened.kind.to_owned())));
+            let theirs = || fingerprints(ring, told).find_map(|value| Some((value.clone(), planted.vendor_tokens.get(&value)?.clone())));
+            let (token, bait) = ours.or_else(theirs)?;
+            seen.lock().unwrap_or_else(PoisonError::into_inner).insert(bait);
+            Some(token)
         };
         let part = StoredImage { root: Root::Image(Box::new(part)), ..stored.clone() };
         scan_stored(&part, &session.rules, &own, &options(session), &()).map_err(|error| error.to_string())?;

@@ -148,7 +148,7 @@ async fn examine_and_go_on(
     let observer: &dyn ScanObserver = head_start.map_or(&watching, |head_start| head_start);
     let mut inspected = inspect(session, &journey.source, opened, account, observer).await?;
     let scan = &mut inspected.scan;
-    account.judged(session, std::mem::take(&mut scan.findings), scan.own_bait, &scan.coverage, &inspected.verdict);
+    account.judged(session, std::mem::take(&mut scan.findings), &scan.own_bait, &scan.coverage, &inspected.verdict);
     account.look_back(session);
     if account.outcome() == Outcome::Denied {
         if let Some(head_start) = head_start {

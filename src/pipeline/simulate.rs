@@ -124,7 +124,7 @@ pub async fn with_bait<T>(
             if !opened.is_empty() {
                 tokens.lock().unwrap_or_else(PoisonError::into_inner).insert((found.rule.to_owned(), found.fingerprint()), opened);
             }
-            false
+            None
         };
         let findings = scan_anew(session, location, &one, &never_own)?.findings;
         let tokens = tokens.into_inner().unwrap_or_else(PoisonError::into_inner);

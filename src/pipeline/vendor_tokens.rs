@@ -47,11 +47,11 @@ impl VendorTokens {
         self.0.as_ref().is_some_and(|inner| !inner.known().is_empty())
     }
 
-    /// Whether one of the values of what was found is a vendor's token of this ledger, or holds one.
+    /// What a value of a vendor's token of this ledger is known by, where what was found is one or holds one.
     #[must_use]
-    pub fn has(&self, found: &Found<'_>) -> bool {
-        let Some(inner) = self.0.as_ref().filter(|inner| !inner.known().is_empty()) else { return false };
-        fingerprints(&inner.ring, found).any(|fingerprint| inner.known().contains(fingerprint.as_str()))
+    pub fn value_in(&self, found: &Found<'_>) -> Option<Fingerprint> {
+        let inner = self.0.as_ref().filter(|inner| !inner.known().is_empty())?;
+        fingerprints(&inner.ring, found).find(|fingerprint| inner.known().contains(fingerprint.as_str()))
     }
 }
 

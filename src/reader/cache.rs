@@ -266,7 +266,7 @@ mod tests {
 
         /// The results of some work with a scanner, and how often it opened a blob.
         fn with<T>(&self, cache: &Cache, work: impl FnOnce(&CachedScanner<'_>) -> T) -> (T, u64) {
-            let direct = DirectScanner { rules: RuleSet::builtin(), is_own: &|_| false, now: self.now, limits: &self.limits };
+            let direct = DirectScanner { rules: RuleSet::builtin(), recognise: &|_| None, now: self.now, limits: &self.limits };
             let scanner = CachedScanner::new(&direct, cache, self.rules, &self.limits, self.now);
             let before = self.blobs.opened.load(Ordering::Relaxed);
             let result = work(&scanner);
@@ -451,7 +451,7 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     let cache = desk.cache();
-                    let direct = DirectScanner { rules: RuleSet::builtin(), is_own: &|_| false, now: NOW, limits: &desk.limits };
+                    let direct = DirectScanner { rules: RuleSet::builtin(), recognise: &|_| None, now: NOW, limits: &desk.limits };
                     let scanner = CachedScanner::new(&direct, &cache, "built-in", &desk.limits, NOW);
                     for (layer, diff_id) in &layers {
                         let scan = scanner.scan_layer(&desk.blobs, layer, diff_id, &|_| ()).expect("readable");

@@ -2,6 +2,7 @@
 //!
 //! A reader that dies costs its layer, and the run; never this process. Whatever it sends is checked as if the layer had written it.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
@@ -28,7 +29,7 @@ use crate::reader::probe::Attempt;
 use crate::reader::protocol::{MAX_REPLY, MAX_SCAN, Reply, Request, Start, cut, receive, receive_bytes, send};
 use crate::reader::worker::ARGUMENT;
 use crate::scan::blob_scan::{BlobScan, BlobScanner, DirectScanner, LayerScan, MAX_SIGHTINGS, PlacedSighting, Seen};
-use crate::scan::found::{Found, IsOwn};
+use crate::scan::found::{Found, Recognise};
 use crate::scan::gap::GapKind;
 use crate::scan::layer_record::read_layer_scan;
 use crate::scan::marker::is_marker;
@@ -56,10 +57,10 @@ pub struct Settings<'a> {
     pub program: Option<&'a Path>,
     pub rules: &'a RuleSet,
     /// Whether a secret is the owner's bait. Only this process has the keys.
-    pub is_own: &'a IsOwn<'a>,
+    pub recognise: &'a Recognise<'a>,
     /// Whether that can be so of any; otherwise readers do not ask.
     pub has_keys: bool,
-    /// Whether `is_own` also wants to see what vendors can be asked about.
+    /// Whether `recognise` also wants to see what vendors can be asked about.
     pub asks: bool,
     /// Seconds since 1970; web tokens that ended before it are mild.
     pub now: i64,
@@ -111,10 +112,10 @@ enum Trouble {
     Reader(String),
 }
 
-/// What a reader sent, and how many secrets it was told to be the owner's.
+/// What a reader sent, and what it was told to be the owner's.
 struct Answer {
     bytes: Vec<u8>,
-    own: usize,
+    own: BTreeSet<Fingerprint>,
 }
 
 impl<'a> ProcessScanner<'a> {
@@ -194,12 +195,12 @@ impl<'a> ProcessScanner<'a> {
 
     /// What scans on this thread instead.
     fn direct(&self) -> DirectScanner<'a> {
-        let Settings { rules, is_own, now, limits, .. } = self.settings;
-        DirectScanner { rules, is_own, now, limits }
+        let Settings { rules, recognise, now, limits, .. } = self.settings;
+        DirectScanner { rules, recognise, now, limits }
     }
 
     /// Whether secrets are such as our scanner tells: of our rules, without their values, and none hidden as bait that is not.
-    fn is_sound(&self, seen: &Seen, own: usize) -> Result<(), String> {
+    fn is_sound(&self, seen: &Seen, own: &BTreeSet<Fingerprint>) -> Result<(), String> {
         let is_fingerprint = |fingerprint: &Fingerprint| fingerprint.as_str().parse::<Fingerprint>().is_ok();
         let is_ours = |place: &PlacedSighting| {
             let sighting = &place.sighting;
@@ -214,9 +215,7 @@ impl<'a> ProcessScanner<'a> {
         match seen {
             _ if seen.sightings.len() > MAX_SIGHTINGS => Err("it tells more secrets than there may be".to_owned()),
             _ if !seen.sightings.iter().all(is_ours) => Err("a secret in it is none of our rules'".to_owned()),
-            _ if seen.own_bait.len() > own || !seen.own_bait.iter().all(is_fingerprint) => {
-                Err("it calls something the owner's that is not".to_owned())
-            }
+            _ if !seen.own_bait.is_subset(own) => Err("it calls something the owner's that is not".to_owned()),
             _ => Ok(()),
         }
     }
@@ -228,7 +227,7 @@ impl BlobScanner for ProcessScanner<'_> {
         let request = Request::Layer { digest: layer.digest.clone(), size: layer.size, diff_id: diff_id.clone() };
         let scanned = self.scanned(blobs, layer, &request, progress, |answer| {
             let scan = read_layer_scan(&answer.bytes, limits).map_err(|error| error.to_string())?;
-            self.is_sound(&scan.seen, answer.own)?;
+            self.is_sound(&scan.seen, &answer.own)?;
             let (most, longest) = MAX_ANOMALIES;
             if scan.anomalies.len() > most || scan.anomalies.iter().any(|odd| odd.len() > longest) {
                 return Err("it is odd in too many words".to_owned());
@@ -248,7 +247,7 @@ impl BlobScanner for ProcessScanner<'_> {
         let request = Request::Blob { digest: blob.digest.clone(), size: blob.size };
         let scanned = self.scanned(blobs, blob, &request, &|_| {}, |answer| {
             let (seen, bytes): (Seen, u64) = serde_json::from_slice(&answer.bytes).map_err(|error| error.to_string())?;
-            self.is_sound(&seen, answer.own)?;
+            self.is_sound(&seen, &answer.own)?;
             if bytes == blob.size { Ok(BlobScan { seen, bytes }) } else { Err("it is not as long as the blob".to_owned()) }
         });
         scanned.unwrap_or_else(|| self.direct().scan_blob(blobs, blob))
@@ -339,7 +338,7 @@ impl Reader {
         progress: &dyn Fn(u64),
     ) -> Result<Answer, Trouble> {
         send(&self.socket, request, None).map_err(|error| self.gone(&error))?;
-        let (mut told, mut opened, mut own) = (0, 0, 0);
+        let (mut told, mut opened, mut own) = (0, 0, BTreeSet::new());
         // What kept the blob from the reader is known here, and told better.
         let mut withheld = None;
         loop {
@@ -359,9 +358,9 @@ impl Reader {
                 }
                 Reply::Found { rule, secret, id } => {
                     let (secret, id) = (Secret::new(secret), id.map(Secret::new));
-                    let is_own = (settings.is_own)(&Found { rule: &rule, secret: &secret, id: id.as_ref() });
-                    own += usize::from(is_own);
-                    send(&self.socket, &Request::Own(is_own), None)
+                    let token = (settings.recognise)(&Found { rule: &rule, secret: &secret, id: id.as_ref() });
+                    own.extend(token.clone());
+                    send(&self.socket, &Request::Own(token), None)
                 }
                 Reply::Progress(bytes) => {
                     let more = bytes.min(blob.size - told);
@@ -488,8 +487,8 @@ mod tests {
         }
     }
 
-    fn never(_: &Found<'_>) -> bool {
-        false
+    fn never(_: &Found<'_>) -> Option<Fingerprint> {
+        None
     }
 
     /// A scanner whose one reader says what the script says, after it was asked.
@@ -517,7 +516,7 @@ mod tests {
     fn settings(limits: &Limits) -> Settings<'_> {
         let patience = Duration::from_secs(20);
         let (program, rules) = (Some(Path::new("/nowhere")), RuleSet::builtin());
-        Settings { program, rules, is_own: &never, has_keys: true, asks: false, now: 0, limits, count: 1, patience }
+        Settings { program, rules, recognise: &never, has_keys: true, asks: false, now: 0, limits, count: 1, patience }
     }
 
     fn scan(rule: &str, path: &[u8], redacted: &str, own: &[&str]) -> LayerScan {

@@ -20,6 +20,7 @@ use crate::oci::digest::Digest;
 use crate::reader::confine::Confinement;
 use crate::reader::probe::Attempt;
 use crate::scan::rule_text::RuleText;
+use crate::secret::fingerprint::Fingerprint;
 
 /// The longest message that a reader may send.
 pub const MAX_REPLY: usize = 1 << 20;
@@ -44,7 +45,7 @@ pub enum Request {
     /// Answers [`Reply::Open`]: there is no such blob.
     Absent,
     /// Answers [`Reply::Found`]: whether it is the owner's bait.
-    Own(bool),
+    Own(Option<Fingerprint>),
     /// Try to get out.
     Probe(Attempt),
 }

@@ -19,6 +19,7 @@ use crate::scan::blob_scan::{BlobScanner, DirectScanner};
 use crate::scan::found::Found;
 use crate::scan::layer_record::write_layer_scan;
 use crate::scan::rule_set::RuleSet;
+use crate::secret::fingerprint::Fingerprint;
 use crate::secret::value::Secret;
 
 /// The one argument with which the program becomes a reader.
@@ -62,8 +63,8 @@ fn serve(socket: BorrowedFd<'static>) -> io::Result<()> {
     send(socket, &Reply::Ready { ruleset: rules.hash().to_owned(), confinement: confine(socket) }, None)?;
 
     let is_asked = |found: &Found<'_>| asks && rules.get(found.rule).is_some_and(|rule| rule.question().is_some());
-    let is_own = |found: &Found<'_>| (has_keys || is_asked(found)) && asked(socket, found);
-    let scanner = DirectScanner { rules, is_own: &is_own, now, limits: &limits };
+    let recognise = |found: &Found<'_>| if has_keys || is_asked(found) { asked(socket, found) } else { None };
+    let scanner = DirectScanner { rules, recognise: &recognise, now, limits: &limits };
     let parcel = Parcel { socket };
     // Much may be unpacked inside a file while nothing more of the blob is read.
     let spoken = Cell::new(Instant::now());
@@ -103,11 +104,14 @@ fn serve(socket: BorrowedFd<'static>) -> io::Result<()> {
 }
 
 /// Asks the one who has the keys, who may also ask its vendor about it. Where nobody answers any more, the next message ends the process.
-fn asked(socket: BorrowedFd<'_>, found: &Found<'_>) -> bool {
+fn asked(socket: BorrowedFd<'_>, found: &Found<'_>) -> Option<Fingerprint> {
     let text = |secret: &Secret| secret.expose().to_owned();
     let question = Reply::Found { rule: found.rule.to_owned(), secret: text(found.secret), id: found.id.map(text) };
     let answer = send(socket, &question, None).and_then(|()| receive(socket, MAX_REQUEST));
-    matches!(answer, Ok(Some((Request::Own(true), _))))
+    match answer {
+        Ok(Some((Request::Own(token), _))) => token,
+        _ => None,
+    }
 }
 
 /// The blob that is being scanned, as an open file that comes over the socket.

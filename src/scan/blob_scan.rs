@@ -15,7 +15,7 @@ use crate::image::limits::Limits;
 use crate::image::listing::LayerListing;
 use crate::oci::descriptor::Descriptor;
 use crate::oci::digest::{Digest, Hasher, HashingReader};
-use crate::scan::found::{Found, IsOwn};
+use crate::scan::found::{Found, Recognise};
 use crate::scan::nested_scan::{Inside, NestedScanner, Told, full_path};
 use crate::scan::places::Sighting;
 use crate::scan::rule_set::RuleSet;
@@ -102,7 +102,7 @@ pub trait BlobScanner: Sync {
 /// Scans on the thread that asks.
 pub struct DirectScanner<'a> {
     pub rules: &'a RuleSet,
-    pub is_own: &'a IsOwn<'a>,
+    pub recognise: &'a Recognise<'a>,
     /// Seconds since 1970; web tokens that ended before it are mild.
     pub now: i64,
     pub limits: &'a Limits,
@@ -119,7 +119,7 @@ impl<'r> DirectScanner<'r> {
 impl BlobScanner for DirectScanner<'_> {
     fn scan_layer(&self, blobs: &dyn Blobs, layer: &Descriptor, diff_id: &Digest, progress: &dyn Fn(u64)) -> Result<LayerScan, ImageError> {
         let scanner = self.scanner(layer);
-        let mut visitor = Visitor { scanner, is_own: self.is_own, seen: Seen::default(), files: 0, progress };
+        let mut visitor = Visitor { scanner, recognise: self.recognise, seen: Seen::default(), files: 0, progress };
         let LayerSummary { listing, style, uncompressed_size, anomalies, .. } = read_layer(blobs, layer, diff_id, self.limits, &mut visitor)?;
         let Visitor { scanner, mut seen, files, .. } = visitor;
         seen.close(&scanner);
@@ -132,7 +132,7 @@ impl BlobScanner for DirectScanner<'_> {
         let mut reader = BufReader::with_capacity(64 << 10, reader);
         let mut seen = Seen::default();
         let mut scanner = self.scanner(blob);
-        seen.look(&mut scanner, (b"", false), &mut reader, &|| {}, self.is_own).map_err(|cause| ImageError::Read { what: what(), cause })?;
+        seen.look(&mut scanner, (b"", false), &mut reader, &|| {}, self.recognise).map_err(|cause| ImageError::Read { what: what(), cause })?;
         seen.close(&scanner);
         let (digest, size) = reader.into_inner().finish();
         if digest != blob.digest || size != blob.size {
@@ -157,16 +157,18 @@ impl Seen {
         (path, stray): (&[u8], bool),
         data: &mut dyn BufRead,
         pulse: &dyn Fn(),
-        is_own: &IsOwn<'_>,
+        recognise: &Recognise<'_>,
     ) -> io::Result<u64> {
         let first = self.sightings.len();
         let length = scanner.scan(path, data, pulse, &mut |inner, told| {
             let sighting = match told {
-                Told::Hit(hit) if is_own(&Found::of(&hit)) => {
-                    self.own_bait.insert(hit.fingerprint);
-                    return;
-                }
-                Told::Hit(hit) => Sighting::of(&hit),
+                Told::Hit(hit) => match recognise(&Found::of(&hit)) {
+                    Some(token) => {
+                        self.own_bait.insert(token);
+                        return;
+                    }
+                    None => Sighting::of(&hit),
+                },
                 Told::Gap(gap) => gap.sighting(&full_path(path, inner)),
             };
             if self.sightings.len() < MAX_SIGHTINGS {
@@ -206,7 +208,7 @@ fn drop_outer(sightings: &mut Vec<PlacedSighting>, first: usize) {
 
 struct Visitor<'a> {
     scanner: NestedScanner<'a>,
-    is_own: &'a IsOwn<'a>,
+    recognise: &'a Recognise<'a>,
     seen: Seen,
     files: u64,
     progress: &'a dyn Fn(u64),
@@ -215,7 +217,7 @@ struct Visitor<'a> {
 impl Visitor<'_> {
     fn scan(&mut self, path: &[u8], stray: bool, data: &mut dyn BufRead) -> io::Result<()> {
         let progress = self.progress;
-        self.seen.look(&mut self.scanner, (path, stray), data, &|| progress(0), self.is_own).map(|_| ())
+        self.seen.look(&mut self.scanner, (path, stray), data, &|| progress(0), self.recognise).map(|_| ())
     }
 }
 

@@ -8,7 +8,7 @@ use std::ops::{Range, RangeInclusive};
 
 use crate::scan::blob_scan::{PlacedSighting, Seen};
 use crate::scan::content::ContentScanner;
-use crate::scan::found::{Found, IsOwn};
+use crate::scan::found::{Found, Recognise};
 use crate::scan::places::Sighting;
 use crate::scan::redact::redact_text;
 use crate::scan::rule_set::RuleSet;
@@ -70,7 +70,13 @@ pub fn is_dockerfile(path: &str) -> bool {
 
 /// Adds to `seen` what only the instructions of a text show; its sightings from `first` on are those of the text as it is. Returns the
 /// instructions.
-pub fn scan_instructions(seen: &mut Seen, first: usize, (path, text): (&str, &[u8]), (rules, now): (&RuleSet, i64), is_own: &IsOwn<'_>) -> Vec<Step> {
+pub fn scan_instructions(
+    seen: &mut Seen,
+    first: usize,
+    (path, text): (&str, &[u8]),
+    (rules, now): (&RuleSet, i64),
+    recognise: &Recognise<'_>,
+) -> Vec<Step> {
     let mut scanner = ContentScanner::new(rules, now);
     let mut steps = Vec::new();
     for instruction in instructions(text) {
@@ -80,8 +86,8 @@ pub fn scan_instructions(seen: &mut Seen, first: usize, (path, text): (&str, &[u
             // Memory can be read.
             let _ = scanner.scan(PATH, &mut &piece.bytes[..], &mut |hit| hits.push(hit));
             for hit in hits {
-                if is_own(&Found::of(&hit)) {
-                    seen.own_bait.insert(hit.fingerprint);
+                if let Some(token) = recognise(&Found::of(&hit)) {
+                    seen.own_bait.insert(token);
                     continue;
                 }
                 let mut sighting = Sighting::of(&hit);
@@ -411,7 +417,7 @@ mod tests {
         {
             for end in 0..=text.len() {
                 let mut seen = Seen::default();
-                scan_instructions(&mut seen, 0, ("Dockerfile", &text.as_bytes()[..end]), (RuleSet::builtin(), 0), &|_| false);
+                scan_instructions(&mut seen, 0, ("Dockerfile", &text.as_bytes()[..end]), (RuleSet::builtin(), 0), &|_| None);
             }
         }
     }

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use crate::scan::found::IsOwn;
+use crate::scan::found::Recognise;
 use crate::scan::image_scan::ScanOptions;
 use crate::scan::rule_set::RuleSet;
 use crate::scan::stream_scan::{FileScan, StreamScanner, gather, share_out};
@@ -14,7 +14,7 @@ use crate::scan::stream_scan::{FileScan, StreamScanner, gather, share_out};
 ///
 /// # Errors
 /// When `target` itself cannot be read. What cannot be read below it is named in the coverage.
-pub fn scan_path(target: &Path, rules: &RuleSet, is_own: &IsOwn<'_>, options: &ScanOptions) -> io::Result<FileScan> {
+pub fn scan_path(target: &Path, rules: &RuleSet, recognise: &Recognise<'_>, options: &ScanOptions) -> io::Result<FileScan> {
     let mut not_scanned = Vec::new();
     let mut files = Vec::new();
     if fs::metadata(target)?.is_dir() {
@@ -23,7 +23,7 @@ pub fn scan_path(target: &Path, rules: &RuleSet, is_own: &IsOwn<'_>, options: &S
         files.push(target.to_owned());
     }
     let parts = share_out(&files, options.threads, &|files| {
-        let mut scanner = StreamScanner::new(rules, is_own, options);
+        let mut scanner = StreamScanner::new(rules, recognise, options);
         for path in files {
             let shown = shown_name(target, path);
             let read = File::open(path).and_then(|file| scanner.scan(&shown, None, &mut BufReader::with_capacity(64 << 10, file)));
@@ -40,8 +40,8 @@ pub fn scan_path(target: &Path, rules: &RuleSet, is_own: &IsOwn<'_>, options: &S
 ///
 /// # Errors
 /// When the stream cannot be read.
-pub fn scan_reader(name: &str, data: &mut dyn BufRead, rules: &RuleSet, is_own: &IsOwn<'_>, options: &ScanOptions) -> io::Result<FileScan> {
-    let mut scanner = StreamScanner::new(rules, is_own, options);
+pub fn scan_reader(name: &str, data: &mut dyn BufRead, rules: &RuleSet, recognise: &Recognise<'_>, options: &ScanOptions) -> io::Result<FileScan> {
+    let mut scanner = StreamScanner::new(rules, recognise, options);
     scanner.scan(name, None, data)?;
     Ok(gather(vec![scanner.finish()], Vec::new(), rules, options))
 }
@@ -101,19 +101,19 @@ mod tests {
             fs::write(path, token).expect("written");
         }
         std::os::unix::fs::symlink("a/.npmrc", top.path().join("link")).expect("linked");
-        let scan = scan_path(top.path(), RuleSet::builtin(), &|_| false, &options()).expect("readable");
+        let scan = scan_path(top.path(), RuleSet::builtin(), &|_| None, &options()).expect("readable");
         assert_eq!((scan.coverage.files, scan.findings.len(), scan.findings[0].also_in), (4, 1, 3));
         let others: Vec<_> = scan.findings[0].places.iter().map(|place| (place.path.as_deref().unwrap_or_default(), place.line)).collect();
         assert_eq!(others, [(".git/objects/ab/cd", Some(1)), ("a/.npmrc", Some(1)), ("objects/kept", Some(1))]);
-        let one = scan_path(&top.path().join("a/.npmrc"), RuleSet::builtin(), &|_| true, &options()).expect("readable");
-        assert_eq!((one.findings.len(), one.own_bait), (0, 1));
-        assert!(scan_path(&top.path().join("missing"), RuleSet::builtin(), &|_| false, &options()).is_err());
+        let one = scan_path(&top.path().join("a/.npmrc"), RuleSet::builtin(), &|found| Some(found.fingerprint()), &options()).expect("readable");
+        assert_eq!((one.findings.len(), one.own_bait.len()), (0, 1));
+        assert!(scan_path(&top.path().join("missing"), RuleSet::builtin(), &|_| None, &options()).is_err());
     }
 
     #[test]
     fn a_stream_has_the_name_that_it_is_given() {
         let token = &RuleSet::builtin().get("npm-access-token").expect("a rule").examples[0];
-        let scan = scan_reader("stdin", &mut token.as_bytes(), RuleSet::builtin(), &|_| false, &options()).expect("readable");
+        let scan = scan_reader("stdin", &mut token.as_bytes(), RuleSet::builtin(), &|_| None, &options()).expect("readable");
         assert_eq!(scan.findings[0].path.as_deref(), Some("stdin"));
     }
 }

@@ -14,8 +14,8 @@ pub struct Found<'a> {
     pub id: Option<&'a Secret>,
 }
 
-/// Says of what was found whether it is the owner's bait, which is no finding.
-pub type IsOwn<'a> = dyn Fn(&Found<'_>) -> bool + Sync + 'a;
+/// Tells which token of the owner's something found is. Bait is no finding.
+pub type Recognise<'a> = dyn Fn(&Found<'_>) -> Option<Fingerprint> + Sync + 'a;
 
 impl<'a> Found<'a> {
     #[must_use]

@@ -18,7 +18,7 @@ use crate::oci::media_type::is_foreign_layer;
 use crate::scan::blob_scan::{BlobScan, BlobScanner, DirectScanner, LayerScan, Seen};
 use crate::scan::config_scan::{ConfigHit, scan_annotations, scan_config};
 use crate::scan::finding::{Confidence, Finding, FoundIn, LayerPlace, Severity, State};
-use crate::scan::found::{Found, IsOwn};
+use crate::scan::found::{Found, Recognise};
 use crate::scan::nested_scan::{Inside, full_path};
 use crate::scan::places::{Place, Places, Sighting};
 use crate::scan::redact::redact_text;
@@ -75,8 +75,8 @@ pub struct Coverage {
 pub struct ImageScan {
     /// The gravest first.
     pub findings: Vec<Finding>,
-    /// Distinct secrets that are our own bait; they are no findings.
-    pub own_bait: usize,
+    /// Tokens of the owner's; they are no findings.
+    pub own_bait: BTreeSet<Fingerprint>,
     pub coverage: Coverage,
     /// What each layer contains, by its digest.
     pub listings: BTreeMap<Digest, Arc<LayerListing>>,
@@ -91,12 +91,12 @@ pub struct ImageScan {
 pub fn scan_stored(
     stored: &StoredImage,
     rules: &RuleSet,
-    is_own: &IsOwn<'_>,
+    recognise: &Recognise<'_>,
     options: &ScanOptions,
     observer: &dyn ScanObserver,
 ) -> Result<ImageScan, ImageError> {
-    let scanner = DirectScanner { rules, is_own, now: options.now, limits: &options.limits };
-    scan_stored_with(&scanner, stored, rules, is_own, options, observer)
+    let scanner = DirectScanner { rules, recognise, now: options.now, limits: &options.limits };
+    scan_stored_with(&scanner, stored, rules, recognise, options, observer)
 }
 
 /// The same, where `scanner` scans the blobs.
@@ -107,12 +107,12 @@ pub fn scan_stored_with(
     scanner: &dyn BlobScanner,
     stored: &StoredImage,
     rules: &RuleSet,
-    is_own: &IsOwn<'_>,
+    recognise: &Recognise<'_>,
     options: &ScanOptions,
     observer: &dyn ScanObserver,
 ) -> Result<ImageScan, ImageError> {
     let mut gathered =
-        Gathered { rules, is_own, now: options.now, places: Places::default(), own_bait: BTreeSet::new(), coverage: Coverage::default() };
+        Gathered { rules, recognise, now: options.now, places: Places::default(), own_bait: BTreeSet::new(), coverage: Coverage::default() };
     observer.documents_done(&gathered.documents(stored));
     let jobs = jobs(stored, &mut gathered.coverage);
     let mut layers = BTreeMap::new();
@@ -139,7 +139,7 @@ pub fn scan_stored_with(
     let Gathered { places, own_bait, mut coverage, .. } = gathered;
     coverage.anomalies.sort();
     let (listings, styles) = layers.into_iter().map(|(digest, layer)| ((digest.clone(), layer.listing), (digest, layer.style))).unzip();
-    Ok(ImageScan { findings: places.into_findings(options.fingerprint_key.as_ref()), own_bait: own_bait.len(), coverage, listings, styles })
+    Ok(ImageScan { findings: places.into_findings(options.fingerprint_key.as_ref()), own_bait, coverage, listings, styles })
 }
 
 /// A layer to read.
@@ -216,7 +216,7 @@ fn scan_layers(
 /// What the parts of an image have come to so far.
 struct Gathered<'a> {
     rules: &'a RuleSet,
-    is_own: &'a IsOwn<'a>,
+    recognise: &'a Recognise<'a>,
     now: i64,
     places: Places,
     own_bait: BTreeSet<Fingerprint>,
@@ -240,8 +240,8 @@ impl Gathered<'_> {
     /// Notes the places of what stands in a document. A name may be a secret itself, or hold one.
     fn document(&mut self, hits: Vec<ConfigHit<'_>>, platform: Option<&str>, secrets: &mut Vec<(Severity, Confidence)>) {
         for ConfigHit { surface, name, hit } in hits {
-            if (self.is_own)(&Found::of(&hit)) {
-                self.own_bait.insert(hit.fingerprint.clone());
+            if let Some(token) = (self.recognise)(&Found::of(&hit)) {
+                self.own_bait.insert(token);
                 continue;
             }
             secrets.push((hit.severity, hit.confidence));
@@ -359,9 +359,9 @@ mod tests {
         RuleSet::builtin().get(rule).expect("a rule").examples[0].clone()
     }
 
-    fn scan(stored: &StoredImage, is_own: &IsOwn<'_>) -> ImageScan {
+    fn scan(stored: &StoredImage, recognise: &Recognise<'_>) -> ImageScan {
         let options = ScanOptions { now: 1_800_000_000, threads: 2, limits: Limits::default(), fingerprint_key: None };
-        scan_stored(stored, RuleSet::builtin(), is_own, &options, &()).expect("readable")
+        scan_stored(stored, RuleSet::builtin(), recognise, &options, &()).expect("readable")
     }
 
     fn summary(scan: &ImageScan) -> Vec<(String, FoundIn, String, State, u64)> {
@@ -388,7 +388,7 @@ mod tests {
         );
         let mut memory = Memory::default();
         let root = three_layers(&mut memory, &history, "amd64");
-        let scan = scan(&memory.open(&root), &|_| false);
+        let scan = scan(&memory.open(&root), &|_| None);
         assert_eq!(
             summary(&scan),
             [
@@ -416,7 +416,7 @@ mod tests {
         children.push(attestation.annotated("vnd.docker.reference.type", "attestation-manifest"));
         let index = Index::new(children);
         let root = memory.put(media_type::OCI_INDEX, &index.bytes);
-        let scan = scan(&memory.open(&root), &|_| false);
+        let scan = scan(&memory.open(&root), &|_| None);
         let rows = summary(&scan);
         assert_eq!(rows.len(), 6, "{rows:?}");
         assert!(rows.iter().any(|row| row.0 == "pulumi-token" && row.1 == FoundIn::Artifact));
@@ -432,8 +432,8 @@ mod tests {
         let mut memory = Memory::default();
         let pair = example("aws-key-pair");
         let root = memory.image(&[vec![file("root/.aws/credentials", &pair)]], "", "amd64");
-        let own = scan(&memory.open(&root), &|found| found.values().any(|value| value.expose().starts_with("AKIA")));
-        assert_eq!((own.findings.len(), own.own_bait), (0, 1));
+        let own = scan(&memory.open(&root), &|found| found.values().any(|value| value.expose().starts_with("AKIA")).then(|| found.fingerprint()));
+        assert_eq!((own.findings.len(), own.own_bait.len()), (0, 1));
     }
 
     #[test]
@@ -444,7 +444,7 @@ mod tests {
             [gem.as_str(), github.as_str()].map(|line| line.rsplit([' ', '=', '"']).find(|word| word.len() > 20).expect("a token").to_owned());
         let config = format!(r#""config":{{"Env":["{0}"],"Labels":{{"{1}":"x"}}}},"#, values[0], values[1]);
         let root = memory.image(&[vec![file(&format!("app/{}/note", values[0]), &example("npm-access-token"))]], &config, "amd64");
-        let scan = scan(&memory.open(&root), &|_| false);
+        let scan = scan(&memory.open(&root), &|_| None);
         let told: Vec<FoundIn> = scan.findings.iter().map(|finding| finding.surface).collect();
         for surface in [FoundIn::File, FoundIn::Env, FoundIn::Label] {
             assert!(told.contains(&surface), "{surface} is not in {told:?}");
@@ -465,6 +465,6 @@ mod tests {
         bytes[middle] ^= 1;
         memory.0.insert(digest, bytes.into());
         let options = ScanOptions { now: 0, threads: 1, limits: Limits::default(), fingerprint_key: None };
-        assert!(scan_stored(&memory.open(&root), RuleSet::builtin(), &|_| false, &options, &()).is_err());
+        assert!(scan_stored(&memory.open(&root), RuleSet::builtin(), &|_| None, &options, &()).is_err());
     }
 }

@@ -9,12 +9,13 @@ use std::thread;
 use crate::scan::blob_scan::Seen;
 use crate::scan::dockerfile_scan::{MAX_DOCKERFILE, Step, is_dockerfile, scan_instructions};
 use crate::scan::finding::{Finding, FoundIn, State};
-use crate::scan::found::IsOwn;
+use crate::scan::found::Recognise;
 use crate::scan::image_scan::{Coverage, ScanOptions};
 use crate::scan::nested_scan::NestedScanner;
 use crate::scan::places::{Place, Places};
 use crate::scan::redact::redact_text;
 use crate::scan::rule_set::RuleSet;
+use crate::secret::fingerprint::Fingerprint;
 
 /// Items that a thread takes at a time.
 const BATCH: usize = 64;
@@ -24,8 +25,8 @@ const BATCH: usize = 64;
 pub struct FileScan {
     /// The gravest first.
     pub findings: Vec<Finding>,
-    /// Distinct secrets that are our own bait; they are no findings.
-    pub own_bait: usize,
+    /// Tokens of the owner's; they are no findings.
+    pub own_bait: BTreeSet<Fingerprint>,
     pub coverage: Coverage,
     /// The instructions of each Dockerfile in which something was found, by its path and commit, secrets in them redacted.
     pub recipes: BTreeMap<(String, Option<String>), Vec<Step>>,
@@ -44,7 +45,7 @@ impl FileScan {
 /// Scans on the thread that asks.
 pub struct StreamScanner<'a> {
     rules: &'a RuleSet,
-    is_own: &'a IsOwn<'a>,
+    recognise: &'a Recognise<'a>,
     now: i64,
     scanner: NestedScanner<'a>,
     streams: Streams,
@@ -64,9 +65,9 @@ pub struct Streams {
 
 impl<'a> StreamScanner<'a> {
     #[must_use]
-    pub fn new(rules: &'a RuleSet, is_own: &'a IsOwn<'a>, options: &'a ScanOptions) -> Self {
+    pub fn new(rules: &'a RuleSet, recognise: &'a Recognise<'a>, options: &'a ScanOptions) -> Self {
         let scanner = NestedScanner::new(rules, options.now, &options.limits);
-        Self { rules, is_own, now: options.now, scanner, streams: Streams::default() }
+        Self { rules, recognise, now: options.now, scanner, streams: Streams::default() }
     }
 
     /// Scans a stream to its end; findings have its name and, of a repository, its commit.
@@ -96,7 +97,7 @@ impl<'a> StreamScanner<'a> {
     }
 
     fn stream(&mut self, name: &str, data: &mut dyn BufRead) -> io::Result<u64> {
-        self.streams.seen.look(&mut self.scanner, (name.as_bytes(), false), data, &|| {}, self.is_own)
+        self.streams.seen.look(&mut self.scanner, (name.as_bytes(), false), data, &|| {}, self.recognise)
     }
 
     /// The text as it is, like any other, and then each instruction as a builder reads it.
@@ -109,7 +110,7 @@ impl<'a> StreamScanner<'a> {
             // No builder's recipe is that long.
             return Ok(length);
         }
-        let steps = scan_instructions(&mut self.streams.seen, first, (name, &text), (self.rules, self.now), self.is_own);
+        let steps = scan_instructions(&mut self.streams.seen, first, (name, &text), (self.rules, self.now), self.recognise);
         if self.streams.seen.sightings.len() > first {
             self.streams.recipes.insert((name.to_owned(), commit.map(|commit| commit.to_string())), steps);
         }
@@ -152,5 +153,5 @@ pub fn gather(parts: Vec<Streams>, not_scanned: Vec<String>, rules: &RuleSet, op
         }
     }
     coverage.not_scanned.sort();
-    FileScan { findings: places.into_findings(options.fingerprint_key.as_ref()), own_bait: own.len(), coverage, recipes }
+    FileScan { findings: places.into_findings(options.fingerprint_key.as_ref()), own_bait: own, coverage, recipes }
 }

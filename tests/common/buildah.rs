@@ -26,6 +26,18 @@ impl Buildah {
         target
     }
 
+    /// Builds an image on top of another, and writes it as an OCI layout; gives the source to name it by.
+    pub(crate) fn child(&self, parent: &str, layout: &Path) -> String {
+        let container = self.load(parent);
+        let own = TempDir::new().expect("a scratch folder can be made");
+        std::fs::write(own.path().join("child.txt"), "of the child\n").expect("a scratch folder can be written");
+        must(self.command().args(["copy", "--quiet", "--add-history", &container]).arg(own.path().join("child.txt")).arg("/srv/"));
+        must(self.command().args(["commit", "--quiet", "--rm", &container, "localhost/child"]));
+        let target = format!("oci:{}:latest", layout.display());
+        must(self.command().args(["push", "--quiet", "localhost/child", &target]));
+        target
+    }
+
     /// Takes an image into the store and makes a container of it; gives the container's name.
     pub(crate) fn load(&self, source: &str) -> String {
         // By way of the store: buildah would make a name of a layout's path, and refuse it.
