@@ -142,6 +142,10 @@ fn retired_tokens_stay_armed_and_revoked_ones_are_planted_no_more() {
     assert_eq!(listed(&owner, &first["env"])["end"], "retired");
     assert_eq!(listed(&owner, &first["buried"])["end"], "revoked");
     assert!(listed(&owner, &first["file"])["end"].is_null());
+    let ghosts = token(&owner, &["list", "--only", "ghosts", "--json"]).out();
+    assert!(ghosts.lines().count() == 1 && ghosts.contains(&first["buried"]), "{ghosts}");
+    assert!(token(&owner, &["list"]).out().contains("1 token revoked, and still in images"));
+    assert!(token(&owner, &["list", "--only", "orphans"]).out().contains("none of 4 honeytokens"));
     let (next, _) = ship(&owner, &registry, "acme/shop:2", &address);
     assert_ne!(next["buried"], first["buried"]);
     let decoy = Decoy::start(&owner, &address);

@@ -432,11 +432,10 @@ pub struct Push {
 #[derive(Debug, Subcommand)]
 pub enum Token {
     /// One line for each honeytoken
-    List {
-        /// As JSON, one object a line
-        #[arg(long)]
-        json: bool,
-    },
+    #[command(after_help = "Examples:\n  honeycrate token list\n  \
+                            honeycrate token list --only undrilled --days 30   no proof for a month\n  \
+                            honeycrate token list --only orphans               in no image that arrived")]
+    List(List),
     /// All about one honeytoken, except its value
     Show {
         /// A fingerprint, as `token list` prints it
@@ -495,6 +494,33 @@ pub struct IgnoreList {
     pub check: Option<PathBuf>,
     #[command(flatten)]
     pub registries: Registries,
+}
+
+#[derive(Debug, Args)]
+pub struct List {
+    /// As JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Those alone that need a look
+    #[arg(long, value_name = "WHICH", value_enum)]
+    pub only: Option<Only>,
+    /// After so many days without a drill that passed a token counts as undrilled
+    #[arg(long, value_name = "DAYS", default_value_t = DRILL_DAYS)]
+    pub days: u16,
+}
+
+/// After so many days without a drill a word is said.
+pub const DRILL_DAYS: u16 = 90;
+
+/// Tokens that need a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Only {
+    /// Minted for an image that never arrived; a vendor's quota counts them: revoke them
+    Orphans,
+    /// Revoked, and in images that arrived: their bait is dead, ship them again
+    Ghosts,
+    /// In use, and nobody knows whether their alert still arrives: drill them
+    Undrilled,
 }
 
 /// Which tokens.
@@ -650,6 +676,9 @@ pub struct Watch {
     /// Append every alert to this file as a line of JSON
     #[arg(long, value_name = "FILE")]
     pub alerts: Option<PathBuf>,
+    /// Say which tokens had no drill that passed for so many days; 0: none
+    #[arg(long, value_name = "DAYS", default_value_t = DRILL_DAYS)]
+    pub drill_days: u16,
 }
 
 #[derive(Debug, Args)]

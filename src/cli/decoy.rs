@@ -14,15 +14,19 @@ use crate::alert::message::Alert;
 use crate::alert::sinks::contract::Sink;
 use crate::alert::sinks::json_lines::JsonLines;
 use crate::alert::sinks::webhook::{Delivery, Webhook};
-use crate::cli::args::{Decoy, Global, Watch as WatchFlags};
+use crate::cli::args::{Decoy, Global, Only, Watch as WatchFlags};
 use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::providers;
 use crate::cli::setup::{Setup, here};
+use crate::cli::token::needs;
 use crate::config::resolve::Overrides;
 use crate::decoy::certificate::{Certificate, self_made};
 use crate::decoy::server::{self, Settings};
+use crate::ledger::error::LedgerError;
 use crate::ledger::place::Ledger;
+use crate::ledger::stores;
+use crate::ledger::tokens::tokens;
 use crate::net::client::{HttpClient, Purpose};
 use crate::pipeline::clock;
 use crate::pipeline::memory::random;
@@ -122,6 +126,9 @@ pub async fn watch(arguments: &WatchFlags, global: &Global) -> Result<Exit, Fail
     if announcer.told == 0 && !global.quiet {
         anstream::eprintln!("no honeytoken was used so far, says {}", ledger);
     }
+    if arguments.drill_days > 0 && !global.quiet {
+        undrilled(&ledger, arguments.drill_days)?;
+    }
     if arguments.once {
         // Nobody looks at a warning of a job that is green.
         return match announcer.troubles {
@@ -152,6 +159,19 @@ pub async fn watch(arguments: &WatchFlags, global: &Global) -> Result<Exit, Fail
             () = stop() => return Ok(Exit::Passed),
         }
     }
+}
+
+/// Says how many tokens in use had no drill: an alert that nobody has seen arrive may not.
+fn undrilled(ledger: &Ledger, days: u16) -> Result<(), Failure> {
+    let since = clock::now() - time::Duration::days(days.into());
+    let number = match stores::open_to_read(ledger) {
+        Err(LedgerError::Missing { .. }) => 0,
+        store => tokens(&*store?)?.iter().filter(|token| token.is_undrilled(since)).count(),
+    };
+    if number > 0 {
+        anstream::eprintln!("note: {}", needs(Only::Undrilled, number, days));
+    }
+    Ok(())
 }
 
 /// Asks the providers that have tokens in the ledger.

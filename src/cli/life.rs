@@ -15,7 +15,7 @@ use crate::ledger::mention::Mention;
 use crate::ledger::record::Event;
 use crate::ledger::stores;
 use crate::ledger::stores::contract::Store;
-use crate::ledger::tokens::{End, State, TokenSummary, tokens};
+use crate::ledger::tokens::{End, TokenSummary, tokens};
 use crate::pipeline::clock;
 use crate::pipeline::drill::{Drilled, drill};
 use crate::pipeline::error::PipelineError;
@@ -144,9 +144,7 @@ fn choose(setup: &Setup, chosen: &Chosen) -> Result<(Box<dyn Store>, Vec<Named>)
         fits(&chosen.service, &token.claims.service)
             && fits(&chosen.environment, &token.claims.environment)
             && chosen.surface.is_none_or(|surface| surface == token.claims.surface)
-            && token.end.is_none()
-            && token.followed_by.is_none()
-            && token.state >= State::Planted
+            && token.is_in_use()
     };
     if chosen.fingerprints.is_empty() {
         if chosen.service.is_none() && chosen.environment.is_none() && chosen.surface.is_none() {

@@ -3,6 +3,7 @@
 use std::io::Read as _;
 
 use anstyle::{AnsiColor, Style};
+use time::{Duration, OffsetDateTime};
 use zeroize::Zeroizing;
 
 use crate::bait::claims::Claims;
@@ -10,7 +11,7 @@ use crate::bait::own;
 use crate::bait::placement::Placement;
 use crate::bait::stealth::{tells, verdict};
 use crate::bait::surfaces::Surface;
-use crate::cli::args::{Global, Token};
+use crate::cli::args::{Global, List, Only, Token};
 use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::ignore_list::ignore_list;
@@ -22,6 +23,7 @@ use crate::ledger::record::Context;
 use crate::ledger::seal;
 use crate::ledger::tokens::{End, TokenSummary, tokens};
 use crate::ledger::trace::{Change, Trace, find, trace};
+use crate::pipeline::clock;
 use crate::pipeline::trap::recogniser;
 use crate::report::escape::line as for_terminal;
 use crate::report::words::count;
@@ -44,7 +46,7 @@ pub async fn token(command: &Token, global: &Global) -> Result<Exit, Failure> {
         Token::Revoke(chosen) => return life::revoke(&setup, chosen).await,
         Token::IgnoreList(arguments) => return ignore_list(arguments, global).await,
         Token::Simulate(arguments) => return simulate(arguments, global).await,
-        Token::List { json } => list(&tokens(&*setup.ledger_to_read()?)?, *json),
+        Token::List(arguments) => list(tokens(&*setup.ledger_to_read()?)?, arguments),
         Token::Show { fingerprint } => {
             let fingerprint: Fingerprint =
                 fingerprint.parse().map_err(|why: &str| Failure::usage(format!("`{fingerprint}`: {why}"), "see `honeycrate token list`"))?;
@@ -111,15 +113,22 @@ fn unknown(setup: &Setup) -> Failure {
     Failure::usage(format!("the ledger{ledger} knows no such token"), "see `honeycrate token list`; another ledger is given with --ledger")
 }
 
-fn list(tokens: &[TokenSummary], json: bool) {
-    if json {
-        for token in tokens {
+fn list(all: Vec<TokenSummary>, List { json, only, days }: &List) {
+    let since = clock::now() - Duration::days((*days).into());
+    let known = all.len();
+    let tokens: Vec<TokenSummary> = all.into_iter().filter(|token| only.is_none_or(|only| is_one(token, only, since))).collect();
+    if *json {
+        for token in &tokens {
             anstream::println!("{}", serde_json::to_string(token).unwrap_or_default());
         }
         return;
     }
-    if tokens.is_empty() {
+    if known == 0 {
         anstream::println!("no honeytokens yet: `honeycrate ship` plants the first");
+        return;
+    }
+    if tokens.is_empty() {
+        anstream::println!("none of {}", count(known, "honeytoken"));
         return;
     }
     let wide = |column: fn(&Claims) -> &str, least: usize| tokens.iter().map(|token| column(&token.claims).len()).max().unwrap_or(0).clamp(least, 40);
@@ -132,7 +141,7 @@ fn list(tokens: &[TokenSummary], json: bool) {
         "kind",
         "environment"
     );
-    for token in tokens {
+    for token in &tokens {
         let fingerprint = token.fingerprint.as_ref().map_or("-", |fingerprint| fingerprint.as_str());
         let claims = &token.claims;
         let state = if token.triggers > 0 { Style::new().bold().fg_color(Some(AnsiColor::Red.into())) } else { Style::new() };
@@ -147,6 +156,34 @@ fn list(tokens: &[TokenSummary], json: bool) {
     }
     let used = tokens.iter().filter(|token| token.triggers > 0).count();
     anstream::println!("\n{}, {used} of them used; `honeycrate token show FINGERPRINT` tells where one lies", count(tokens.len(), "honeytoken"));
+    if only.is_none() {
+        for which in [Only::Orphans, Only::Ghosts, Only::Undrilled] {
+            let number = tokens.iter().filter(|token| is_one(token, which, since)).count();
+            if number > 0 {
+                anstream::println!("{}", needs(which, number, *days));
+            }
+        }
+    }
+}
+
+fn is_one(token: &TokenSummary, which: Only, since: OffsetDateTime) -> bool {
+    match which {
+        Only::Orphans => token.is_orphan(),
+        Only::Ghosts => token.is_ghost(),
+        Only::Undrilled => token.is_undrilled(since),
+    }
+}
+
+/// What a number of such tokens needs.
+#[must_use]
+pub fn needs(which: Only, number: usize, days: u16) -> String {
+    match which {
+        Only::Orphans => format!("{} in no image that arrived: `honeycrate token list --only orphans`", count(number, "token")),
+        Only::Ghosts => format!("{} revoked, and still in images: `honeycrate token list --only ghosts`", count(number, "token")),
+        Only::Undrilled => {
+            format!("no drill for {}: {}, `honeycrate token list --only undrilled`", count(days.into(), "day"), count(number, "token"))
+        }
+    }
 }
 
 /// How far it has come, or how it was laid aside.

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::bait::claims::Claims;
 use crate::ledger::error::LedgerError;
@@ -65,6 +67,34 @@ pub enum End {
 pub struct Names {
     pub services: BTreeSet<String>,
     pub environments: BTreeSet<String>,
+}
+
+impl TokenSummary {
+    /// Whether images may be shipped with it: neither laid aside nor followed by another.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        self.state >= State::Planted && self.end.is_none() && self.followed_by.is_none()
+    }
+
+    /// Minted for an image that did not arrive, as far as is known, and still armed: a vendor counts it.
+    #[must_use]
+    pub fn is_orphan(&self) -> bool {
+        self.fingerprint.is_some() && self.references.is_empty() && self.triggers == 0 && self.end != Some(End::Revoked)
+    }
+
+    /// Revoked, while images that carry it arrived: their bait is dead.
+    #[must_use]
+    pub fn is_ghost(&self) -> bool {
+        self.end == Some(End::Revoked) && !self.references.is_empty()
+    }
+
+    /// In use, with no drill that passed and no minting since `since`: nobody knows whether its alert still arrives.
+    #[must_use]
+    pub fn is_undrilled(&self, since: OffsetDateTime) -> bool {
+        let proved = self.drilled_at.as_ref().or(self.minted_at.as_ref());
+        let is_old = proved.is_none_or(|time| OffsetDateTime::parse(time, &Rfc3339).is_ok_and(|time| time < since));
+        self.is_in_use() && !self.references.is_empty() && is_old
+    }
 }
 
 impl fmt::Display for State {
@@ -265,6 +295,37 @@ mod tests {
         let mut store = after(2);
         store.append("run-2", "2026-11-22T04:01:00Z", fail()).expect("appended");
         assert_eq!(only(&store).state, State::Minted);
+    }
+
+    #[test]
+    fn what_needs_a_look_is_told_apart() {
+        let kinds = |token: &TokenSummary| (token.is_in_use(), token.is_orphan(), token.is_ghost());
+        let kinds: Vec<_> = (2..=5).map(|steps| kinds(&only(&after(steps)))).collect();
+        assert_eq!(kinds, [(false, true, false), (true, true, false), (true, true, false), (true, false, false)]);
+        let mut store = after(5);
+        let (claims, fingerprint) = (only(&store).claims, only(&store).fingerprint.expect("minted"));
+        let revoked = Event::Revoked { claims, fingerprint, provider: "embedded".to_owned(), reason: "old".to_owned() };
+        store.append("run-2", "2026-11-22T05:00:00Z", revoked).expect("appended");
+        let token = only(&store);
+        assert_eq!((token.is_in_use(), token.is_orphan(), token.is_ghost()), (false, false, true));
+    }
+
+    #[test]
+    fn a_token_is_undrilled_when_neither_a_drill_nor_its_minting_is_new() {
+        let at = |text: &str| OffsetDateTime::parse(text, &Rfc3339).expect("a time");
+        let mut store = after(5);
+        assert!(!only(&store).is_undrilled(at("2026-11-22T04:00:00Z")));
+        assert!(only(&store).is_undrilled(at("2026-11-23T00:00:00Z")));
+        let fingerprint = only(&store).fingerprint.expect("minted");
+        let ended = |passed: bool| {
+            let (id, detail) = (format!("drill {passed}"), String::new());
+            Event::DrillEnded { id, fingerprint: fingerprint.clone(), passed, milliseconds: 1, detail }
+        };
+        store.append("run-2", "2026-11-24T00:00:00Z", ended(false)).expect("appended");
+        assert!(only(&store).is_undrilled(at("2026-11-23T00:00:00Z")), "a drill that failed proves nothing");
+        store.append("run-2", "2026-11-24T00:00:00Z", ended(true)).expect("appended");
+        assert!(!only(&store).is_undrilled(at("2026-11-23T00:00:00Z")));
+        assert!(!only(&after(3)).is_undrilled(at("2027-01-01T00:00:00Z")), "in no image that arrived");
     }
 
     #[test]
