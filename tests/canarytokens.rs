@@ -187,7 +187,7 @@ async fn a_drill_calls_the_address_under_its_mark_and_disabling_stops_the_server
     let token = minted(&*provider, "web-url").await;
     provider.exercise(&token, "drill-7f").await.expect("called");
     let poll = polled(&*provider, std::slice::from_ref(&token)).await;
-    assert_eq!(poll.triggers.iter().map(|trigger| trigger.user_agent.as_deref()).collect::<Vec<_>>(), [Some("drill-7f")]);
+    assert_eq!(poll.triggers.iter().map(|trigger| trigger.user_agent.as_deref()).collect::<Vec<_>>(), [Some("curl/8.14.1 (drill-7f)")]);
     let wireguard = minted(&*provider, "wireguard").await;
     assert!(matches!(provider.exercise(&wireguard, "drill-7f").await, Err(ProviderError::NoUse { .. })));
 

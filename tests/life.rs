@@ -78,10 +78,11 @@ fn a_drill_is_followed_to_its_end_and_hides_no_thief_of_the_same_second() {
 }
 
 #[test]
-fn every_kind_that_leads_to_the_web_can_be_drilled() {
+fn every_kind_of_our_own_can_be_drilled() {
     let (owner, registry, address) = (Honeycrate::new(), Registry::plain(Auth::None), Address::new());
     let decoy_of = Decoy::start(&owner, &address);
-    let kinds = ["registry-login", "git-credentials", "pypi-index", "https-url", "npm-index", "kubeconfig", "s3-keys", "vault-token", "jwt"];
+    let kinds =
+        ["registry-login", "git-credentials", "pypi-index", "https-url", "npm-index", "kubeconfig", "s3-keys", "vault-token", "jwt", "database-url"];
     for (number, kind) in kinds.iter().enumerate() {
         let config = format!("environments:\n  production:\n    surfaces: [file]\n    kinds:\n      file: {kind}\n");
         std::fs::write(owner.home().join("honeycrate.yaml"), config).expect("the home is writable");

@@ -5,17 +5,16 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, ready};
-use url::Url;
 
 use crate::bait::claims::Claims;
 use crate::bait::honeytoken::Honeytoken;
 use crate::bait::host::DecoyHost;
 use crate::bait::kinds;
 use crate::bait::kinds::contract::{Fields, Recipe, Usage};
-use crate::net::client::{HttpClient, Purpose};
-use crate::net::error::NetError;
+use crate::net::client::HttpClient;
 use crate::provider::contract::{Provider, Row};
 use crate::provider::error::ProviderError;
+use crate::provider::visit;
 use crate::secret::key_ring::KeyRing;
 
 pub const ROW: Row = Row {
@@ -90,32 +89,13 @@ impl Provider for Embedded {
         let usage = kinds::find(&token.claims.kind).and_then(|kind| kind.self_telling()).map(|kind| kind.usage(&Fields::of(token), scheme));
         async move {
             match (usage, &self.http) {
-                (Some(Usage::Web { url, headers }), Some(http)) => visit(http, &url, headers, mark).await,
+                (Some(Usage::Web { url, headers }), Some(http)) => visit::call((ROW.id, http), &url, headers, mark).await,
+                (Some(Usage::Database { url }), _) => visit::login(ROW.id, &url, mark).await,
                 _ => Err(ProviderError::NoUse { provider: ROW.id, kind: token.claims.kind.clone() }),
             }
         }
         .boxed()
     }
-}
-
-/// One request to the decoy. Whatever it answers, it has seen it.
-async fn visit(http: &HttpClient, url: &str, headers: Vec<(&'static str, String)>, mark: &str) -> Result<(), ProviderError> {
-    let failed = |why: String| ProviderError::Unavailable { provider: ROW.id, why };
-    let mut url = Url::parse(url).map_err(|_| failed("the token leads to no address".to_owned()))?;
-    let login = (url.username().to_owned(), url.password().map(str::to_owned));
-    // A login within a URL is sent as a header; an error would show the URL.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    let client = http.for_host(&url, Purpose::Api).map_err(|error| failed(error.to_string()))?;
-    let mut request = client.get(url.clone()).header("user-agent", format!("curl/8.14.1 ({mark})"));
-    for (name, value) in headers {
-        request = request.header(name, value);
-    }
-    if let (user, Some(password)) = login {
-        request = request.basic_auth(user, Some(password));
-    }
-    let told = |error: reqwest::Error| failed(NetError::of(&error, url.authority()).to_string());
-    request.send().await.map(|_| ()).map_err(told)
 }
 
 #[cfg(test)]

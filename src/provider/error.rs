@@ -48,9 +48,7 @@ impl ProviderError {
                 Some(format!("known kinds: {}", known.join(", ")))
             }
             Self::Epoch { .. } => Some("use the key ring that holds the key of that epoch".to_owned()),
-            Self::NoUse { .. } => {
-                Some("use it with the program that it is for, and look for the alert; `honeycrate token drill` knows the web".to_owned())
-            }
+            Self::NoUse { .. } => Some("use it with the program that it is for, and look for the alert".to_owned()),
             Self::NotSet { hint, .. } | Self::Exhausted { hint, .. } | Self::Refused { hint, .. } => {
                 Some(hint.clone()).filter(|hint| !hint.is_empty())
             }
