@@ -16,6 +16,7 @@ use serde_json::json;
 use tempfile::tempdir;
 use time::OffsetDateTime;
 
+use crate::common::aws::Aws;
 use crate::common::canarytokens::Canarytokens;
 use crate::common::command::must;
 use crate::common::honeycrate::Honeycrate;
@@ -182,12 +183,16 @@ async fn refusals_are_told_in_words_with_what_to_do_and_outages_let_another_take
 
 #[tokio::test]
 async fn a_drill_calls_the_address_under_its_mark_and_disabling_stops_the_servers_own_alerts() {
-    let server = Canarytokens::start();
-    let provider = provider(&server, &[("webhook", HOOK), ("email", "sec@acme.example")]);
+    let (server, aws) = (Canarytokens::start(), Aws::start());
+    let provider = provider(&server, &[("webhook", HOOK), ("email", "sec@acme.example"), ("aws", aws.address())]);
     let token = minted(&*provider, "web-url").await;
     provider.exercise(&token, "drill-7f").await.expect("called");
     let poll = polled(&*provider, std::slice::from_ref(&token)).await;
     assert_eq!(poll.triggers.iter().map(|trigger| trigger.user_agent.as_deref()).collect::<Vec<_>>(), [Some("curl/8.14.1 (drill-7f)")]);
+    let keys = minted(&*provider, "aws-keys").await;
+    provider.exercise(&keys, "drill-7f").await.expect("AWS was asked who that is");
+    let calls = aws.calls("us-east-2");
+    assert!(calls.len() == 1 && calls[0].to_string().contains("exec-env/drill-7f"), "{calls:?}");
     let wireguard = minted(&*provider, "wireguard").await;
     assert!(matches!(provider.exercise(&wireguard, "drill-7f").await, Err(ProviderError::NoUse { .. })));
 

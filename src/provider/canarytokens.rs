@@ -20,8 +20,8 @@ use crate::bait::claims::Claims;
 use crate::bait::honeytoken::Honeytoken;
 use crate::bait::seed::Seed;
 use crate::bait::trigger::Trigger;
-use crate::net::client::HttpClient;
 use crate::oci::digest::Digest;
+use crate::provider::aws_api::Endpoint;
 use crate::provider::contract::{Checked, Poll, Provider, Row, Wiring};
 use crate::provider::error::ProviderError;
 use crate::provider::memo::{Memo, word};
@@ -42,6 +42,7 @@ pub const ROW: Row = Row {
         ("email", "who gets the server's own mails; it makes no token without this or a webhook"),
         ("webhook", "where the server posts its own alerts, unsigned; `{receiver}` in it becomes a word of each token that nobody can guess"),
         ("memo", "what those say: opaque (default), a word that the ledger is needed for, or plain, service, environment and surface"),
+        ("aws", "another address for AWS, where a drill uses a key: {service} and {region} stand for themselves"),
     ],
     secrets: &[("HONEYCRATE_CANARYTOKENS_WEBHOOK", "the webhook, where its address is secret")],
     make: |wiring| Ok(Arc::new(Canarytokens::new(wiring)?)),
@@ -92,7 +93,8 @@ const TYPES: [Type; 8] = [
 
 pub(super) struct Canarytokens {
     wire: Wire,
-    http: HttpClient,
+    /// Where a drill uses keys of AWS.
+    aws: Endpoint,
     /// With the prefix, without a slash at its end.
     api: Url,
     email: Option<String>,
@@ -168,7 +170,7 @@ impl Canarytokens {
         let secret = wiring.secrets.get("HONEYCRATE_CANARYTOKENS_WEBHOOK").cloned();
         Ok(Self {
             wire: Wire::new(ROW.id, wiring),
-            http: wiring.http.clone(),
+            aws: Endpoint::new(wiring.settings.get("aws").map(String::as_str)),
             api,
             email: wiring.settings.get("email").cloned(),
             webhook: secret.or_else(|| wiring.settings.get("webhook").cloned().map(Secret::new)),
@@ -417,7 +419,7 @@ impl Provider for Canarytokens {
     }
 
     fn exercise<'a>(&'a self, token: &'a Honeytoken, mark: &'a str) -> BoxFuture<'a, Result<(), ProviderError>> {
-        visit::exercise(ROW.id, &self.http, token, mark).boxed()
+        visit::exercise(&self.wire, &self.aws, token, mark).boxed()
     }
 
     fn check(&self) -> BoxFuture<'_, Result<Vec<Checked>, ProviderError>> {

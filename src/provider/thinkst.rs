@@ -21,8 +21,8 @@ use crate::bait::claims::Claims;
 use crate::bait::honeytoken::Honeytoken;
 use crate::bait::kinds;
 use crate::bait::trigger::Trigger;
-use crate::net::client::HttpClient;
 use crate::oci::digest::Digest;
+use crate::provider::aws_api::Endpoint;
 use crate::provider::contract::{Checked, Poll, Provider, Row, Wiring};
 use crate::provider::error::ProviderError;
 use crate::provider::memo::{Memo, word};
@@ -46,6 +46,7 @@ pub const ROW: Row = Row {
         ("flock", "the flock that tokens are made in; default the key's own"),
         ("domain", "a domain of yours that the Console has, for web-url and dns-name"),
         ("memo", "what the Console shows: plain (default), service, environment and surface, or opaque, a word that the ledger is needed for"),
+        ("aws", "another address for AWS, where a drill uses a key: {service} and {region} stand for themselves"),
     ],
     secrets: &[
         (FACTORY, "a factory's auth string, for jobs: it makes tokens"),
@@ -63,7 +64,8 @@ const TYPES: [(&str, &str, Option<&str>); 3] = [("aws-keys", "aws-id", Some("ama
 
 pub(super) struct Thinkst {
     wire: Wire,
-    http: HttpClient,
+    /// Where a drill uses keys of AWS.
+    aws: Endpoint,
     /// With `/api/v1`, without a slash at its end. `None` until it is set.
     api: Option<Url>,
     key: Option<Secret>,
@@ -175,7 +177,7 @@ impl Thinkst {
         let setting = |name: &str| wiring.settings.get(name).cloned();
         Ok(Self {
             wire: Wire::new(ROW.id, wiring),
-            http: wiring.http.clone(),
+            aws: Endpoint::new(wiring.settings.get("aws").map(String::as_str)),
             api,
             key: wiring.secrets.get(KEY).cloned(),
             factory: wiring.secrets.get(FACTORY).cloned(),
@@ -492,7 +494,7 @@ impl Provider for Thinkst {
     }
 
     fn exercise<'a>(&'a self, token: &'a Honeytoken, mark: &'a str) -> BoxFuture<'a, Result<(), ProviderError>> {
-        visit::exercise(ROW.id, &self.http, token, mark).boxed()
+        visit::exercise(&self.wire, &self.aws, token, mark).boxed()
     }
 
     fn check(&self) -> BoxFuture<'_, Result<Vec<Checked>, ProviderError>> {

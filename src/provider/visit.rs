@@ -10,25 +10,29 @@ use tokio_postgres::{Error, NoTls};
 use url::Url;
 
 use crate::bait::honeytoken::Honeytoken;
+use crate::bait::kinds::aws_keys::region;
 use crate::bait::kinds::contract::Fields;
 use crate::net::client::{HttpClient, Purpose};
 use crate::net::error::NetError;
 use crate::net::redirect::authority;
 use crate::net::resolver::Resolver;
+use crate::provider::aws_api::{self, Endpoint};
 use crate::provider::error::ProviderError;
+use crate::provider::wire::Wire;
 
 /// How long a database may take to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Uses a vendor's token that leads to a server by its name or address alone. Of a look-up nothing shows but who asked, so that it bears no
-/// mark.
+/// Uses a vendor's token that leads to a server by its name or address alone, or a key pair of the vendor's AWS account, which answers at
+/// `aws`. Of a look-up nothing shows but who asked, so that it bears no mark.
 ///
 /// # Errors
-/// When the kind is used in another way, or nobody is reached.
-pub(super) async fn exercise(provider: &'static str, http: &HttpClient, token: &Honeytoken, mark: &str) -> Result<(), ProviderError> {
-    let fields = Fields::of(token);
+/// When the kind is used in another way, nobody is reached, or AWS does not take the key.
+pub(super) async fn exercise(wire: &Wire, aws: &Endpoint, token: &Honeytoken, mark: &str) -> Result<(), ProviderError> {
+    let (provider, fields) = (wire.provider(), Fields::of(token));
     match token.claims.kind.as_str() {
-        "web-url" => call((provider, http), fields.get("url"), Vec::new(), mark).await,
+        "aws-keys" => aws_api::exercise(wire, (aws, region(&fields)), token, mark).await,
+        "web-url" => call((provider, wire.http()), fields.get("url"), Vec::new(), mark).await,
         "dns-name" => match Resolver::system().addresses(fields.get("hostname")).await {
             // Whoever says that there is no address has been asked.
             Ok(_) | Err(NetError::Name { unknown: true, .. }) => Ok(()),

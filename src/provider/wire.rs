@@ -54,6 +54,14 @@ impl Wire {
         Self { provider, http: wiring.http.clone(), clock: wiring.clock }
     }
 
+    pub(super) fn provider(&self) -> &'static str {
+        self.provider
+    }
+
+    pub(super) fn http(&self) -> &HttpClient {
+        &self.http
+    }
+
     pub(super) fn now(&self) -> OffsetDateTime {
         (self.clock)()
     }

@@ -62,6 +62,11 @@ impl Aws {
         self.trail.lock().expect("no panic").throttled
     }
 
+    /// The calls of a region, as its trail has them.
+    pub(crate) fn calls(&self, region: &str) -> Vec<Value> {
+        self.trail.lock().expect("no panic").events.get(region).cloned().unwrap_or_default()
+    }
+
     /// A call that IAM knows of and the trail does not.
     pub(crate) fn lose_events(&self) {
         self.trail.lock().expect("no panic").events.clear();

@@ -66,6 +66,8 @@ impl BaitKind for AwsKeys {
 }
 
 /// Most tools ask for one.
-fn region<'a>(fields: &Fields<'a>) -> &'a str {
+/// The region that the key pair names.
+#[must_use]
+pub fn region<'a>(fields: &Fields<'a>) -> &'a str {
     Some(fields.get("region")).filter(|region| !region.is_empty()).unwrap_or("us-east-1")
 }
