@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use http::header::USER_AGENT;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_postgres::config::{Config, Host, SslMode};
 use tokio_postgres::{Error, NoTls};
@@ -12,7 +11,7 @@ use url::Url;
 use crate::bait::honeytoken::Honeytoken;
 use crate::bait::kinds::aws_keys::region;
 use crate::bait::kinds::contract::Fields;
-use crate::net::client::{HttpClient, Purpose};
+use crate::net::client::{HttpClient, Purpose, wire};
 use crate::net::error::NetError;
 use crate::net::redirect::authority;
 use crate::net::resolver::Resolver;
@@ -28,11 +27,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 ///
 /// # Errors
 /// When the kind is used in another way, nobody is reached, or AWS does not take the key.
-pub(super) async fn exercise(wire: &Wire, aws: &Endpoint, token: &Honeytoken, mark: &str) -> Result<(), ProviderError> {
-    let (provider, fields) = (wire.provider(), Fields::of(token));
+pub(super) async fn exercise(vendor: &Wire, aws: &Endpoint, token: &Honeytoken, mark: &str) -> Result<(), ProviderError> {
+    let (provider, fields) = (vendor.provider(), Fields::of(token));
     match token.claims.kind.as_str() {
-        "aws-keys" => aws_api::exercise(wire, (aws, region(&fields)), token, mark).await,
-        "web-url" => call((provider, wire.http()), fields.get("url"), Vec::new(), mark).await,
+        "aws-keys" => aws_api::exercise(vendor, (aws, region(&fields)), token, mark).await,
+        "web-url" => call((provider, vendor.http()), fields.get("url"), Vec::new(), mark).await,
         "dns-name" => match Resolver::system().addresses(fields.get("hostname")).await {
             // Whoever says that there is no address has been asked.
             Ok(_) | Err(NetError::Name { unknown: true, .. }) => Ok(()),
@@ -80,13 +79,9 @@ pub(super) async fn login(provider: &'static str, url: &str, mark: &str) -> Resu
     let (Some(Host::Tcp(host)), Some(port)) = (config.get_hosts().first().cloned(), config.get_ports().first().copied()) else {
         return Err(nowhere());
     };
-    let silent = || unavailable(provider, format!("{host}:{port} does not answer"));
-    let address = Resolver::system().addresses(&host).await.map_err(|error| unavailable(provider, error.to_string()))?;
-    let address = *address.first().ok_or_else(nowhere)?;
-    let unreached = |cause: std::io::Error| unavailable(provider, format!("cannot connect to {host}:{port}: {cause}"));
-    let stream = timeout(PATIENCE, TcpStream::connect((address, port))).await.map_err(|_| silent())?.map_err(unreached)?;
-    let answered = timeout(PATIENCE, config.connect_raw(stream, NoTls)).await.map_err(|_| silent())?;
-    match answered {
+    let stream = wire(&host, port).await.map_err(|error| unavailable(provider, error.to_string()))?;
+    let answered = timeout(PATIENCE, config.connect_raw(stream, NoTls)).await;
+    match answered.map_err(|_| unavailable(provider, format!("{host}:{port} does not answer")))? {
         Ok(_) => Ok(()),
         // A database that lets nobody in has seen who asked.
         Err(error) if Error::code(&error).is_some() => Ok(()),
