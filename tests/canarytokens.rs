@@ -184,7 +184,7 @@ async fn refusals_are_told_in_words_with_what_to_do_and_outages_let_another_take
 #[tokio::test]
 async fn a_drill_calls_the_address_under_its_mark_and_disabling_stops_the_servers_own_alerts() {
     let (server, aws) = (Canarytokens::start(), Aws::start());
-    let provider = provider(&server, &[("webhook", HOOK), ("email", "sec@acme.example"), ("aws", aws.address())]);
+    let provider = provider(&server, &[("webhook", HOOK), ("email", "sec@acme.example"), ("sts", aws.address())]);
     let token = minted(&*provider, "web-url").await;
     provider.exercise(&token, "drill-7f").await.expect("called");
     let poll = polled(&*provider, std::slice::from_ref(&token)).await;

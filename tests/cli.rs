@@ -79,6 +79,14 @@ fn the_help_lists_every_command() {
 }
 
 #[test]
+fn a_provider_is_explained_with_all_that_can_be_set() {
+    let told = Honeycrate::stranger().run(&["explain", "gitguardian"]);
+    for part in ["from use to alert", "how many", "providers.gitguardian.url", "HONEYCRATE_GITGUARDIAN_TOKEN"] {
+        assert!(told.out().contains(part), "{}", told.all());
+    }
+}
+
+#[test]
 fn whatever_a_message_sends_people_to_explain_can_be_explained() {
     let honeycrate = Honeycrate::stranger();
     let ids = [

@@ -16,7 +16,8 @@ use crate::decoy::faces::FACES;
 use crate::destination::DESTINATIONS;
 use crate::ledger::stores::STORES;
 use crate::policy::foreign;
-use crate::provider::PROVIDERS;
+use crate::provider::contract::Row;
+use crate::provider::{self, PROVIDERS};
 use crate::report::formats;
 use crate::report::formats::contract::Format;
 use crate::report::outputs;
@@ -73,6 +74,9 @@ pub fn explain(id: Option<&str>) -> Result<Exit, Failure> {
     }
     if let Some(kind) = KINDS.iter().find(|kind| kind.id() == id) {
         explain_kind(*kind);
+    }
+    if let Some(provider) = provider::find(id) {
+        explain_provider(provider);
     }
     if found.is_empty() {
         let groups: Vec<&str> = topics.iter().map(|(topic, _)| *topic).collect();
@@ -135,6 +139,17 @@ fn explain_kind(kind: &dyn BaitKind) {
         let told = seen.map_or_else(|why| format!("is not found: {why}"), |rule| format!("is found as {rule}"));
         anstream::println!("  {DIM}by {scanner}{DIM:#}  {told}");
     }
+}
+
+fn explain_provider(provider: &Row) {
+    let line = |name: &str, text: &str| anstream::println!("  {DIM}{name}{DIM:#}  {text}");
+    line("recognisable offline", provider.stealth);
+    line("from use to alert", provider.latency);
+    line("how many", provider.quota);
+    for (name, what) in provider.settings {
+        line(&format!("providers.{}.{name}", provider.id), what);
+    }
+    provider.secrets.iter().for_each(|(name, what)| line(name, what));
 }
 
 fn width(rows: &[(String, String)]) -> usize {

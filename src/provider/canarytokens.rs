@@ -42,7 +42,7 @@ pub const ROW: Row = Row {
         ("email", "who gets the server's own mails; it makes no token without this or a webhook"),
         ("webhook", "where the server posts its own alerts, unsigned; `{receiver}` in it becomes a word of each token that nobody can guess"),
         ("memo", "what those say: opaque (default), a word that the ledger is needed for, or plain, service, environment and surface"),
-        ("aws", "another address for AWS, where a drill uses a key: {service} and {region} stand for themselves"),
+        ("sts", "where `token drill` uses a key of AWS; default the address of AWS"),
     ],
     secrets: &[("HONEYCRATE_CANARYTOKENS_WEBHOOK", "the webhook, where its address is secret")],
     make: |wiring| Ok(Arc::new(Canarytokens::new(wiring)?)),
@@ -170,7 +170,7 @@ impl Canarytokens {
         let secret = wiring.secrets.get("HONEYCRATE_CANARYTOKENS_WEBHOOK").cloned();
         Ok(Self {
             wire: Wire::new(ROW.id, wiring),
-            aws: Endpoint::new(wiring.settings.get("aws").map(String::as_str)),
+            aws: Endpoint::new(wiring.settings.get("sts").map(String::as_str)),
             api,
             email: wiring.settings.get("email").cloned(),
             webhook: secret.or_else(|| wiring.settings.get("webhook").cloned().map(Secret::new)),

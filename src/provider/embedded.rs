@@ -21,7 +21,7 @@ pub const ROW: Row = Row {
     id: "embedded",
     describe: "seals tokens under your key, without an account; they lead to `honeycrate decoy`",
     latency: "seconds",
-    quota: "none",
+    quota: "as many as you like",
     stealth: "keys lead to a host of yours and to no known account",
     settings: &[],
     secrets: &[],

@@ -46,7 +46,7 @@ pub const ROW: Row = Row {
         ("flock", "the flock that tokens are made in; default the key's own"),
         ("domain", "a domain of yours that the Console has, for web-url and dns-name"),
         ("memo", "what the Console shows: plain (default), service, environment and surface, or opaque, a word that the ledger is needed for"),
-        ("aws", "another address for AWS, where a drill uses a key: {service} and {region} stand for themselves"),
+        ("sts", "where `token drill` uses a key of AWS; default the address of AWS"),
     ],
     secrets: &[
         (FACTORY, "a factory's auth string, for jobs: it makes tokens"),
@@ -177,7 +177,7 @@ impl Thinkst {
         let setting = |name: &str| wiring.settings.get(name).cloned();
         Ok(Self {
             wire: Wire::new(ROW.id, wiring),
-            aws: Endpoint::new(wiring.settings.get("aws").map(String::as_str)),
+            aws: Endpoint::new(wiring.settings.get("sts").map(String::as_str)),
             api,
             key: wiring.secrets.get(KEY).cloned(),
             factory: wiring.secrets.get(FACTORY).cloned(),
