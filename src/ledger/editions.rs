@@ -19,8 +19,8 @@ pub fn current(store: &dyn Store, claims: &Claims) -> Result<String, LedgerError
             Event::Rotated { claims: old, edition, .. } if old.epoch == claims.epoch => {
                 successors.insert(old.edition, edition);
             }
-            // What is revoked is never planted again.
-            Event::Revoked { claims: old, .. } if old.epoch == claims.epoch => {
+            // What was laid aside is never planted again: its alert speaks of images from before.
+            Event::Revoked { claims: old, .. } | Event::Retired { claims: old, .. } if old.epoch == claims.epoch => {
                 let next = next(&old.edition);
                 successors.entry(old.edition).or_insert(next);
             }
