@@ -141,9 +141,40 @@ fn no_program_of_the_checkout_is_run() {
             write_program(&release.at(folder).join(name), &format!("#!/bin/sh\necho '{}'\n", wanted.trim()));
         }
     }
-    let inside = release.at("checkout/bin").display().to_string();
-    for path in [format!(".:{PATH}"), format!(":{PATH}"), format!("bin:{PATH}"), format!("{inside}:{PATH}"), format!("{PATH}:")] {
-        release.refuses(release.step().env("PATH", &path), "is not what was released");
+    let (checkout, link) = (release.at("checkout"), release.at("link"));
+    symlink(&checkout, &link).expect("the folder is writable");
+    symlink("../checkout/bin", release.at("tools")).expect("the folder is writable");
+    let inside = checkout.join("bin").display().to_string();
+    let aside = release.at("dist/../checkout/bin").display().to_string();
+    let by_link = link.join("bin").display().to_string();
+    let tools = release.at("tools").display().to_string();
+    let relative = [".", "", "bin"].map(str::to_owned);
+    let absolute = [inside.clone(), format!("/{inside}"), format!("{inside}/."), aside, by_link, tools, "/proc/self/cwd/bin".to_owned()];
+    for shell in ["dash", "bash"] {
+        for first in relative.iter().chain(&absolute) {
+            for workspace in [format!("{}", checkout.display()), format!("{}/", checkout.display()), format!("{}", link.display())] {
+                let mut step = program(shell, release.folder.path());
+                step.arg(release.at("dist/honeycrate")).current_dir(&checkout).env("GITHUB_ACTIONS", "true").env("GITHUB_WORKSPACE", workspace);
+                step.env("RUNNER_OS", "Linux").env("RUNNER_ARCH", "X64").env("GITHUB_OUTPUT", release.at("outputs"));
+                release.refuses(step.env("PATH", format!("{first}:{PATH}:{first}")), "is not what was released");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_the_launcher_repeats_is_no_command_and_what_it_cannot_write_hides_no_reason() {
+    let release = Release::new();
+    for odd in ["X\n::set-output name=verdict::passed", "X\\n::set-output name=verdict::passed", "", "\u{1b}[31m"] {
+        release
+            .refuses(release.step().env("RUNNER_ARCH", format!("Z80{odd}")), if odd.is_empty() { "for Z80 here" } else { "for something unknown" });
+        release
+            .refuses(release.step().env("RUNNER_OS", format!("OS{odd}")), if odd.is_empty() { "this is OS:" } else { "this is something unknown:" });
+    }
+    for outputs in ["/dev/full", "/nonexistent/outputs", "/"] {
+        let ran = run(release.step().env("RUNNER_OS", "Windows").env("GITHUB_OUTPUT", outputs));
+        assert_eq!((ran.code, ran.out().lines().count(), ran.err().as_str()), (2, 1, ""), "{}", ran.all());
+        assert!(ran.out().contains("this is Windows"), "{}", ran.all());
     }
 }
 
@@ -157,6 +188,11 @@ fn the_launcher_heeds_its_two_inputs_and_hands_neither_on() {
     started(&run(release.step().env("HONEYCRATE_BINARY", "own")), "own ci, none none");
     started(&run(release.step().env("HONEYCRATE_BINARY", release.at("checkout/own"))), "own ci, none none");
     started(&run(release.step().env("HONEYCRATE_WORKING_DIRECTORY", "bin")), &format!("ci in {}/bin", release.at("checkout").display()));
+    for name in ["-", "-L", "--"] {
+        fs::create_dir(release.at("checkout").join(name)).expect("the folder is writable");
+        let ran = run(release.step().env("HONEYCRATE_WORKING_DIRECTORY", name).env("OLDPWD", "/"));
+        started(&ran, &format!("ci in {}", release.at("checkout").join(name).display()));
+    }
     release.refuses(release.step().env("HONEYCRATE_WORKING_DIRECTORY", "nothing\n::set-output name=verdict::passed"), "names no folder");
     release.refuses(release.step().env("HONEYCRATE_BINARY", "nothing\n::set-output name=verdict::passed"), "no program that can be run");
 }
