@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::net::client::{HttpClient, NetSettings};
@@ -12,6 +12,7 @@ use crate::oci::digest::Digest;
 use crate::registry::client::Registry;
 use crate::registry::credentials::Credentials;
 use crate::registry::registries::Registries;
+use crate::registry::scripted::hear;
 
 #[derive(Clone)]
 pub(crate) struct Kept {
@@ -112,26 +113,9 @@ impl Kept {
     async fn serve(self, stream: TcpStream) {
         let mut stream = BufReader::new(stream);
         loop {
-            let (mut first, mut length) = (String::new(), 0);
-            if stream.read_line(&mut first).await.unwrap_or(0) == 0 {
-                return;
-            }
-            loop {
-                let mut header = String::new();
-                if stream.read_line(&mut header).await.unwrap_or(0) <= 2 {
-                    break;
-                }
-                if let Some(value) = header.to_ascii_lowercase().strip_prefix("content-length:") {
-                    length = value.trim().parse().expect("a length");
-                }
-            }
-            let mut body = vec![0; length];
-            if stream.read_exact(&mut body).await.is_err() {
-                return;
-            }
-            let mut words = first.split(' ');
-            let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-            let (status, headers, answer) = self.answer(method, target, body);
+            let Some(heard) = hear(&mut stream).await else { return };
+            let (method, target) = heard.line.split_once(' ').unwrap_or_default();
+            let (status, headers, answer) = self.answer(method, target, heard.body);
             let mut text = format!("HTTP/1.1 {status} Kept\r\n{headers}content-length: {}\r\n\r\n", answer.len()).into_bytes();
             if method != "HEAD" {
                 text.extend(answer);

@@ -113,31 +113,35 @@ impl Blobs for Nothing {
     }
 }
 
+/// The next request of a connection. `None` at its end.
+pub(crate) async fn hear(stream: &mut BufReader<TcpStream>) -> Option<Heard> {
+    let (mut first, mut authorization, mut length) = (String::new(), None, 0);
+    if stream.read_line(&mut first).await.unwrap_or(0) == 0 {
+        return None;
+    }
+    loop {
+        let mut header = String::new();
+        if stream.read_line(&mut header).await.unwrap_or(0) <= 2 {
+            break;
+        }
+        let (name, value) = header.split_once(':').unwrap_or_default();
+        match name.to_ascii_lowercase().as_str() {
+            "authorization" => authorization = Some(value.trim().to_owned()),
+            "content-length" => length = value.trim().parse().expect("a length"),
+            _ => {}
+        }
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await.ok()?;
+    Some(Heard { line: first.trim().trim_end_matches(" HTTP/1.1").to_owned(), authorization, body })
+}
+
 async fn serve(stream: TcpStream, log: Arc<Mutex<Vec<Heard>>>, script: Arc<Mutex<Vec<Line>>>) {
     let mut stream = BufReader::new(stream);
     loop {
-        let (mut first, mut authorization, mut length) = (String::new(), None, 0);
-        if stream.read_line(&mut first).await.unwrap_or(0) == 0 {
-            return;
-        }
-        loop {
-            let mut header = String::new();
-            if stream.read_line(&mut header).await.unwrap_or(0) <= 2 {
-                break;
-            }
-            let (name, value) = header.split_once(':').unwrap_or_default();
-            match name.to_ascii_lowercase().as_str() {
-                "authorization" => authorization = Some(value.trim().to_owned()),
-                "content-length" => length = value.trim().parse().expect("a length"),
-                _ => {}
-            }
-        }
-        let mut body = vec![0; length];
-        if stream.read_exact(&mut body).await.is_err() {
-            return;
-        }
-        let line = first.trim().trim_end_matches(" HTTP/1.1").to_owned();
-        log.lock().expect("no panic here").push(Heard { line: line.clone(), authorization, body });
+        let Some(heard) = hear(&mut stream).await else { return };
+        let line = heard.line.clone();
+        log.lock().expect("no panic here").push(heard);
         let answer = {
             let mut script = script.lock().expect("no panic here");
             let at = script.iter().position(|entry| line == entry.wanted || line.split('?').next() == Some(&entry.wanted));
