@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::Digest as _;
 
 use crate::oci::error::OciError;
+use crate::oci::hex;
 
 /// The hash of some bytes, `algorithm:hex`. Parsing is strict, so a digest is safe in paths and URLs.
 ///
@@ -58,8 +59,8 @@ impl FromStr for Digest {
             Some(("sha512", _)) => 128,
             _ => 0,
         };
-        let hex = &text[text.find(':').map_or(text.len(), |colon| colon + 1)..];
-        if length != 0 && hex.len() == length && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+        let digits = &text[text.find(':').map_or(text.len(), |colon| colon + 1)..];
+        if length != 0 && digits.len() == length && hex::is_encoded(digits) {
             Ok(Self(text.into()))
         } else {
             Err(OciError::Digest(text.chars().take(160).collect()))
@@ -128,10 +129,7 @@ impl Hasher {
         let mut text = String::with_capacity(name.len() + 1 + hash.len() * 2);
         text.push_str(name);
         text.push(':');
-        for byte in hash {
-            text.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('0'));
-            text.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
-        }
+        text.push_str(&hex::encode(&hash));
         Digest(text.into())
     }
 }

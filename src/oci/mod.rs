@@ -4,6 +4,7 @@ pub mod config;
 pub mod descriptor;
 pub mod digest;
 pub mod error;
+pub mod hex;
 pub mod location;
 pub mod manifest;
 pub mod media_type;

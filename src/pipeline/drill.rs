@@ -13,6 +13,7 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::place::Ledger;
 use crate::ledger::record::{Drill, Event};
 use crate::ledger::stores;
+use crate::oci::hex;
 use crate::pipeline::clock;
 use crate::pipeline::error::PipelineError;
 use crate::pipeline::memory::random;
@@ -34,8 +35,8 @@ pub struct Drilled {
 /// # Errors
 /// When the ledger cannot be used, or the token not be used from here.
 pub async fn drill(ledger: &Ledger, provider: &dyn Provider, token: &Honeytoken, place: &str, patience: Duration) -> Result<Drilled, PipelineError> {
-    let id = hex(&random::<8>());
-    let mark = hex(&random::<{ drills::MARK / 2 }>());
+    let id = hex::encode(&random::<8>());
+    let mark = hex::encode(&random::<{ drills::MARK / 2 }>());
     let until = (clock::now() + patience).format(&Rfc3339).unwrap_or_default();
     let (claims, fingerprint) = (token.claims.clone(), token.fingerprint.clone());
     let drill = Drill { id: id.clone(), claims, fingerprint: fingerprint.clone(), place: place.to_owned(), mark: drills::sealed(&mark), until };
@@ -67,10 +68,6 @@ pub async fn drill(ledger: &Ledger, provider: &dyn Provider, token: &Honeytoken,
 
 fn note(ledger: &Ledger, run: &str, event: Event) -> Result<(), LedgerError> {
     tokio::task::block_in_place(|| stores::open(ledger)?.append(run, &clock::timestamp(), event).map(|_| ()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The drills whose alerts are on their way to the sinks.

@@ -14,6 +14,7 @@ use crate::ledger::stores;
 use crate::ledger::stores::contract::Store;
 use crate::ledger::tokens::{self, Names};
 use crate::oci::digest::Digest;
+use crate::oci::hex;
 use crate::pipeline::clock;
 use crate::pipeline::vendor_tokens::values;
 use crate::secret::key_ring::KeyRing;
@@ -187,7 +188,7 @@ pub fn opened(record: Record, ring: &KeyRing) -> Option<Honeytoken> {
 /// The id that the records of one run share.
 #[must_use]
 pub fn run_id() -> String {
-    random::<8>().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&random::<8>())
 }
 
 /// Bytes from the system's generator.

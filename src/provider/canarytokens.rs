@@ -21,6 +21,7 @@ use crate::bait::honeytoken::Honeytoken;
 use crate::bait::seed::Seed;
 use crate::bait::trigger::Trigger;
 use crate::oci::digest::Digest;
+use crate::oci::hex;
 use crate::provider::aws_api::Endpoint;
 use crate::provider::contract::{Checked, Poll, Provider, Row, Wiring};
 use crate::provider::error::ProviderError;
@@ -226,7 +227,7 @@ impl Canarytokens {
         }
         if let Some(webhook) = &self.webhook {
             let receiver = key.mac("canarytokens receiver", word(key, claims).as_bytes());
-            let receiver: String = receiver.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+            let receiver = hex::encode(&receiver[..16]);
             body["webhook_url"] = json!(webhook.expose().replace(RECEIVER, &receiver));
         }
         let answer = self.post("generate", &body).await?;

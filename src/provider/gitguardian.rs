@@ -20,6 +20,7 @@ use crate::bait::honeytoken::Honeytoken;
 use crate::bait::trigger::Trigger;
 use crate::net::redirect::{next_hop, same_origin};
 use crate::oci::digest::Digest;
+use crate::oci::hex;
 use crate::provider::aws_api::{Endpoint, exercise};
 use crate::provider::contract::{Checked, Poll, Provider, Row, Wiring};
 use crate::provider::error::ProviderError;
@@ -129,7 +130,7 @@ impl GitGuardian {
 
     /// Stable for its claims, so that a run after one that died finds its token; nobody without the owner's key can tell the claims of another.
     fn name(&self, claims: &Claims) -> String {
-        let tail: String = self.ring.oldest().mac("name at a provider", &identity(claims)).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        let tail = hex::encode(&self.ring.oldest().mac("name at a provider", &identity(claims))[..6]);
         let slug = |text: &str| -> String {
             let text: String = text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
             let start = text.len().saturating_sub(30);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::bait::claims::Claims;
+use crate::oci::hex;
 use crate::provider::error::ProviderError;
 use crate::provider::wire::identity;
 use crate::secret::key_ring::EpochKey;
@@ -53,7 +54,7 @@ impl Memo {
 
 /// A word that these claims have and no others, and that nobody without the key can tell: 24 hexadecimal digits.
 pub(super) fn word(key: &EpochKey, claims: &Claims) -> String {
-    key.mac("vendor memo", &identity(claims)).iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&key.mac("vendor memo", &identity(claims))[..12])
 }
 
 #[cfg(test)]

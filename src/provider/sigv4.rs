@@ -13,6 +13,7 @@ use url::Url;
 
 use crate::net::redirect::authority;
 use crate::oci::digest::Digest;
+use crate::oci::hex;
 use crate::secret::value::Secret;
 
 /// Who signs.
@@ -56,7 +57,7 @@ impl Signer {
         let text = format!("AWS4-HMAC-SHA256\n{stamp}\n{area}\n{}", Digest::of(canonical.as_bytes()).hex());
         let first = format!("AWS4{}", self.secret_access_key.expose());
         let key = [date, scope.region, scope.service, "aws4_request"].iter().fold(first.into_bytes(), |key, part| mac(&key, part));
-        let signature: String = mac(&key, &text).iter().map(|byte| format!("{byte:02x}")).collect();
+        let signature = hex::encode(&mac(&key, &text));
         let key_id = self.access_key_id.expose();
         let authorization = format!("AWS4-HMAC-SHA256 Credential={key_id}/{area}, SignedHeaders={names}, Signature={signature}");
         let own = own.into_iter().map(|(name, value)| (name, Secret::new(value.to_owned())));

@@ -10,6 +10,7 @@ use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
+use crate::oci::hex;
 use crate::secret::key_ring::KeyRing;
 
 /// Random bytes that a seal needs; with 24 of them, chance alone never repeats one.
@@ -68,7 +69,7 @@ impl fmt::Debug for EntryKey {
 
 impl fmt::Display for EntryName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex::encode(&self.0))
     }
 }
 

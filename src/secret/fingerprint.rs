@@ -11,6 +11,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::oci::digest::Digest;
+use crate::oci::hex;
 use crate::secret::key_ring::{EpochKey, KeyRing};
 
 /// Sixteen hexadecimal digits that stand for a value.
@@ -77,7 +78,7 @@ impl Fingerprint {
     }
 
     fn of_bytes(bytes: &[u8]) -> Self {
-        Self(bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+        Self(hex::encode(bytes.get(..8).unwrap_or(bytes)))
     }
 
     #[must_use]
@@ -119,11 +120,7 @@ impl FromStr for Fingerprint {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.len() == 16 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err("a fingerprint is 16 hexadecimal digits")
-        }
+        if text.len() == 16 && hex::is_encoded(text) { Ok(Self(text.to_owned())) } else { Err("a fingerprint is 16 hexadecimal digits") }
     }
 }
 

@@ -29,6 +29,7 @@ use crate::ledger::stores::contract::{Opened, Row, Store};
 use crate::ledger::weave::{SHEET, Sheet, Weave, contested};
 use crate::oci::descriptor::Descriptor;
 use crate::oci::digest::Digest;
+use crate::oci::hex;
 use crate::oci::manifest::{Document, Manifest};
 use crate::oci::media_type::{OCI_CONFIG, OCI_LAYER, OCI_MANIFEST};
 use crate::oci::reference::Reference;
@@ -267,7 +268,7 @@ impl OciStore {
         };
         // Others can seal to us: that the owner wrote it shows only here.
         let key = text.split_once(':').and_then(|(epoch, mac)| Some((self.ring.epoch(epoch.parse().ok()?)?, mac)));
-        if key.is_none_or(|(key, mac)| mac != hexadecimal(&key.mac(SIGNING, signed.as_bytes()))) {
+        if key.is_none_or(|(key, mac)| mac != hex::encode(&key.mac(SIGNING, signed.as_bytes()))) {
             return Ok(Opening::Strange);
         }
         let version = serde_json::from_str::<serde_json::Value>(signed).ok().and_then(|value| value.get("version")?.as_u64()).unwrap_or_default();
@@ -284,7 +285,7 @@ impl OciStore {
         let failed = |cause: String| LedgerError::Open { ledger: self.ledger.clone(), cause };
         let signed = serde_json::to_string(sheet).map_err(|cause| failed(cause.to_string()))?;
         let key = self.ring.newest();
-        let mut plain = format!("{}:{}\n{signed}\n", key.epoch(), hexadecimal(&key.mac(SIGNING, signed.as_bytes())));
+        let mut plain = format!("{}:{}\n{signed}\n", key.epoch(), hex::encode(&key.mac(SIGNING, signed.as_bytes())));
         plain.extend(std::iter::repeat_n('\n', plain.len().next_multiple_of(STEP) - plain.len()));
         let random = self.random(age::randomness(self.recipients.len()))?;
         age::seal(&self.recipients, plain.as_bytes(), &random).map_err(|cause| failed(cause.to_string()))
@@ -299,7 +300,7 @@ impl OciStore {
 
     /// Writes a sheet, and reads back what others wrote meanwhile. It is durable when this returns; its name is told.
     fn put(&self, view: &mut View, records: &[Record], votes: Vec<Vote>) -> Result<String, LedgerError> {
-        let sheet = view.weave.sheet(hexadecimal(&self.random(16)?), records, votes);
+        let sheet = view.weave.sheet(hex::encode(&self.random(16)?), records, votes);
         self.put_sheet(view, sheet)
     }
 
@@ -369,7 +370,7 @@ impl OciStore {
             return Ok(());
         }
         let copies = view.weave.sheets().filter(lonely).map(|(tag, sheet)| (tag.clone(), sheet.clone())).collect();
-        let sheet = view.weave.sheet(hexadecimal(&self.random(16)?), &[], Vec::new());
+        let sheet = view.weave.sheet(hex::encode(&self.random(16)?), &[], Vec::new());
         self.put_sheet(view, Sheet { copies, ..sheet }).map(drop)
     }
 
@@ -428,7 +429,7 @@ impl Store for OciStore {
                 record
             };
             let records: Vec<Record> = new.into_iter().map(link).collect();
-            let sheet = view.weave.sheet(hexadecimal(&self.random(16)?), &records, Vec::new());
+            let sheet = view.weave.sheet(hex::encode(&self.random(16)?), &records, Vec::new());
             let claims = keys.into_iter().filter(|(_, (_, contested))| *contested).map(|(key, (at, _))| (key, sheet.claim(at)));
             let claims: Vec<(String, String)> = claims.collect();
             tag = self.put_sheet(&mut view, sheet)?;
@@ -485,7 +486,7 @@ impl Store for OciStore {
             records.push(follower.follow(&line)?);
         }
         if !records.is_empty() {
-            let mut sheet = view.weave.sheet(hexadecimal(&self.random(16)?), &records, Vec::new());
+            let mut sheet = view.weave.sheet(hex::encode(&self.random(16)?), &records, Vec::new());
             // It was decided where they come from.
             let votes = records.iter().enumerate().filter(|(_, record)| contested(&record.event)).filter_map(|(at, record)| {
                 let key = Mention::unique(&record.event)?.to_string();
@@ -572,14 +573,9 @@ fn artifact(blob: Descriptor) -> Manifest {
 
 /// The blob that a tag of ours names.
 fn blob_of(tag: &str) -> Option<Digest> {
-    let is_hexadecimal = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let (time, digest) = tag.split_once([SINGLE, COPIES])?;
-    let ours = time.len() == 12 && digest.len() == 64 && is_hexadecimal(time) && is_hexadecimal(digest);
+    let ours = time.len() == 12 && digest.len() == 64 && hex::is_encoded(time) && hex::is_encoded(digest);
     ours.then(|| format!("sha256:{digest}").parse().ok()).flatten()
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "a tag says when it was made, so that new ones can be asked for alone")]
