@@ -50,8 +50,10 @@ pub async fn drill(ledger: &Ledger, provider: &dyn Provider, token: &Honeytoken,
         note(ledger, &id, ended(format!("the token could not be used: {error}")))?;
         return Err(error.into());
     }
+    let store = tokio::task::block_in_place(|| stores::open_to_read(ledger))?;
+    let look = || tokio::task::block_in_place(|| drills::progress(&*store, &id));
     loop {
-        let progress = tokio::task::block_in_place(|| drills::progress(&*stores::open_to_read(ledger)?, &id))?;
+        let progress = look()?;
         let took = began.elapsed();
         if progress.end.is_some() {
             return Ok(Drilled { progress, took });
@@ -59,8 +61,7 @@ pub async fn drill(ledger: &Ledger, provider: &dyn Provider, token: &Honeytoken,
         if took >= patience {
             let detail = if progress.seen.is_some() { "its use was seen, but not every sink took the alert" } else { "nobody saw its use" };
             note(ledger, &id, ended(detail.to_owned()))?;
-            let progress = tokio::task::block_in_place(|| drills::progress(&*stores::open_to_read(ledger)?, &id))?;
-            return Ok(Drilled { progress, took });
+            return Ok(Drilled { progress: look()?, took });
         }
         tokio::time::sleep(GLANCE).await;
     }
