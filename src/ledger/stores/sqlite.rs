@@ -3,6 +3,9 @@
 //! The journal is a rollback journal, not a write-ahead log: whenever nobody writes, the one file is the whole ledger, and a CI job
 //! may copy or cache it. `synchronous=EXTRA` makes a commit survive a power loss that follows at once (SQLite, "PRAGMA
 //! synchronous"). Writers take the lock before they read the head, so two jobs neither lose nor double a record.
+//!
+//! One error of a disk ends no append: SQLite overlooks it when the name of a new journal cannot be synced (`unixSync`). The name is for
+//! undoing a write that was cut off; a commit stands on later syncs, of the file and of its folder without the journal, whose errors are told.
 
 use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -111,7 +114,7 @@ impl SqliteStore {
     fn open_with(path: &Path, patience: Duration) -> Result<Self, LedgerError> {
         let failed = |cause: io::Error| opening(path, &cause);
         if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
-            DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
+            make(directory).map_err(failed)?;
         }
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map_err(failed)?;
         refuse_other_files(path, file)?;
@@ -306,6 +309,16 @@ impl Store for SqliteStore {
         transaction.commit().map_err(|error| self.told(&error))?;
         Ok(follower.summary())
     }
+}
+
+/// Makes a directory and those above it, and their names as durable as what will be written below them.
+fn make(directory: &Path) -> io::Result<()> {
+    let new: Vec<&Path> = directory.ancestors().take_while(|at| !at.as_os_str().is_empty() && !at.exists()).collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    for parent in new.iter().filter_map(|made| made.parent()) {
+        File::open(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// SQLite counts in signed numbers; ours begin at 1.
