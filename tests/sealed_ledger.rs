@@ -84,6 +84,50 @@ fn a_shipped_shop_is_remembered_in_a_registry_that_learns_nothing() {
 }
 
 #[test]
+fn what_a_stranger_pushes_beside_the_ledger_is_named_and_what_is_cut_off_is_missed_by_its_head() {
+    let registry = Registry::plain(Auth::None);
+    let owner = owner(&registry, "acme/memory");
+    let built = tempdir().expect("scratch");
+    let source = Image::shop().write(built.path());
+    let ship = |name: &str| {
+        let ran = run(&mut owner.ship(&source, &registry, name));
+        assert_eq!(ran.code, 0, "{}", ran.all());
+    };
+    let verify = |arguments: &[&str]| owner.run(&[&["ledger", "verify"], arguments].concat());
+    ship("acme/shop:1");
+    // A tag like ours, of the stranger's own ledger, and one of any image.
+    let stranger = self::owner(&registry, "evil/memory");
+    assert_eq!(run(&mut stranger.ship(&source, &registry, "evil/shop:1")).code, 0);
+    let verified = stranger.run(&["ledger", "verify"]).out();
+    let forged = head(&verified);
+    skopeo::copy_within(&registry, &format!("evil/memory:{forged}"), &format!("acme/memory:{forged}"));
+    skopeo::copy_within(&registry, "acme/shop:1", "acme/memory:latest");
+
+    ship("acme/shop:2");
+    let named = verify(&[]);
+    assert_eq!(named.code, 0, "{}", named.all());
+    assert!(named.err().contains("and 1 more beside the ledger") && named.err().contains(forged), "{}", named.all());
+    let records = owner.records().len();
+
+    let out = named.out();
+    let kept = head(&out);
+    ship("acme/shop:3");
+    assert_eq!(verify(&["--head", kept]).code, 0, "what came later is behind it");
+    let out = verify(&[]).out();
+    let last = head(&out);
+    skopeo::delete(&registry, &format!("acme/memory:{last}"));
+    assert_eq!(verify(&[]).code, 0, "nothing of what is left speaks of it");
+    assert!(owner.records().len() > records);
+    let missed = verify(&["--head", last]);
+    assert!(missed.code == 7 && missed.all().contains(last), "{}", missed.all());
+}
+
+/// The head that `ledger verify` told.
+fn head(said: &str) -> &str {
+    said.lines().find_map(|line| line.trim().strip_prefix("head ")).expect("a head is told")
+}
+
+#[test]
 fn a_used_token_is_one_alert_out_of_a_ledger_in_a_registry() {
     let (registry, address) = (Registry::plain(Auth::None), Address::new());
     let owner = owner(&registry, "acme/memory");

@@ -606,6 +606,9 @@ pub enum Ledger {
         /// Check an export instead of the ledger
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
+        /// A head that was printed earlier: is it still there? May be given several times
+        #[arg(long = "head", value_name = "HEAD")]
+        heads: Vec<String>,
     },
     /// Write every record as a line of JSON; values stay sealed
     Export {

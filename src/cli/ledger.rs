@@ -11,7 +11,7 @@ use crate::cli::diagnose::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::scratch::Scratch;
 use crate::cli::setup::Setup;
-use crate::ledger::chain::{self, ChainSummary, Follower, Head};
+use crate::ledger::chain::{self, ChainBreak, ChainSummary, Follower, Head};
 use crate::ledger::error::LedgerError;
 use crate::ledger::record::Record;
 use crate::ledger::stores;
@@ -36,8 +36,13 @@ pub async fn ledger(command: &Ledger, global: &Global) -> Result<Exit, Failure> 
             anstream::println!("✔ {ledger} is ready");
             left.iter().for_each(|line| anstream::println!("  {line}"));
         }
-        Ledger::Verify { file: None } => report(&setup.ledger_to_read()?.verify()?),
-        Ledger::Verify { file: Some(path) } => report(&verify_file(path)?),
+        Ledger::Verify { file: None, heads } => verify(&*setup.ledger_to_read()?, heads)?,
+        Ledger::Verify { file: Some(path), heads } => {
+            let mut missing: Vec<&String> = heads.iter().filter(|head| **head != Head::genesis().hash).collect();
+            let summary = verify_file(path, &mut |record| missing.retain(|head| record.hash != **head))?;
+            report(&summary, std::slice::from_ref(&summary.head));
+            refuse_cut(&summary, missing.first().copied())?;
+        }
         Ledger::Export { out } => {
             let store = setup.ledger_to_read()?;
             match out {
@@ -52,8 +57,8 @@ pub async fn ledger(command: &Ledger, global: &Global) -> Result<Exit, Failure> 
             }
         }
         Ledger::Import { file } => {
-            verify_file(file)?;
-            report(&import(&mut *stores::open(&setup.ledger()?)?, file)?);
+            verify_file(file, &mut |_| {})?;
+            import(&mut *stores::open(&setup.ledger()?)?, file)?;
         }
         Ledger::Copy { from, into } => {
             let (from, into) = (setup.ledger_at(from)?, setup.ledger_at(into)?);
@@ -64,10 +69,36 @@ pub async fn ledger(command: &Ledger, global: &Global) -> Result<Exit, Failure> 
     Ok(Exit::Passed)
 }
 
-fn verify_file(path: &Path) -> Result<ChainSummary, Failure> {
+/// Checks a ledger, and whether heads that somebody kept are in it.
+fn verify(store: &dyn Store, kept: &[String]) -> Result<(), Failure> {
+    let summary = store.verify()?;
+    report(&summary, &store.heads(&summary)?);
+    let strangers = store.strangers()?;
+    if let Some(first) = strangers.first() {
+        let others = if strangers.len() > 1 { format!(" and {} more", strangers.len() - 1) } else { String::new() };
+        anstream::eprintln!(
+            "warning: {}{others} beside the ledger: nobody with your keys put it there, and nothing of it is read",
+            for_terminal(first)
+        );
+        anstream::eprintln!("  whoever may push to this repository could; delete it, and look who may");
+    }
+    for head in kept {
+        let has = store.has_head(head)?;
+        refuse_cut(&summary, Some(head).filter(|_| !has))?;
+    }
+    Ok(())
+}
+
+fn refuse_cut(summary: &ChainSummary, missing: Option<&String>) -> Result<(), LedgerError> {
+    let Some(head) = missing else { return Ok(()) };
+    let why = format!("the head {head} was there once, and it is gone with all that came after what is left");
+    Err(ChainBreak { sequence: summary.records + 1, why }.into())
+}
+
+fn verify_file(path: &Path, visit: &mut dyn FnMut(&Record)) -> Result<ChainSummary, Failure> {
     let mut follower = Follower::new();
     for line in BufReader::new(File::open(path).map_err(|cause| unreadable(path, &cause))?).lines() {
-        follower.follow(&line.map_err(|cause| unreadable(path, &cause))?).map_err(LedgerError::from)?;
+        visit(&follower.follow(&line.map_err(|cause| unreadable(path, &cause))?).map_err(LedgerError::from)?);
     }
     Ok(follower.summary())
 }
@@ -77,17 +108,19 @@ fn unreadable(path: &Path, cause: &std::io::Error) -> Failure {
 }
 
 /// Fills an empty store with the lines of a file.
-fn import(store: &mut dyn Store, path: &Path) -> Result<ChainSummary, Failure> {
+fn import(store: &mut dyn Store, path: &Path) -> Result<(), Failure> {
     let lines = BufReader::new(File::open(path).map_err(|cause| unreadable(path, &cause))?).lines();
     let mut failed = None;
     // A line that cannot be read is no record: the chain breaks there, and nothing is added.
     let mut lines = lines.map(|line| line.unwrap_or_else(|cause| failed.insert(cause).to_string()));
     let restored = store.restore(&mut lines);
     drop(lines);
-    match failed {
-        Some(cause) => Err(unreadable(path, &cause)),
-        None => Ok(restored?),
+    if let Some(cause) = failed {
+        return Err(unreadable(path, &cause));
     }
+    let summary = restored?;
+    report(&summary, &store.heads(&summary)?);
+    Ok(())
 }
 
 /// Brings over what the other does not have.
@@ -105,8 +138,7 @@ fn copy(setup: &Setup, from: &dyn Store, into: &mut dyn Store) -> Result<(), Fai
         let path = scratch.path().join("ledger.jsonl");
         let mut file = BufWriter::new(OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(unwritable)?);
         from.export(&mut file)?;
-        report(&import(into, &path)?);
-        return Ok(());
+        return import(into, &path);
     }
     let mut added = 0;
     let mut batch: Vec<Record> = Vec::new();
@@ -171,9 +203,9 @@ async fn compare(setup: &Setup, within: &[String], record: bool, flags: &Registr
     Ok(if unknown { Exit::Registry } else { Exit::Passed })
 }
 
-fn report(summary: &ChainSummary) {
+fn report(summary: &ChainSummary, heads: &[String]) {
     let span = summary.span.as_ref().map(|(first, last)| format!(" from {first} to {last}")).unwrap_or_default();
     anstream::println!("✔ the chain holds: {}{span}", count(usize::try_from(summary.records).unwrap_or(usize::MAX), "record"));
-    anstream::println!("  head {}", summary.head);
-    anstream::println!("  keep the head elsewhere: with it, records that were cut off the end show as well");
+    heads.iter().for_each(|head| anstream::println!("  head {head}"));
+    anstream::println!("  keep the head elsewhere: `honeycrate ledger verify --head` then shows whether records were cut off the end");
 }

@@ -32,6 +32,23 @@ pub(crate) fn push(source: &str, registry: &Registry, name: &str) {
     must(command.arg(source).arg(format!("docker://{}", registry.reference(name))));
 }
 
+/// Copies an image from one name in a registry to another, as it is.
+pub(crate) fn copy_within(registry: &Registry, from: &str, to: &str) {
+    let mut command = skopeo(Path::new("/nonexistent"));
+    command.args(["copy", "--quiet", "--all"]);
+    access(&mut command, registry, Side::Source);
+    access(&mut command, registry, Side::Destination);
+    must(command.args([from, to].map(|name| format!("docker://{}", registry.reference(name)))));
+}
+
+/// Takes away what a tag names, and with it the tag.
+pub(crate) fn delete(registry: &Registry, name: &str) {
+    let mut command = skopeo(Path::new("/nonexistent"));
+    command.arg("delete");
+    access(&mut command, registry, Side::Only);
+    must(command.arg(format!("docker://{}", registry.reference(name))));
+}
+
 /// Copies this machine's platform of an image between places that need no credentials.
 pub(crate) fn copy(source: &str, destination: &str) {
     must(skopeo(Path::new("/nonexistent")).args(["copy", "--quiet", source, destination]));

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::ledger::chain::{self, ChainSummary, Follower};
+use crate::ledger::chain::{self, ChainSummary, Follower, Head};
 use crate::ledger::error::LedgerError;
 use crate::ledger::mention::Mention;
 use crate::ledger::place::{Doors, Place};
@@ -118,6 +118,35 @@ pub trait Store: Send {
             Ok(())
         })?;
         Ok(follower.summary())
+    }
+
+    /// What to keep elsewhere of a chain that amounts to `summary`: [`Store::has_head`] later tells whether something was cut off its end.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn heads(&self, summary: &ChainSummary) -> Result<Vec<String>, LedgerError> {
+        Ok(vec![summary.head.clone()])
+    }
+
+    /// Whether what was a head once is still there.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or one of the records does not have its hash.
+    fn has_head(&self, head: &str) -> Result<bool, LedgerError> {
+        let mut has = head == Head::genesis().hash;
+        self.each(1, &mut |record| {
+            has |= record.hash == head;
+            Ok(())
+        })?;
+        Ok(has)
+    }
+
+    /// What others put where the ledger is and is no part of it, by name. Everything else of a store passes over it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn strangers(&self) -> Result<Vec<String>, LedgerError> {
+        Ok(Vec::new())
     }
 
     /// Writes every record as a line of JSON. [`chain::verify`] reads it again.

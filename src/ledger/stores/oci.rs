@@ -1,8 +1,9 @@
 //! Sealed records in a private repository of a registry, the one server that a CI job is sure to have.
 //!
 //! What one append writes is a sheet ([`crate::ledger::weave`]), sealed as a whole with age to the owner's newest key and to the recipients of the
-//! settings, in an artifact of its own. Its tag is the time, in milliseconds, and the digest of the sealed blob: tags only join, the tag holds the
-//! blob to its bytes, and a reader needs no manifest. A registry cannot lock or compare, so writers write side by side, read back, and the
+//! settings, in an artifact of its own. Its tag is the time, in milliseconds, the digest of the sealed blob, and a mark that only the owner's keys
+//! make: tags only join, the tag holds the blob to its bytes, and a reader needs no manifest. Other tags are strangers', whoever may push, and
+//! nothing of theirs is fetched. A registry cannot lock or compare, so writers write side by side, read back, and the
 //! weave makes one chain of it; for what there can be only one of they vote ([`crate::ledger::agreement`]).
 //!
 //! When many single sheets have come together, a writer puts copies of them into one more artifact: the whole is read in few requests then.
@@ -46,6 +47,8 @@ const CONFIG: &[u8] = br#"{"architecture":"unknown","os":"unknown","rootfs":{"ty
 /// What stands between time and digest in the tag of a sheet, and of one with copies of others.
 const SINGLE: char = '-';
 const COPIES: char = '.';
+/// What stands before the mark.
+const MARK: char = '_';
 /// The largest sealed sheet that is read: an import of some hundred thousand records.
 const MAX_SEALED: u64 = 256 << 20;
 /// Sealed lengths are multiples of this, so that they tell little.
@@ -62,6 +65,7 @@ const ROUNDS: usize = 200;
 /// What keys are derived for.
 const SEALING: &str = "ledger/age";
 const SIGNING: &str = "ledger/sheet";
+const MARKING: &str = "ledger/tag";
 
 fn open(place: &Place, doors: &Doors, writes: bool) -> Option<Opened> {
     let repository = place.repository()?;
@@ -86,7 +90,9 @@ fn views() -> MutexGuard<'static, Views> {
 #[derive(Default)]
 pub struct View {
     weave: Weave,
-    /// Tags of sheets that somebody without the owner's key wrote, or that are no sheets.
+    /// Tags that the owner's keys did not make.
+    strangers: BTreeSet<String>,
+    /// Tags of ours that lead to no sheet of ours.
     strange: BTreeSet<String>,
     /// Tags whose blob is gone.
     hollow: BTreeSet<String>,
@@ -202,11 +208,22 @@ impl OciStore {
         if behind.is_none() {
             view.listed = Some((Instant::now(), listed.is_sorted()));
         }
-        let tags: BTreeSet<&String> = listed.iter().filter(|tag| blob_of(tag).is_some()).collect();
-        if tags.is_empty() && !listed.is_empty() && behind.is_none() && !view.has_any() {
+        let (tags, strangers): (BTreeSet<&String>, BTreeSet<&String>) = listed.iter().partition(|tag| self.is_ours(tag));
+        if tags.is_empty()
+            && behind.is_none()
+            && !view.has_any()
+            && let Some(stranger) = strangers.iter().find(|tag| blob_of(tag).is_some()).or(strangers.first())
+        {
+            if blob_of(stranger).is_some() {
+                return Err(LedgerError::Sealed { ledger: self.ledger.clone(), record: (*stranger).clone() });
+            }
             let why = "it holds images or other things; a ledger needs a repository of its own";
             return Err(LedgerError::NotALedger { ledger: self.ledger.clone(), why });
         }
+        if behind.is_none() {
+            view.strangers.clear();
+        }
+        view.strangers.extend(strangers.into_iter().cloned());
         let mut gone = BTreeSet::new();
         for tag in view.known().filter(|tag| behind.as_ref().is_none_or(|behind| *tag > behind) && !tags.contains(tag)) {
             // A list may lag behind what is there.
@@ -308,7 +325,7 @@ impl OciStore {
         let sealed: Arc<[u8]> = self.seal(&sheet)?.into();
         let blob = Descriptor::new(OCI_LAYER, Digest::of(&sealed), sealed.len() as u64);
         let separator = if sheet.copies.is_empty() { SINGLE } else { COPIES };
-        let tag = format!("{:012x}{separator}{}", now().as_millis(), blob.digest.hex());
+        let tag = marked(&self.ring, &format!("{:012x}{separator}{}", now().as_millis(), blob.digest.hex()));
         let manifest = artifact(blob.clone());
         let work = async {
             if !view.has_config {
@@ -338,6 +355,11 @@ impl OciStore {
             view.weave.add([(tag.clone(), sheet)]);
         }
         Ok(tag)
+    }
+
+    /// Whether the owner's keys made this tag: the oldest, which whoever has any of them has.
+    fn is_ours(&self, tag: &str) -> bool {
+        blob_of(tag).is_some() && tag.rsplit_once(MARK).is_some_and(|(name, _)| marked(&self.ring, name) == tag)
     }
 
     /// Whether the tag still leads to the blob that it names, which a registry may else clear away.
@@ -516,6 +538,30 @@ impl Store for OciStore {
         Ok(follower.summary())
     }
 
+    /// The tags that nobody has followed: numbers and hashes of the newest records can change until somebody has written behind them, but a
+    /// sheet stays, and names all that its writer had seen.
+    fn heads(&self, _: &ChainSummary) -> Result<Vec<String>, LedgerError> {
+        let mut view = self.locked();
+        self.read(&mut view, false)?;
+        let mut heads = view.weave.heads();
+        if heads.is_empty() {
+            heads.push(Head::genesis().hash);
+        }
+        Ok(heads)
+    }
+
+    fn has_head(&self, head: &str) -> Result<bool, LedgerError> {
+        let mut view = self.locked();
+        self.read(&mut view, false)?;
+        Ok(view.weave.has(head) || head == Head::genesis().hash || has_hash(view.weave.lines(), head)?)
+    }
+
+    fn strangers(&self) -> Result<Vec<String>, LedgerError> {
+        let mut view = self.locked();
+        self.read(&mut view, true)?;
+        Ok(view.strangers.iter().cloned().collect())
+    }
+
     fn export(&self, out: &mut dyn Write) -> Result<(), LedgerError> {
         let mut view = self.locked();
         self.read(&mut view, true)?;
@@ -555,7 +601,7 @@ impl View {
 
     fn check(&self) -> Result<(), ChainBreak> {
         let end = self.weave.head().sequence + 1;
-        let strange = self.strange.first().map(|tag| (end, format!("nobody with the owner's key wrote what is under tag {tag}")));
+        let strange = self.strange.first().map(|tag| (end, format!("what is under tag {tag} is no sheet of the owner's")));
         let hollow = self.hollow.first().map(|tag| (end, format!("what tag {tag} leads to is gone")));
         let vanished = self.vanished.iter().find(|(tag, _)| !self.weave.has(tag));
         let vanished = vanished.map(|(tag, sequence)| (*sequence, format!("it was under tag {tag}, which is gone")));
@@ -571,11 +617,22 @@ fn artifact(blob: Descriptor) -> Manifest {
     Manifest::new(OCI_MANIFEST, Descriptor::new(OCI_CONFIG, Digest::of(CONFIG), CONFIG.len() as u64), vec![blob])
 }
 
-/// The blob that a tag of ours names.
+/// A name with the mark that makes it a tag of ours.
+fn marked(ring: &KeyRing, name: &str) -> String {
+    format!("{name}{MARK}{}", hex::encode(&ring.oldest().mac(MARKING, name.as_bytes())[..16]))
+}
+
+/// The blob that a tag names, if it has the shape of ours.
 fn blob_of(tag: &str) -> Option<Digest> {
     let (time, digest) = tag.split_once([SINGLE, COPIES])?;
-    let ours = time.len() == 12 && digest.len() == 64 && hex::is_encoded(time) && hex::is_encoded(digest);
-    ours.then(|| format!("sha256:{digest}").parse().ok()).flatten()
+    let (digest, mark) = digest.split_once(MARK)?;
+    let shaped = (time.len(), digest.len(), mark.len()) == (12, 64, 32) && [time, digest, mark].into_iter().all(hex::is_encoded);
+    shaped.then(|| format!("sha256:{digest}").parse().ok()).flatten()
+}
+
+/// Whether one of the lines of a chain has this hash.
+fn has_hash(lines: &[String], hash: &str) -> Result<bool, ChainBreak> {
+    (1..).zip(lines).try_fold(false, |has, (sequence, line)| Ok(has || chain::read(sequence, line)?.hash == hash))
 }
 
 #[expect(clippy::disallowed_methods, reason = "a tag says when it was made, so that new ones can be asked for alone")]
@@ -620,6 +677,16 @@ mod tests {
 
         fn repository(&self, name: &str) -> Reference {
             format!("{}/{name}", self.kept.host()).parse().expect("a name")
+        }
+
+        /// Puts something under a tag that a store's keys made.
+        fn put(&self, store: &OciStore, sealed: &[u8]) {
+            let blob = Descriptor::new(OCI_LAYER, Digest::of(sealed), sealed.len() as u64);
+            let tag = marked(&store.ring, &format!("{:012x}{SINGLE}{}", now().as_millis(), blob.digest.hex()));
+            let manifest = artifact(blob.clone());
+            store.wait(store.registry.put_small_blob(&store.scope, &blob, sealed.into())).expect("put");
+            let put = store.registry.put_manifest(&store.scope.repository, &tag, OCI_MANIFEST, Bytes::copy_from_slice(&manifest.bytes));
+            store.wait(put).expect("put");
         }
 
         /// As another process would open it.
@@ -698,7 +765,7 @@ mod tests {
             }
         }
         let lengths: Vec<usize> = shelf.kept.tags("team/ledger").iter().map(String::len).collect();
-        assert_eq!(lengths, [77], "six records, one artifact");
+        assert_eq!(lengths, [110], "six records, one artifact");
     }
 
     #[test]
@@ -769,16 +836,65 @@ mod tests {
         store.wait(put).expect("put");
         assert_eq!(told(&shelf.stores("team/exchanged")).sequence, 3);
 
-        // A stranger who knows to whom records are sealed, and seals one.
+        // A tag of ours over what is no sheet of ours.
         let (store, _) = filled("team/strange");
-        let stranger = KeyRing::new([66; 32]);
-        let doors = Doors { recipients: vec![store.recipients[0].to_string()], ..shelf.doors(Some(stranger)) };
-        let mut view = View::default();
-        let forger = OciStore { ring: doors.keys.clone().expect("one"), ..shelf.stores("team/strange") };
-        forger.put(&mut view, &[], Vec::new()).expect("put");
+        shelf.put(&store, b"no seal");
         let store = shelf.stores("team/strange");
-        assert!(told(&store).why.contains("nobody with the owner's key"));
+        assert!(told(&store).why.contains("no sheet of the owner's"));
         assert_eq!(store.records(1).expect("the owner's").len(), 4);
+    }
+
+    #[test]
+    fn strangers_who_may_push_are_named_and_keep_nobody_from_reading_and_writing() {
+        let shelf = Shelf::new();
+        let mut store = shelf.stores("team/ledger");
+        store.append_all("run-1", TIME, samples::life(SERVICE, "production")).expect("appended");
+        let own = shelf.kept.tags("team/ledger");
+        // One who knows to whom records are sealed, one who seals to others, one who knows nothing, and one who copies a mark.
+        let stranger = || Some(KeyRing::new([66; 32]));
+        for recipients in [vec![store.recipients[0].clone()], vec![Identity::new([3; 32]).expect("a key").recipient().clone()]] {
+            let forger = OciStore { ring: stranger().expect("one"), recipients, ..shelf.stores("team/ledger") };
+            let sheet = Weave::new().sheet("forged".to_owned(), &[], Vec::new());
+            shelf.put(&forger, &forger.seal(&sheet).expect("sealed"));
+        }
+        shelf.kept.tag("team/ledger", "latest");
+        let mark = own[0].rsplit_once(MARK).expect("marked").1;
+        shelf.kept.tag("team/ledger", &format!("0193579bdf02-{}{MARK}{mark}", Digest::of(b"x").hex()));
+
+        let mut fresh = shelf.stores("team/ledger");
+        assert_eq!(fresh.records(1).expect("readable"), store.records(1).expect("readable"));
+        assert_eq!(fresh.append("run-2", TIME, failed("after")).expect("appended").sequence, 7);
+        assert_eq!(store.append("run-3", TIME, failed("and after that")).expect("appended").sequence, 8);
+        assert_eq!(fresh.verify().expect("nothing of it is gone").records, 8);
+        fresh.export(&mut Vec::new()).expect("written");
+        let strangers = fresh.strangers().expect("readable");
+        assert_eq!(strangers.len(), 4);
+        assert!(strangers.contains(&"latest".to_owned()) && strangers.iter().all(|tag| !own.contains(tag)), "{strangers:?}");
+        // Somebody with other keys is told that it is not theirs.
+        let doors = shelf.doors(stranger());
+        let error = OciStore::open(&shelf.repository("team/ledger"), &Doors { keys: Some(KeyRing::new([9; 32])), ..doors }, true, Arc::default());
+        assert!(matches!(error.err(), Some(LedgerError::Sealed { .. })));
+    }
+
+    #[test]
+    fn a_head_that_was_kept_is_there_later_and_missed_when_it_was_cut_off() {
+        let shelf = Shelf::new();
+        let mut store = shelf.stores("team/ledger");
+        let heads = |store: &OciStore| store.verify().and_then(|summary| store.heads(&summary)).expect("whole");
+        let nothing = heads(&store);
+        store.append("run-1", TIME, failed("first")).expect("appended");
+        let first = heads(&store);
+        store.append("run-1", TIME, failed("second")).expect("appended");
+        let second = heads(&store);
+        assert_eq!((first.len(), second.len(), second != first), (1, 1, true));
+        let hash = store.records(2).expect("readable")[0].hash.clone();
+        for head in [&nothing[0], &first[0], &second[0], &hash] {
+            assert!(shelf.stores("team/ledger").has_head(head).expect("readable"), "{head}");
+        }
+        shelf.kept.untag("team/ledger", &second[0]);
+        let fresh = shelf.stores("team/ledger");
+        assert_eq!(fresh.verify().expect("what is left holds").records, 1);
+        assert!(fresh.has_head(&first[0]).expect("readable") && !fresh.has_head(&second[0]).expect("readable"));
     }
 
     #[test]
@@ -850,9 +966,10 @@ mod tests {
     #[test]
     fn tags_are_those_of_sheets_or_nobodys() {
         let digest = Digest::of(b"x");
-        assert_eq!(blob_of(&format!("0193579bdf02-{}", digest.hex())), Some(digest.clone()));
-        for tag in ["latest", "0193579bdf02-abc", &format!("193579bdf02-{}", digest.hex()), &format!("0193579bdf02-{}", digest.hex().to_uppercase())]
-        {
+        let tag = marked(&ring(), &format!("0193579bdf02-{}", digest.hex()));
+        assert_eq!(blob_of(&tag), Some(digest.clone()));
+        assert_eq!(marked(&ring().rotated([8; 32]).expect("epochs left"), tag.rsplit_once(MARK).expect("marked").0), tag, "whatever the newest key");
+        for tag in ["latest", "0193579bdf02-abc", &format!("0193579bdf02-{}", digest.hex()), &tag[1..], &tag.to_uppercase(), &format!("{tag}0")] {
             assert_eq!(blob_of(tag), None, "{tag}");
         }
     }
