@@ -30,6 +30,7 @@ mod ignore_lists;
 mod inputs;
 mod laboratory;
 mod leaks;
+mod ledgers;
 mod life;
 mod memory;
 mod nested;

@@ -631,8 +631,8 @@ pub enum Ledger {
         #[arg(long, value_name = "FILE|URL")]
         into: PathBuf,
     },
-    /// Ask the registries about every image in the ledger: which are gone, and which hold bait and were never recorded.
-    /// Exit code 7 when there are such
+    /// Ask the registries about every image in the ledger: which are gone, and which hold bait and were never recorded;
+    /// and list the tokens that are in none. Exit code 7 while records are missing
     Reconcile {
         /// Look for images without a record here too; may be given several times
         #[arg(long = "in", value_name = "REPOSITORY")]

@@ -16,10 +16,11 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::record::Record;
 use crate::ledger::stores;
 use crate::ledger::stores::contract::Store;
+use crate::ledger::tokens::TokenSummary;
 use crate::oci::digest::Digest;
 use crate::oci::error::OciError;
 use crate::oci::reference::Reference;
-use crate::pipeline::reconcile::{self, Memory, State};
+use crate::pipeline::reconcile::{self, Apart, Memory, State};
 use crate::report::escape::line as for_terminal;
 use crate::report::words::count;
 
@@ -191,6 +192,7 @@ async fn compare(setup: &Setup, within: &[String], record: bool, flags: &Registr
         };
         anstream::println!("{:<width$}  {}  {word}", for_terminal(&standing.place), standing.digest);
     }
+    print_apart(&memory.apart(&standings));
     let unrecorded = standings.iter().filter(|standing| matches!(standing.state, State::Unrecorded { .. })).count();
     let unknown = standings.iter().any(|standing| matches!(standing.state, State::Unknown(_)));
     if unrecorded > 0 && record {
@@ -201,6 +203,28 @@ async fn compare(setup: &Setup, within: &[String], record: bool, flags: &Registr
         return Ok(Exit::Ledger);
     }
     Ok(if unknown { Exit::Registry } else { Exit::Passed })
+}
+
+/// Prints the tokens without an image, and those that are no bait any more.
+fn print_apart(apart: &[(Apart, &TokenSummary)]) {
+    let mut before = None;
+    for (how, token) in apart {
+        if before != Some(how) {
+            anstream::println!(
+                "\n{}",
+                match how {
+                    Apart::Orphan => "orphans, tokens that are in no image: their runs ended before it arrived",
+                    Apart::Ghost => "ghosts, tokens whose images are gone: they stay armed, because copies outlive an image",
+                    Apart::Dead => "dead bait, revoked tokens in images that are there: ship these again",
+                }
+            );
+            before = Some(how);
+        }
+        let fingerprint = token.fingerprint.as_ref().map_or("-", |fingerprint| fingerprint.as_str());
+        let claims = &token.claims;
+        let (service, environment) = (for_terminal(&claims.service), for_terminal(&claims.environment));
+        anstream::println!("  {fingerprint}  {:<7}  {}  {environment}  {service}", claims.surface, claims.kind);
+    }
 }
 
 fn report(summary: &ChainSummary, heads: &[String]) {

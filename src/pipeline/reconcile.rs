@@ -1,16 +1,18 @@
-//! The ledger beside the registries: images with bait that no record says arrived, and images that arrived and are gone.
+//! The ledger beside the registries: images with bait that no record says arrived, images that arrived and are gone, and the tokens of both.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::record::{Context, Event, Record};
 use crate::ledger::stores::contract::Store;
+use crate::ledger::tokens::{End, TokenSummary, tokens};
 use crate::oci::digest::Digest;
 use crate::oci::location::Location;
 use crate::oci::reference::Reference;
 use crate::pipeline::clock;
 use crate::pipeline::memory::run_id;
 use crate::registry::registries::Registries;
+use crate::secret::fingerprint::Fingerprint;
 
 /// What the ledger says of images.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -23,6 +25,20 @@ pub struct Memory {
     arrived: BTreeSet<Digest>,
     /// The repositories that images of a service went to.
     repositories: BTreeMap<String, BTreeSet<String>>,
+    /// The tokens that an image carries, by its manifest, and by its index.
+    carried: BTreeMap<Digest, BTreeSet<Fingerprint>>,
+    tokens: Vec<TokenSummary>,
+}
+
+/// How a token and the images that carry it have come apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Apart {
+    /// It is in no image that arrived: its run ended before.
+    Orphan,
+    /// Every image that carried it is gone. It stays armed, because copies outlive an image.
+    Ghost,
+    /// It was revoked, and an image still carries it: bait that nobody watches.
+    Dead,
 }
 
 /// One image, and whether what the ledger says of it is so.
@@ -60,10 +76,13 @@ impl Memory {
         store.each(1, &mut |record: Record| {
             match record.event {
                 Event::Planted { placement, manifest } => {
+                    memory.carried.entry(manifest.clone()).or_default().insert(placement.fingerprint);
                     memory.planted.insert(manifest, (placement.claims.service, placement.platform));
                 }
                 Event::Pushed { reference, digest, platforms, .. } => {
                     let all: Vec<Digest> = platforms.into_values().chain([digest.clone()]).collect();
+                    let carried: BTreeSet<_> = all.iter().filter_map(|digest| memory.carried.get(digest)).flatten().cloned().collect();
+                    memory.carried.entry(digest.clone()).or_default().extend(carried);
                     memory.arrived.extend(all.iter().cloned());
                     pushes.push((reference.clone(), all));
                     memory.pushed.insert((reference, digest));
@@ -78,7 +97,37 @@ impl Memory {
                 memory.repositories.entry(service.clone()).or_default().insert(reference.name());
             }
         }
+        memory.tokens = tokens(store)?;
         Ok(memory)
+    }
+
+    /// The tokens that their images have left, or the other way round.
+    #[must_use]
+    pub fn apart(&self, standings: &[Standing]) -> Vec<(Apart, &TokenSummary)> {
+        let (mut kept, mut gone) = (BTreeSet::new(), BTreeSet::new());
+        for standing in standings {
+            let carried = self.carried.get(&standing.digest).into_iter().flatten();
+            match standing.state {
+                State::Nowhere => {}
+                State::Gone => gone.extend(carried),
+                State::There | State::Unrecorded { .. } | State::Elsewhere | State::Unknown(_) => kept.extend(carried),
+            }
+        }
+        let mut apart: Vec<(Apart, &TokenSummary)> = self
+            .tokens
+            .iter()
+            .filter_map(|token| {
+                let fingerprint = token.fingerprint.as_ref()?;
+                let is_armed = token.end != Some(End::Revoked);
+                match (kept.contains(fingerprint), gone.contains(fingerprint)) {
+                    (true, _) => (!is_armed).then_some((Apart::Dead, token)),
+                    (false, true) => is_armed.then_some((Apart::Ghost, token)),
+                    (false, false) => is_armed.then_some((Apart::Orphan, token)),
+                }
+            })
+            .collect();
+        apart.sort_by_key(|(apart, _)| *apart);
+        apart
     }
 
     /// Asks the registries about every image; those of which no push is known also in `more`.

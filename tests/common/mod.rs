@@ -15,6 +15,8 @@ pub(crate) mod honeycrate;
 pub(crate) mod images;
 pub(crate) mod numbers;
 pub(crate) mod plain_http;
+#[expect(dead_code, reason = "the tests of the store itself use the rest")]
+pub(crate) mod postgres;
 pub(crate) mod prism;
 pub(crate) mod proxy;
 pub(crate) mod raw_tar;
