@@ -13,6 +13,7 @@ mod ci_step;
 mod cli;
 mod component;
 mod component_spec;
+mod crash;
 mod demo;
 mod destinations;
 mod differential;
