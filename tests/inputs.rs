@@ -251,6 +251,16 @@ fn a_repository_starts_no_program() {
         repository.git(&["config", name, value]);
     }
     let _ = std::fs::remove_file(&trace);
+    // A `git` of its own, where PATH has folders that are named from where one stands.
+    for folder in ["", "bin/"] {
+        repository.write(&format!("{folder}git"), &format!("#!/bin/sh\necho own >> {}\n", trace.display()));
+        must(program("chmod", repository.folder.path()).arg("+x").arg(repository.path().join(format!("{folder}git"))));
+    }
+    for arguments in [&["scan", "--staged"][..], &["scan", "--git", "--all"]] {
+        let mut command = honeycrate.command(arguments);
+        let ran = honeycrate.reported(command.current_dir(repository.path()).env("PATH", format!(".:bin:{}", crate::common::command::PATH)));
+        assert_eq!(list(&ran.report, "findings").len(), 1, "{}", ran.ran.all());
+    }
     assert_eq!(places(&repository.scan(&honeycrate, &["--staged"])).len(), 1);
     assert_eq!(places(&repository.scan(&honeycrate, &["--git", "--all"])).len(), 1);
     assert!(!trace.exists(), "{}", std::fs::read_to_string(&trace).unwrap_or_default());

@@ -98,7 +98,7 @@ pub struct Contents {
 impl Repository {
     #[must_use]
     pub fn at(folder: &Path) -> Self {
-        Self { folder: folder.to_owned() }
+        Self { folder: std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()) }
     }
 
     /// What the index holds and the commit that is checked out does not: each blob as it would be committed.
@@ -188,14 +188,12 @@ impl Repository {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("git");
-        command.arg("--no-pager").arg("--no-optional-locks");
+        // Begun where nobody else writes: a relative folder in PATH would run a `git` that lies in the repository.
+        command.current_dir("/").arg("-C").arg(&self.folder).arg("--no-pager").arg("--no-optional-locks");
         for setting in SETTINGS {
             command.args(["-c", setting]);
         }
         command.args(arguments);
-        if self.folder != Path::new(".") {
-            command.current_dir(&self.folder);
-        }
         for name in REMOVED.into_iter().chain(WITHHELD) {
             command.env_remove(name);
         }
