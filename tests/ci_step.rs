@@ -197,6 +197,27 @@ fn a_strangers_change_is_judged_by_the_policy_of_the_branch_that_it_goes_to() {
         assert_eq!((named.ran.code, named.ran.err().contains("own.yaml")), (2, true), "{name}: {}", named.ran.all());
         assert_eq!(with("acme/shop", &base, &[("CONFIG", name)]).ran.code, 0, "{name}");
     }
+
+    // A clone of the newest commit alone has no base: the forge does, a folder of rules with it.
+    let shallow = runner.at("shallow");
+    git(&tree, &["clone", "-q", "--depth=1", &format!("file://{}", tree.display()), shallow.to_str().expect("UTF-8")]);
+    let from_forge = |rules: &str| {
+        for (path, text) in [("honeycrate.yaml", "rules: [policy]\n"), ("policy/own.yaml", rules)] {
+            runner.forge.put_file(&base, path, text.as_bytes());
+        }
+        let mut command = runner.honeycrate.command(&["ci"]);
+        of_a_job(&mut command, &runner.honeycrate, &runner.forge, "mallory/shop");
+        let event = runner.honeycrate.home().join("event.json");
+        let mut payload: Value = serde_json::from_slice(&std::fs::read(&event).expect("an event")).expect("JSON");
+        payload["pull_request"]["base"]["sha"] = json!(base);
+        std::fs::write(&event, payload.to_string()).expect("written");
+        runner.run(command.env("GITHUB_TOKEN", TOKEN).current_dir(&shallow), &[("IMAGE", &image)])
+    };
+    let wrong = from_forge("rulez: []\n");
+    assert_eq!((wrong.ran.code, wrong.ran.err().contains("own.yaml")), (2, true), "{}", wrong.ran.all());
+    let right = from_forge("rules: []\n");
+    assert_eq!((right.ran.code, right.output("verdict")), (1, "denied"), "{}", right.ran.all());
+
     let around = with("mallory/shop", &base, &[("CONFIG", "/proc/self/cwd/honeycrate.yaml")]);
     assert_eq!((around.ran.code, around.ran.err().contains("a stranger's")), (2, true), "{}", around.ran.all());
 

@@ -11,6 +11,7 @@ use crate::cli::scratch::Scratch;
 use crate::cli::setup::{Setup, here};
 use crate::config::resolve::{EXCEPTIONS_FILE, Overrides};
 use crate::forge::contract::Forge;
+use crate::forge::error::ForgeError;
 use crate::report::escape::line;
 use crate::report::run_report::Notice;
 use crate::source::git::Repository;
@@ -48,20 +49,20 @@ pub async fn setup(global: &Global, wishes: Overrides) -> Result<(Setup, Option<
     };
     let named = global.config.clone().or_else(|| bare.config_variable());
     let is_default = named.is_none();
-    let config = base.bring(&here.join(named.unwrap_or_else(|| "honeycrate.yaml".into()))).await?;
-    base.bring(&config.typed.with_file_name(EXCEPTIONS_FILE)).await?;
+    let config = base.bring(&here.join(named.unwrap_or_else(|| "honeycrate.yaml".into())), Kind::File).await?;
+    base.bring(&config.typed.with_file_name(EXCEPTIONS_FILE), Kind::File).await?;
     let mut wishes = wishes;
-    for path in wishes.baseline.iter_mut().chain(&mut wishes.ignore_files).chain(&mut wishes.rules) {
-        *path = base.bring(&here.join(&*path)).await?.path;
+    let files = wishes.baseline.iter_mut().chain(&mut wishes.ignore_files).map(|path| (path, Kind::File));
+    for (path, kind) in files.chain(wishes.rules.iter_mut().map(|path| (path, Kind::FileOrFolder))) {
+        *path = base.bring(&here.join(&*path), kind).await?.path;
     }
     let directory = here.strip_prefix(&base.tree).map_or_else(|_| scratch.path().to_owned(), |below| scratch.path().join(below));
     let file = if is_default && !config.path.exists() { without_file() } else { Some(config.path) };
     let setup = plain(Overrides { config: file, ..wishes }, &directory)?;
-    for path in setup.settings.baseline.iter().chain(&setup.settings.ignore_files).chain(&setup.settings.rules) {
-        match path.strip_prefix(scratch.path()) {
-            Ok(below) => _ = base.bring(&base.tree.join(below)).await?,
-            Err(_) => _ = base.bring(path).await?,
-        }
+    let files = setup.settings.baseline.iter().chain(&setup.settings.ignore_files).map(|path| (path, Kind::File));
+    for (path, kind) in files.chain(setup.settings.rules.iter().map(|path| (path, Kind::FileOrFolder))) {
+        let named = path.strip_prefix(scratch.path()).map_or_else(|_| path.clone(), |below| base.tree.join(below));
+        base.bring(&named, kind).await?;
     }
     let notices = if base.commit.is_some() {
         Vec::new()
@@ -86,6 +87,13 @@ struct Base {
     brought: BTreeSet<PathBuf>,
 }
 
+/// What may lie at a path of the policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    File,
+    FileOrFolder,
+}
+
 /// A file of the policy.
 struct Brought {
     /// As it was named, made absolute.
@@ -96,7 +104,7 @@ struct Brought {
 
 impl Base {
     /// Puts a file, or the files of a folder, where they can be read. What the base does not have is not there.
-    async fn bring(&mut self, typed: &Path) -> Result<Brought, Failure> {
+    async fn bring(&mut self, typed: &Path, kind: Kind) -> Result<Brought, Failure> {
         let typed = lexical(typed);
         let Ok(below) = typed.strip_prefix(&self.tree).map(Path::to_owned) else {
             let real = typed.ancestors().find_map(|above| above.canonicalize().ok()).unwrap_or_default();
@@ -111,7 +119,7 @@ impl Base {
         let path = self.folder.join(&below);
         if self.brought.insert(below.clone()) {
             let unwritable = |cause: io::Error| Failure::usage(format!("cannot write {}: {cause}", path.display()), "point TMPDIR elsewhere");
-            for (name, bytes) in self.files(&below).await? {
+            for (name, bytes) in self.files(&below, kind).await? {
                 let place = self.folder.join(name);
                 std::fs::create_dir_all(place.parent().unwrap_or(&self.folder)).map_err(unwritable)?;
                 std::fs::write(place, bytes).map_err(unwritable)?;
@@ -121,7 +129,7 @@ impl Base {
     }
 
     /// What the base commit has at a path: from the clone, or else from the forge.
-    async fn files(&self, below: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, Failure> {
+    async fn files(&self, below: &Path, kind: Kind) -> Result<Vec<(PathBuf, Vec<u8>)>, Failure> {
         let Some(commit) = &self.commit else { return Ok(Vec::new()) };
         let name = below.display().to_string();
         let of_clone = match Repository::at(&self.tree).files_at(commit, &name, MAX_FILES, MAX_BYTES) {
@@ -129,8 +137,8 @@ impl Base {
             Err(error) => error,
         };
         let of_forge = match &self.forge {
-            Some(forge) => match forge.file_at(commit, &name, MAX_BYTES).await {
-                Ok(file) => return Ok(file.map(|bytes| (below.to_owned(), bytes)).into_iter().collect()),
+            Some(forge) => match of_forge(forge.as_ref(), commit, &name, kind).await {
+                Ok(files) => return Ok(files.into_iter().map(|(path, bytes)| (path.into(), bytes)).collect()),
                 Err(error) => format!("; {error}"),
             },
             None => String::new(),
@@ -140,6 +148,19 @@ impl Base {
             "fetch the base commit (fetch-depth: 0, or GIT_DEPTH: 0), or let the job's token read the repository's contents",
         ))
     }
+}
+
+/// What the forge has at a path of a commit.
+async fn of_forge(forge: &dyn Forge, commit: &str, path: &str, kind: Kind) -> Result<Vec<(String, Vec<u8>)>, ForgeError> {
+    let folder = match kind {
+        Kind::File => None,
+        Kind::FileOrFolder => forge.folder_at(commit, path, MAX_FILES).await?,
+    };
+    let mut files = Vec::new();
+    for path in folder.unwrap_or_else(|| vec![path.to_owned()]) {
+        files.extend(forge.file_at(commit, &path, MAX_BYTES).await?.map(|bytes| (path, bytes)));
+    }
+    Ok(files)
 }
 
 /// The work tree that a folder lies in; the folder itself, where it is in none. A submodule, which a stranger may have put there, is none.

@@ -36,6 +36,12 @@ pub trait Forge: Send + Sync {
         Box::pin(ready(Err(ForgeError::Unsupported { forge: self.name(), what: "show a file of a commit" })))
     }
 
+    /// The paths of the files below a folder of the repository as it is at a commit, at most `most`; `None` where there is no such folder.
+    fn folder_at<'a>(&'a self, commit: &'a str, path: &'a str, most: usize) -> Told<'a, Option<Vec<String>>> {
+        let _ = (commit, path, most);
+        Box::pin(ready(Err(ForgeError::Unsupported { forge: self.name(), what: "show a folder of a commit" })))
+    }
+
     /// Shows a verdict and its remarks beside a commit; gives the address where it is shown.
     fn check<'a>(&'a self, check: &'a Check) -> Told<'a, Option<String>> {
         let _ = check;

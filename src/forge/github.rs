@@ -47,6 +47,9 @@ const MAX_TITLE: usize = 255;
 const MAX_TEXT: usize = 64 << 10;
 const MAX_SARIF: usize = 10 << 20;
 
+/// A folder with this many entries may have more, which are not told. Source: GitHub docs, "Get repository content".
+const MAX_ENTRIES: usize = 1_000;
+
 /// More than people read, and twenty requests.
 const MAX_REMARKS: usize = 20 * REMARKS;
 
@@ -157,6 +160,33 @@ impl GitHub {
             true => Ok(Some(answer.body.to_vec())),
             false => Err(self.exchange.malformed(errand.what, "it is no file, but a folder or a submodule")),
         }
+    }
+
+    async fn folder(&self, commit: &str, path: &str, most: usize) -> Result<Option<Vec<String>>, ForgeError> {
+        let errand = Errand { what: "show a folder of a commit", right: CONTENTS, repeat: Repeat::Always, expects: Expects::Json };
+        if !is_commit(commit) || !is_path(path) {
+            return Err(self.exchange.malformed(errand.what, "we have no commit and path to ask for"));
+        }
+        let (mut files, mut folders) = (Vec::new(), vec![path.to_owned()]);
+        while let Some(folder) = folders.pop() {
+            let answer = match self.ask(errand, Method::GET, &format!("contents/{}?ref={commit}", encoded(&folder)), None).await {
+                Ok(answer) => answer,
+                Err(Trouble { error: ForgeError::Denied { status: 404, .. }, .. }) => return self.shows(commit, errand).await.map(|()| None),
+                Err(trouble) => return Err(trouble.error),
+            };
+            let Ok(Listing::Folder(entries)) = self.exchange.read(errand.what, &answer) else { return Ok(None) };
+            if entries.len() >= MAX_ENTRIES || files.len() + folders.len() + entries.len() > most {
+                return Err(self.exchange.malformed(errand.what, &format!("{} holds too much: at most {most} files are read", plain(&folder))));
+            }
+            for entry in entries {
+                match entry.kind.as_str() {
+                    "file" => files.push(entry.path),
+                    "dir" => folders.push(entry.path),
+                    _ => return Err(self.exchange.malformed(errand.what, &format!("{} is a link", plain(&entry.path)))),
+                }
+            }
+        }
+        Ok(Some(files))
     }
 
     async fn open_change(&self, commit: &str) -> Result<Option<u64>, ForgeError> {
@@ -286,6 +316,10 @@ impl Forge for GitHub {
 
     fn file_at<'a>(&'a self, commit: &'a str, path: &'a str, limit: usize) -> Told<'a, Option<Vec<u8>>> {
         Box::pin(self.file(commit, path, limit))
+    }
+
+    fn folder_at<'a>(&'a self, commit: &'a str, path: &'a str, most: usize) -> Told<'a, Option<Vec<String>>> {
+        Box::pin(self.folder(commit, path, most))
     }
 
     fn check<'a>(&'a self, check: &'a Check) -> Told<'a, Option<String>> {
@@ -475,6 +509,21 @@ impl From<Comment> for Note {
 #[derive(Deserialize)]
 struct User {
     login: String,
+}
+
+/// What the API shows of a path.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Listing {
+    Folder(Vec<Entry>),
+    Other(serde::de::IgnoredAny),
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    path: String,
+    #[serde(rename = "type")]
+    kind: String,
 }
 
 #[derive(Deserialize)]

@@ -6,7 +6,7 @@ use std::pin::Pin;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
-use gitlab::api::endpoint_prelude::Endpoint;
+use gitlab::api::endpoint_prelude::{Endpoint, Pageable, QueryParams};
 use gitlab::api::projects::Project;
 use gitlab::api::projects::merge_requests::notes::{CreateMergeRequestNote, EditMergeRequestNote, MergeRequestNotes};
 use gitlab::api::projects::repository::commits::MergeRequests;
@@ -21,7 +21,7 @@ use url::Url;
 use crate::forge::ci::Visibility;
 use crate::forge::contract::{Absent, Forge, Noted, Told};
 use crate::forge::error::ForgeError;
-use crate::forge::exchange::{Answer, Broken, Errand, Exchange, Expects, Repeat, Transport, Trouble, is_commit, is_path, web_address};
+use crate::forge::exchange::{Answer, Broken, Errand, Exchange, Expects, Repeat, Transport, Trouble, is_commit, is_path, plain, web_address};
 use crate::forge::patience::Patience;
 use crate::forge::sticky::{Board, Note, keep};
 use crate::secret::value::Secret;
@@ -134,6 +134,29 @@ impl GitLab {
         }
     }
 
+    async fn folder(&self, commit: &str, path: &str, most: usize) -> Result<Option<Vec<String>>, ForgeError> {
+        let errand = Errand { what: "show a folder of a commit", right: READ, repeat: Repeat::Always, expects: Expects::Json };
+        if !is_commit(commit) || !is_path(path) {
+            return Err(self.exchange.malformed(errand.what, "we have no commit and path to ask for"));
+        }
+        let tree = Tree { project: &self.project, commit, path };
+        let entries: Vec<Entry> = match paged(tree, Pagination::Limit(most + 1)).query_async(&self.call(errand)).await.map_err(self.told(errand)) {
+            Ok(entries) => entries,
+            Err(Trouble { error: ForgeError::Denied { status: 404, why, .. }, .. }) if why.contains("Tree Not Found") => return Ok(None),
+            Err(trouble) => return Err(trouble.error),
+        };
+        if entries.len() > most {
+            return Err(self.exchange.malformed(errand.what, &format!("it holds too much: at most {most} files and folders are read")));
+        }
+        let is_folder = |entry: &Entry| entry.kind == "tree";
+        if let Some(link) = entries.iter().find(|entry| !is_folder(entry) && !entry.mode.starts_with("100")) {
+            return Err(self.exchange.malformed(errand.what, &format!("{} is a link", plain(&link.path))));
+        }
+        let files: Vec<String> = entries.iter().filter(|entry| !is_folder(entry)).map(|entry| entry.path.clone()).collect();
+        // Some versions say so of what is not there.
+        Ok(Some(files).filter(|_| !entries.is_empty()))
+    }
+
     async fn open_change(&self, commit: &str) -> Result<Option<u64>, ForgeError> {
         let errand = Errand { what: "say which change a commit belongs to", right: READ, repeat: Repeat::Always, expects: Expects::Json };
         if !is_commit(commit) {
@@ -180,6 +203,10 @@ impl Forge for GitLab {
 
     fn file_at<'a>(&'a self, commit: &'a str, path: &'a str, limit: usize) -> Told<'a, Option<Vec<u8>>> {
         Box::pin(self.file(commit, path, limit))
+    }
+
+    fn folder_at<'a>(&'a self, commit: &'a str, path: &'a str, most: usize) -> Told<'a, Option<Vec<String>>> {
+        Box::pin(self.folder(commit, path, most))
     }
 }
 
@@ -271,6 +298,31 @@ impl Endpoint for DeleteNote<'_> {
         format!("projects/{project}/merge_requests/{}/notes/{}", self.change, self.note).into()
     }
 }
+
+/// All that lies below a folder. The crate's own form of it sends what it asks for in a body, which a GET has none of.
+struct Tree<'a> {
+    project: &'a str,
+    commit: &'a str,
+    path: &'a str,
+}
+
+impl Endpoint for Tree<'_> {
+    fn method(&self) -> Method {
+        Method::GET
+    }
+
+    fn endpoint(&self) -> Cow<'static, str> {
+        format!("projects/{}/repository/tree", gitlab::api::common::path_escaped(self.project)).into()
+    }
+
+    fn parameters(&self) -> QueryParams<'_> {
+        let mut parameters = QueryParams::default();
+        parameters.push("path", self.path).push("ref", self.commit).push("recursive", true);
+        parameters
+    }
+}
+
+impl Pageable for Tree<'_> {}
 
 /// The gitlab crate's requests over our own exchange.
 struct Call<'a> {
@@ -365,6 +417,15 @@ struct Written {
     /// Written by GitLab itself: `assigned to @ann`.
     #[serde(default)]
     system: bool,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    path: String,
+    #[serde(rename = "type")]
+    kind: String,
+    /// As git writes it: `100644`.
+    mode: String,
 }
 
 #[derive(Deserialize)]

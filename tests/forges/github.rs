@@ -256,7 +256,16 @@ async fn a_file_is_read_as_it_was_at_a_commit() {
     assert!(github.file_at(&base, ".honeycrate.yaml", 16).await.is_ok());
     forge.put_file(&base, "huge", &vec![0; 200_000]);
     assert!(matches!(github.file_at(&base, "huge", 100_000).await, Err(ForgeError::TooLarge { .. })));
-    let error = github.file_at(&base, "policies", 100).await.expect_err("a folder");
+    forge.put_file(&base, "policies/below/one.yaml", b"x");
+    let mut files = github.folder_at(&base, "policies", 3).await.expect("told").expect("a folder");
+    files.sort();
+    assert_eq!(files, ["policies/a b#c?ü%2e.yaml", "policies/below/one.yaml"]);
+    assert!(github.folder_at(&base, "policies", 1).await.expect_err("two").to_string().contains("too much"));
+    for nothing in ["nowhere", "policies/below/one.yaml"] {
+        assert_eq!(github.folder_at(&base, nothing, 9).await.expect("told"), None, "{nothing}");
+    }
+    assert!(github.folder_at(&"c".repeat(40), "policies", 9).await.is_err());
+    let error = github.file_at(&base, "policies", 10_000).await.expect_err("a folder");
     assert!(error.to_string().contains("folder"), "{error}");
     let error = github.file_at(&"c".repeat(40), ".honeycrate.yaml", 100).await.expect_err("a commit that is not shown has no known files");
     assert!(matches!(error, ForgeError::Denied { status: 404, .. }), "{error}");

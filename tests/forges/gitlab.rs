@@ -117,6 +117,10 @@ async fn a_project_tells_its_readers_changes_and_files() {
         "an unknown commit has no known files"
     );
     assert!(gitlab.file_at(&head(), "..", 1).await.is_err());
+    assert_eq!(gitlab.folder_at(&head(), "a b", 1).await.expect("told"), Some(vec!["a b/ü.yaml".to_owned()]));
+    assert_eq!(gitlab.folder_at(&head(), "nowhere", 1).await.expect("told"), None);
+    forge.put_file(&head(), "a b/c/two.yaml", b"x");
+    assert!(gitlab.folder_at(&head(), "a b", 1).await.expect_err("two").to_string().contains("too much"));
     assert!(matches!(gitlab.check(&check(1)).await, Err(ForgeError::Unsupported { .. })));
     assert!(matches!(gitlab.upload_sarif(&analysis()).await, Err(ForgeError::Unsupported { .. })));
 }

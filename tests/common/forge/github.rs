@@ -1,6 +1,6 @@
 //! GitHub, as far as we ask it: what it answers has all that its own OpenAPI description requires.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::sync::Arc;
 
@@ -253,10 +253,11 @@ fn of_repository(state: &mut State, asked: &Asked, parts: &[&str]) -> Answer {
             let raw = asked.header("accept") == Some("application/vnd.github.raw+json");
             match state.files.get(&at) {
                 Some(bytes) if raw => Answer::of(200, "application/vnd.github.raw+json; charset=utf-8", bytes.clone()),
-                None if state.files.keys().any(|(commit, file)| *commit == at.0 && file.starts_with(&format!("{}/", at.1))) => {
-                    Answer::json(200, &json!([]))
-                }
-                _ => not_found(),
+                None => match below(&state.files, &at) {
+                    entries if entries.is_empty() => not_found(),
+                    entries => Answer::json(200, &entries.iter().map(|(path, kind)| entry(path, kind)).collect()),
+                },
+                Some(_) => Answer::json(200, &entry(&at.1, "file")),
             }
         }
         ("POST", ["check-runs"]) => {
@@ -347,6 +348,25 @@ fn account(login: &str) -> Value {
     filled(&mut user, "public_repos public_gists followers following", &0.into());
     filled(&mut user, "created_at updated_at", &WHEN.into());
     user
+}
+
+/// What lies right below a folder of a commit, each with its type.
+fn below(files: &BTreeMap<(String, String), Vec<u8>>, (commit, folder): &(String, String)) -> BTreeSet<(String, &'static str)> {
+    let within = files.keys().filter(|(known, _)| known == commit).filter_map(|(_, file)| file.strip_prefix(folder)?.strip_prefix('/'));
+    within
+        .map(|rest| match rest.split_once('/') {
+            Some((name, _)) => (format!("{folder}/{name}"), "dir"),
+            None => (format!("{folder}/{rest}"), "file"),
+        })
+        .collect()
+}
+
+fn entry(path: &str, kind: &str) -> Value {
+    let links = json!({ "git": WEB, "html": WEB, "self": WEB });
+    json!({
+        "type": kind, "size": 1, "name": path.rsplit('/').next(), "path": path, "sha": "a".repeat(40), "url": WEB, "git_url": WEB, "html_url": WEB,
+        "download_url": WEB, "_links": links,
+    })
 }
 
 fn repository(visibility: &str) -> Value {

@@ -177,6 +177,13 @@ fn of_project(state: &mut State, asked: &Asked, parts: &[&str]) -> Answer {
                 _ => Answer::says(404, missing),
             }
         }
+        ("GET", ["repository", "tree"]) => {
+            let (commit, folder) = (asked.query("ref").unwrap_or_default(), format!("{}/", asked.query("path").unwrap_or_default()));
+            let files = state.files.keys().filter(|(known, file)| *known == commit && file.starts_with(&folder));
+            let shown = |(_, path): &(String, String)| json!({ "id": "a".repeat(40), "name": path.rsplit('/').next(), "type": "blob", "path": path, "mode": "100644" });
+            let entries: Vec<Value> = files.map(shown).collect();
+            if entries.is_empty() { Answer::says(404, "404 Tree Not Found") } else { Answer::json(200, &entries.into()) }
+        }
         _ => Answer::says(404, "404 Not Found"),
     }
 }
