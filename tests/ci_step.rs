@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use regex::Regex;
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
 
@@ -267,6 +268,15 @@ fn a_job_of_gitlab_leaves_the_reports_that_gitlab_takes() {
     command.env("CI_COMMIT_SHA", "0".repeat(40)).env("HONEYCRATE_IMAGE", &image).current_dir(&project);
     let ran = run(&mut command);
     assert_eq!(ran.code, 1, "{}", ran.all());
+    // The log is GitLab's: sections that fold, marked as its page reads them, and no command that another runner would take.
+    let log = ran.out();
+    let section = Regex::new("\u{1b}\\[0Ksection_start:[0-9]{10}:(honeycrate_[a-z]+)(\\[collapsed=true])?\r\u{1b}\\[0K").expect("a pattern");
+    let sections: Vec<&str> = section.captures_iter(&log).map(|found| found.get(1).expect("a name").as_str()).collect();
+    assert_eq!(sections, ["honeycrate_revoke", "honeycrate_scanned"], "{log:?}");
+    for name in sections {
+        assert_eq!(log.matches(&format!(":{name}\r\u{1b}[0K\n")).count(), 1, "{log:?}");
+    }
+    assert!(!log.lines().any(|line| line.starts_with("::")), "{log:?}");
     let read = |name: &str| std::fs::read_to_string(project.join("honeycrate-reports").join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
     for name in ["report.json", "report.sarif", "gl-code-quality-report.json", "gl-secret-detection-report.json"] {
         serde_json::from_str::<Value>(&read(name)).expect("JSON");

@@ -11,7 +11,9 @@ use crate::cli::whole_file::folder_of;
 use crate::report::disclosure::Disclosure;
 use crate::report::error::ReportError;
 use crate::report::formats::contract::{Format, Style};
+use crate::report::formats::gitlab::GitLab;
 use crate::report::formats::json::Json;
+use crate::report::formats::terminal::Terminal;
 use crate::report::render::{find as find_format, for_file, render};
 use crate::report::run_report::RunReport;
 
@@ -48,10 +50,22 @@ pub fn write(report: &RunReport, judging: &Judging, disclosure: Disclosure) -> R
 /// When there is no such format.
 pub fn print(report: &RunReport, format: &str, disclosure: Disclosure) -> Result<(), Failure> {
     find_format(format).map_err(unusable)?;
-    let mut out = BufWriter::new(anstream::stdout());
+    // Sections are marked by what elsewhere is a colour, and a job has no terminal.
+    let stdout: Box<dyn Write> = if is_of_gitlab(format) { Box::new(std::io::stdout()) } else { Box::new(anstream::stdout()) };
+    let mut out = BufWriter::new(stdout);
     // A reader that has seen enough is no failure.
     let _ = render(report, format, disclosure, terminal::style(), &mut out).is_ok_and(|()| out.flush().is_ok());
     Ok(())
+}
+
+/// Whether a format is text that people read as it is printed, so that more of it may stand beside.
+#[must_use]
+pub fn is_for_people(format: &str) -> bool {
+    format == Terminal.id() || is_of_gitlab(format)
+}
+
+fn is_of_gitlab(format: &str) -> bool {
+    format == GitLab.id()
 }
 
 /// The reports that were asked for.

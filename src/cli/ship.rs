@@ -290,7 +290,7 @@ async fn go(setup: &Setup, journey: &Journey, judging: &Judging, (session, _scra
 /// What a dry run would plant.
 pub fn show_plan(setup: &Setup, journey: &Journey, arrival: &Arrival, judging: &Judging) {
     let is_planned = journey.planting.is_some() || !journey.destinations.is_empty();
-    if journey.dry_run && is_planned && judging.format == "terminal" {
+    if journey.dry_run && is_planned && output::is_for_people(&judging.format) {
         // A plan says where bait is going to lie: who may not read placements may not read it.
         if setup.disclosure() == Disclosure::Everything {
             arrival.plans.iter().for_each(|plan| anstream::println!("\n{}", plan_text(plan)));
@@ -315,7 +315,7 @@ pub fn finish(setup: &Setup, arrival: &Arrival, judging: &Judging) -> Result<Exi
     let disclosure = setup.disclosure();
     output::write(&arrival.report, judging, disclosure)?;
     match &arrival.error {
-        Some(error) if judging.format == "terminal" => {
+        Some(error) if output::is_for_people(&judging.format) => {
             // The error itself is told once, on stderr; without findings or pushes there is nothing else to tell.
             let mut report = arrival.report.clone();
             if !report.findings.is_empty() || !report.pushed.is_empty() {

@@ -9,6 +9,8 @@ use crate::cli::args::{Comment, Judging, Passing, Planting, Registries, Ship, Sw
 use crate::config::error::{ConfigError, Place, Problem};
 use crate::config::inputs::{self, Input};
 use crate::config::vars::{self, Variable, Variables};
+use crate::report::formats::contract::Format as _;
+use crate::report::formats::gitlab::GitLab;
 
 /// The inputs of one step.
 pub struct Step {
@@ -56,6 +58,11 @@ impl Step {
         let pr_number = read.number(vars::HONEYCRATE_PR_NUMBER);
         let on = |variable| variables.get(variable) == Some("true");
         let validate = variables.get(vars::HONEYCRATE_VALIDATE).map(|word| if word == "true" { Switch::On } else { Switch::Off });
+        // What the forge shows of a log.
+        let judging = match variables.get(vars::GITLAB_CI) {
+            Some("true") => Judging { format: GitLab.id().to_owned(), ..Judging::default() },
+            _ => Judging::default(),
+        };
         let step = Self {
             ship: Ship {
                 image,
@@ -71,7 +78,7 @@ impl Step {
                     },
                     comment: variables.get(vars::HONEYCRATE_COMMENT).and_then(|word| Comment::from_str(word, false).ok()).unwrap_or_default(),
                     strict_forge: on(vars::HONEYCRATE_STRICT_FORGE),
-                    ..Judging::default()
+                    ..judging
                 },
                 validating: Validating { validate },
                 registries: Registries { upload: variables.get(vars::HONEYCRATE_UPLOAD).map(str::to_owned), ..Registries::default() },
