@@ -96,4 +96,25 @@ mod tests {
         let remark = remarks(&report).remove(0);
         assert_eq!((remark.path.as_str(), remark.line, remark.level), ("build/Dockerfile", 7, Level::Warning));
     }
+
+    #[test]
+    fn every_remark_has_a_line_that_a_file_can_have() {
+        let mut report = sample();
+        report.coverage.not_scanned.clear();
+        report.dockerfile = Some("Dockerfile".to_owned());
+        let at = |report: &RunReport| annotations(report)[0].place.clone().map(|(_, line)| line);
+        for (line, told) in [(None, 1), (Some(0), 1), (Some(1), 1), (Some(7), 7)] {
+            report.findings[0].dockerfile_line = line;
+            assert_eq!(at(&report), Some(told), "{line:?}");
+        }
+        // The same in a file of the repository; what no forge can show has no remark, and is told all the same.
+        report.source.as_mut().expect("a source").platforms.clear();
+        report.findings[0].finding.layer = None;
+        for (line, told) in [(None, 1), (Some(0), 1), (Some(3), 3), (Some(u64::MAX), u64::MAX)] {
+            report.findings[0].finding.line = line;
+            report.findings[0].finding.column = Some(0);
+            assert_eq!(at(&report), Some(told), "{line:?}");
+            assert_eq!(remarks(&report).len(), usize::from(told != u64::MAX), "{line:?}");
+        }
+    }
 }

@@ -74,7 +74,7 @@ fn range(lines: &[&[u8]], line: Option<u64>, column: Option<u64>) -> TextRange {
     let number = line.unwrap_or(1).saturating_sub(1);
     let text = usize::try_from(number).ok().and_then(|at| lines.get(at)).copied().unwrap_or_default();
     let text = text.strip_suffix(b"\r").unwrap_or(text);
-    let start = column.map_or(0, |column| usize::try_from(column - 1).unwrap_or(usize::MAX)).min(text.len());
+    let start = column.map_or(0, |column| usize::try_from(column.saturating_sub(1)).unwrap_or(usize::MAX)).min(text.len());
     let is_end = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'`' | b'<' | b'>' | b',' | b';' | b')' | b'}' | b']');
     let length = text[start..].iter().position(is_end).filter(|length| *length > 0).unwrap_or(text.len() - start);
     let place = |end: usize| Position { line: number, character: String::from_utf8_lossy(&text[..end]).encode_utf16().count() as u64 };
@@ -101,6 +101,9 @@ mod tests {
         assert_eq!(at("key secret\r", 1, 5), (0, 4, 10));
         assert_eq!(at("short", 9, 40), (8, 0, 0));
         assert_eq!(at("short", 1, 40), (0, 5, 5));
+        // What no scan says, and a report that was made by hand can.
+        assert_eq!(at("short", 0, 0), (0, 0, 5));
+        assert_eq!(at("short", u64::MAX, u64::MAX), (u64::MAX - 1, 0, 0));
     }
 
     #[test]
