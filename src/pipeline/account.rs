@@ -266,7 +266,10 @@ impl Account {
         if let Some(baseline) = &policy.baseline {
             let (gone, all, source) = (verdict.gone, baseline.findings().len(), &baseline.source);
             if baseline.kind() == FingerprintKind::Keyed && self.report.fingerprints == FingerprintKind::Unkeyed && all > 0 {
-                let text = format!("the fingerprints in {source} are keyed and this run has no owner's key: nothing in it can match");
+                let text = format!(
+                    "the fingerprints in {source} are keyed and this run has no owner's key, as those of forks: nothing in it can match. \
+                     One that was written with --unkeyed matches everywhere (honeycrate baseline write --unkeyed)"
+                );
                 self.notice(text, false);
             } else if gone > 0 {
                 let text = format!("{gone} of the {} in {source} are gone: write it again (honeycrate baseline write)", count(all, "known finding"));
