@@ -208,9 +208,9 @@ fn the_action_is_also_used_by_its_path() {
 fn each_leg_of_a_matrix_has_a_comment_of_its_own_which_does_not_tell_of_bait() {
     let secret = github_token(36);
     let leaky = Image::shop().layer("COPY src ./src # buildkit", &[("app/src/config.js", &format!("token = \"{secret}\"\n"))]);
-    let text = workflow(ACTION, &["plant: ${{ matrix.plant }}"])
+    let text = workflow(ACTION, &["plant: PLANT"])
         .replace("environment: production", "environment: ${{ matrix.environment }}")
-        .replace("    steps:\n", "    strategy:\n      matrix:\n        environment: [staging, production]\n        plant: [PLANT]\n    steps:\n");
+        .replace("    steps:\n", "    strategy:\n      matrix:\n        environment: [staging, production]\n    steps:\n");
     for from in [From::Repository, From::Fork] {
         let place = Place::new(Checkout::new(""));
         let event = Event::pull_request("pull_request", "public", from);
@@ -226,6 +226,41 @@ fn each_leg_of_a_matrix_has_a_comment_of_its_own_which_does_not_tell_of_bait() {
             before = comments;
         }
     }
+}
+
+#[test]
+fn legs_that_differ_in_the_tag_alone_have_a_comment_each_which_the_next_commit_edits() {
+    let leaky = Image::shop().layer("COPY src ./src # buildkit", &[("app/src/config.js", &format!("token = \"{}\"\n", github_token(37)))]);
+    let text = workflow(ACTION, &["upload-sarif: true"])
+        .replace("to: ${{ env.TO }}", "to: ${{ env.TO }}-${{ github.run_number }}-py${{ matrix.python }}")
+        // act has no `matrix` within an action, where GitHub has one; the job can say it too.
+        .replace(
+            "    steps:\n",
+            "    strategy:\n      matrix:\n        python: ['3.11', '3.12']\n    env:\n      HONEYCRATE_MATRIX: ${{ toJSON(matrix) }}\n    steps:\n",
+        );
+    let place = Place::new(Checkout::new(&text));
+    let event = Event::pull_request("pull_request", "public", From::Repository);
+    let mut before = Vec::new();
+    for _ in 0..2 {
+        let run = place.run(&event, Token::Write, &leaky);
+        let mut comments = place.forge.comments();
+        comments.sort();
+        assert_eq!(comments.len(), 2, "{}", run.log());
+        assert!(comments[0].contains("3.11") && comments[1].contains("3.12"), "{comments:?}");
+        assert!(before.is_empty() || before == comments, "{before:?} {comments:?}");
+        before = comments;
+    }
+    // Two steps of one job, whose tags are all that sets them apart.
+    let two = workflow(ACTION, &[]).replace("to: ${{ env.TO }}", "to: ${{ env.TO }}-alpine");
+    let (head, step) = two.split_once("      - id: honeycrate").expect("a step");
+    let (step, rest) = step.split_once("      - if").expect("another");
+    let other = step.replace("-alpine", "-debian").replacen("\n", "-again\n", 1);
+    let place = Place::new(Checkout::new(&format!("{head}      - id: honeycrate{step}      - id: honeycrate{other}      - if{rest}")));
+    let run = place.run(&event, Token::Write, &leaky);
+    let mut comments = place.forge.comments();
+    comments.sort();
+    assert_eq!(comments.len(), 2, "{}", run.log());
+    assert!(comments[0].contains("(alpine)") && comments[1].contains("(debian)"), "{comments:?}");
 }
 
 #[test]

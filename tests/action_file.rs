@@ -81,6 +81,7 @@ inputs:
         let job = if name == "github-token" { String::new() } else { format!(" || env.{variable}") };
         writeln!(text, "        {variable}: ${{{{ inputs.{name}{job} }}}}").expect("text grows");
     }
+    text += "        HONEYCRATE_MATRIX: ${{ env.HONEYCRATE_MATRIX || toJSON(matrix) }}\n";
     text
 }
 

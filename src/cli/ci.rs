@@ -147,7 +147,7 @@ fn unbegun(failure: &Failure) -> RunReport {
 /// Tells everybody. What fails here is said in a line, and what is left says the rest.
 async fn publish(run: &Run, variables: &Variables, folder: &ReportFolder, mut arrival: Arrival) -> Result<Exit, Failure> {
     let Run { step, setup, .. } = run;
-    arrival.report.comment_id.clone_from(&step.comment_id);
+    arrival.report.comment_id = step.comment_id.clone().or_else(|| leg(step, variables));
     let (service, environment) = names(setup, &step.ship.to);
     arrival.report.service = arrival.report.service.take().or(service);
     arrival.report.environment = arrival.report.environment.take().or(environment);
@@ -201,6 +201,17 @@ async fn publish(run: &Run, variables: &Variables, folder: &ReportFolder, mut ar
     }
 }
 
+/// What sets this run apart from others for the same image and environment, where nobody has said it: the tag, and the leg of a matrix.
+fn leg(step: &Step, variables: &Variables) -> Option<String> {
+    let named = step.ship.to.first().unwrap_or(&step.ship.image);
+    let tag = words::lasting_tag(named);
+    let of_matrix = crate::forge::ci::leg(&variables.public());
+    match (tag, of_matrix) {
+        (Some(tag), Some(leg)) if !leg.contains(&tag) => Some(format!("{tag}, {leg}")),
+        (tag, leg) => leg.or(tag),
+    }
+}
+
 /// The Dockerfile that findings point at, by its path in the repository: the one that is named, or the usual one if it is there.
 fn recipe(step: &Step) -> Option<(String, String)> {
     let path = step.dockerfile.as_deref().unwrap_or(Path::new("Dockerfile"));
@@ -242,9 +253,10 @@ async fn show_check(setup: &Setup, told: &RunReport) -> Result<(), String> {
     let commit = setup.ci.commit.clone().ok_or("the commit is not known")?;
     let forge = setup.forge()?.ok_or("this job is of no forge")?;
     let (image, environment) = words::copy(told);
+    let leg = words::leg(told).map(|leg| format!(" ({leg})")).unwrap_or_default();
     let check = Check {
         commit,
-        name: format!("honeycrate: {image} for {environment}"),
+        name: line(&format!("honeycrate: {image} for {environment}{leg}")),
         conclusion: match told.verdict.outcome {
             Outcome::Passed => Conclusion::Success,
             Outcome::Warned => Conclusion::Neutral,

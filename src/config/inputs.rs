@@ -75,7 +75,11 @@ pub const TABLE: &[Input] = &[
     word("validate", vars::HONEYCRATE_VALIDATE, SWITCH, "Ask vendors whether what is found still works; default: false"),
     text("dockerfile", vars::HONEYCRATE_DOCKERFILE, "The Dockerfile that findings point at; default: Dockerfile, if it is there"),
     word("comment", vars::HONEYCRATE_COMMENT, &["never", "on-findings", "always"], "When the change gets a comment; default: on-findings"),
-    text("comment-id", vars::HONEYCRATE_COMMENT_ID, "Sets the comment apart from those of other runs for the same image and environment"),
+    text(
+        "comment-id",
+        vars::HONEYCRATE_COMMENT_ID,
+        "Sets the comment apart from those of other runs for the same image and environment; default: the tag without numbers, and the leg of a matrix",
+    ),
     text("pr-number", vars::HONEYCRATE_PR_NUMBER, "The pull request to comment on; default: the event's, or the open one of this commit"),
     word(
         "annotations",

@@ -63,6 +63,7 @@ variables! {
     HONEYCRATE_DOCKERFILE: false, "the Dockerfile that findings point at, for `honeycrate ci`";
     HONEYCRATE_COMMENT: false, "when `honeycrate ci` comments on the change: never, on-findings or always";
     HONEYCRATE_COMMENT_ID: false, "what sets that comment apart from those of other runs";
+    HONEYCRATE_MATRIX: false, "what tells the legs of a matrix apart, as GitHub writes it: `toJSON(matrix)`";
     HONEYCRATE_PR_NUMBER: false, "the pull request that `honeycrate ci` comments on";
     HONEYCRATE_ANNOTATIONS: false, "how `honeycrate ci` shows findings beside the code: commands, check-run or none";
     HONEYCRATE_SUMMARY: false, "whether `honeycrate ci` writes the job's summary: true or false";
@@ -111,6 +112,7 @@ variables! {
     GITLAB_CI: false, "GitLab: set in its jobs";
     CI_API_V4_URL: false, "GitLab: its API";
     CI_COMMIT_SHA: false, "GitLab: the commit";
+    CI_JOB_NAME: false, "GitLab: the job, with what tells it apart from others of its matrix";
     CI_JOB_TOKEN: true, "GitLab: the token of the job, for reading";
     CI_JOB_URL: false, "GitLab: the job, for links";
     CI_MERGE_REQUEST_IID: false, "GitLab: the merge request";

@@ -130,6 +130,25 @@ impl CiContext {
     }
 }
 
+/// What tells this job apart from others of its matrix, for people: `tag: alpine, arch: arm64` on GitHub, on GitLab what the name of the job says
+/// beyond the one that the component gives it.
+#[must_use]
+pub fn leg(variables: &BTreeMap<String, String>) -> Option<String> {
+    let get = |name: &str| variables.get(name).map(String::as_str);
+    if get("GITLAB_CI") == Some("true") {
+        let name = get("CI_JOB_NAME")?;
+        let rest = OF_COMPONENT.iter().find_map(|own| name.strip_prefix(own)).unwrap_or(name);
+        return Some(rest.trim_start_matches(':').trim().to_owned()).filter(|rest| !rest.is_empty());
+    }
+    let matrix: Value = serde_json::from_str(get("HONEYCRATE_MATRIX")?).ok()?;
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let parts: Vec<String> = matrix.as_object()?.iter().map(|(name, value)| format!("{name}: {}", text(value))).collect();
+    Some(parts.join(", ")).filter(|text| !text.is_empty())
+}
+
+/// The jobs of the component, as it names them.
+const OF_COMPONENT: [&str; 2] = ["honeycrate-ship", "honeycrate-scan"];
+
 const DEPENDABOT: &str = "dependabot[bot]";
 
 /// Events that name somebody's commit or words and not what is built. They run on the default branch with its secrets, and anybody can cause
@@ -309,6 +328,22 @@ mod tests {
             },
             "repository": { "visibility": "private" },
         })
+    }
+
+    #[test]
+    fn a_leg_is_named_by_its_matrix() {
+        let github = |matrix: &str| leg(&BTreeMap::from([("HONEYCRATE_MATRIX".to_owned(), matrix.to_owned())]));
+        for nothing in ["", "null", "{}", "[1]", "{"] {
+            assert_eq!(github(nothing), None, "{nothing}");
+        }
+        let told = github(r#"{ "tag": "alpine", "python": 3.12, "more": { "a": [1] } }"#);
+        assert_eq!(told.as_deref(), Some(r#"tag: alpine, python: 3.12, more: {"a":[1]}"#));
+        for (name, told) in
+            [("honeycrate-ship", None), ("honeycrate-ship: [a, b]", Some("[a, b]")), ("own-honeycrate-ship", Some("own-honeycrate-ship"))]
+        {
+            let variables = [("GITLAB_CI", "true"), ("CI_JOB_NAME", name)].map(|(name, value)| (name.to_owned(), value.to_owned()));
+            assert_eq!(leg(&variables.into()).as_deref(), told);
+        }
     }
 
     #[test]

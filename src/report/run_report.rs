@@ -27,7 +27,7 @@ pub struct RunReport {
     pub service: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub environment: Option<String>,
-    /// What sets the note on a change apart from those of other runs for this image and environment, where the owner says something.
+    /// What sets the note on a change, and whatever else a forge keeps one of, apart from those of other runs for this image and environment.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub comment_id: Option<String>,
     pub verdict: Verdict,

@@ -49,6 +49,24 @@ pub fn copy(report: &RunReport) -> (String, &str) {
     (image, report.environment.as_deref().unwrap_or("default"))
 }
 
+/// What sets the run apart from others for the same copy, in the words of whoever set it up.
+#[must_use]
+pub fn leg(report: &RunReport) -> Option<&str> {
+    report.comment_id.as_deref().map(str::trim).filter(|id| !id.is_empty())
+}
+
+/// What stays of a reference's tag from commit to commit: its words without numbers and commits. `None` where nothing is left.
+#[must_use]
+pub fn lasting_tag(reference: &str) -> Option<String> {
+    let name = TRANSPORTS.iter().find_map(|transport| reference.strip_prefix(transport)).unwrap_or(reference);
+    let (_, tag) = name.split('@').next()?.rsplit_once(':').filter(|(_, tag)| !tag.contains('/'))?;
+    let is_number =
+        |word: &&str| word.bytes().all(|byte| byte.is_ascii_hexdigit()) && word.len() >= 7 && word.bytes().any(|byte| byte.is_ascii_digit());
+    let words = tag.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !is_number(word));
+    let words = words.map(|word| word.replace(|letter: char| letter.is_ascii_digit(), "")).filter(|word| word.len() > 1);
+    Some(words.collect::<Vec<_>>().join("-")).filter(|words| !words.is_empty())
+}
+
 /// A name without transport, tag and digest, and without commits in it.
 fn without_version(name: &str, commit: Option<&str>) -> String {
     let name = TRANSPORTS.iter().find_map(|transport| name.strip_prefix(transport)).unwrap_or(name);
@@ -451,6 +469,22 @@ pub fn left_behind(one: &LeftBehind) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_tag_stays_what_no_commit_changes() {
+        for (reference, words) in [
+            ("ghcr.io/acme/shop:alpine", Some("alpine")),
+            ("ghcr.io/acme/shop:1.4.2-alpine3.19", Some("alpine")),
+            ("docker-daemon:shop:4f2a91c0-debian@sha256:00", Some("debian")),
+            ("127.0.0.1:5000/shop:pr-7-arm64", Some("pr-arm")),
+            ("ghcr.io/acme/shop:v1.4.2", None),
+            ("ghcr.io/acme/shop:4f2a91c04f2a91c04f2a91c04f2a91c04f2a91c0", None),
+            ("127.0.0.1:5000/shop", None),
+            ("oci-archive:image.tar", None),
+        ] {
+            assert_eq!(lasting_tag(reference).as_deref(), words, "{reference}");
+        }
+    }
 
     #[test]
     fn what_is_built_anew_keeps_its_name() {

@@ -190,7 +190,8 @@ fn verdict(page: &mut Page, report: &RunReport) {
     };
     let word = words::outcome(report);
     let environment = report.environment.as_deref().map(|name| format!(" for {}", markdown_code(name))).unwrap_or_default();
-    let name = format!("{}{environment}", markdown_code(words::heading(report)));
+    let leg = words::leg(report).map(|leg| format!(" ({})", plain(leg))).unwrap_or_default();
+    let name = format!("{}{environment}{leg}", markdown_code(words::heading(report)));
     // What is green takes one line.
     let is_green = report.verdict.outcome == Outcome::Passed && report.findings.is_empty();
     if is_green {

@@ -24,7 +24,7 @@ impl Format for Sarif {
     }
 
     fn describe(&self) -> &'static str {
-        "SARIF 2.1.0 for code scanning, one category for each image and environment"
+        "SARIF 2.1.0 for code scanning, one category for each image, environment and leg of a matrix"
     }
 
     fn endings(&self) -> &'static [&'static str] {
@@ -62,6 +62,7 @@ fn document(report: &RunReport) -> Value {
         notifications.push(json!({ "level": "warning", "message": { "text": text } }));
     }
     let (image, environment) = words::copy(report);
+    let leg = words::leg(report).map(|leg| format!("{}/", category_part(leg))).unwrap_or_default();
     let mut document = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -71,8 +72,8 @@ fn document(report: &RunReport) -> Value {
                 "semanticVersion": report.tool.version,
                 "rules": rules.values().map(|reported| rule(reported)).collect::<Vec<_>>(),
             } },
-            // The category ends with a slash; runs of other images and environments do not replace this one.
-            "automationDetails": { "id": format!("honeycrate/{}/{}/", category_part(&image), category_part(environment)) },
+            // The category ends with a slash; runs of other images, environments and legs do not replace this one.
+            "automationDetails": { "id": format!("honeycrate/{}/{}/{leg}", category_part(&image), category_part(environment)) },
             "invocations": [{
                 "executionSuccessful": report.verdict.outcome != Outcome::Error,
                 "toolExecutionNotifications": notifications,
@@ -224,6 +225,8 @@ mod tests {
         let document = document(&sample());
         let run = &document["runs"][0];
         assert_eq!(run["automationDetails"]["id"], "honeycrate/ghcr.io/acme/shop/production/");
+        let leg = super::document(&RunReport { comment_id: Some("tag: alpine/3".to_owned()), ..sample() });
+        assert_eq!(leg["runs"][0]["automationDetails"]["id"], "honeycrate/ghcr.io/acme/shop/production/tag--alpine/3/");
         let result = &run["results"][0];
         assert_eq!(
             result,
