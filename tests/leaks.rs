@@ -133,6 +133,11 @@ fn shipped(visibility: &str, plants: bool) -> Run {
     };
     hear_run("a dry run", &run(ship("").arg("--dry-run")));
     hear_run("a run that fails", &run(ship("127.0.0.1:9/acme/shop:1").args(["--plain-http", "127.0.0.1:9"])));
+    // This one turns away each part of the image by its digest, that of a planted layer among them.
+    let closed = Registry::plain(Auth::Basic);
+    let refused = run(ship("").args(["--to", &closed.reference("acme/shop:1"), "--plain-http", &closed.host()]));
+    assert_eq!(refused.code, 5, "{}", refused.all());
+    hear_run("a run that is refused", &refused);
     let owners = honeycrate.home().join("report.json");
     let mut command = ship("");
     command.args(["--to", &target, "--comment", "always", "--report"]).arg(&owners);

@@ -61,9 +61,14 @@ impl RunReport {
         (report.coverage.layers, report.coverage.files, report.coverage.bytes, report.coverage.inside) = (None, None, None, None);
         report.coverage.cached_layers = None;
         report.timings = Timings { total_ms: report.timings.total_ms, ..Timings::default() };
-        if let Some(error) = report.error.as_mut().filter(|error| error.confidential) {
-            error.message = "details are withheld, because this report may be read by others".to_owned();
-            error.hint = Some("run it where only you can read the output".to_owned());
+        match &mut report.error {
+            Some(error) if error.confidential => {
+                error.message = "details are withheld, because this report may be read by others".to_owned();
+                error.hint = Some("run it where only you can read the output".to_owned());
+            }
+            // Of all layers it may be the one that was planted.
+            Some(error) => error.message = without_blobs(&error.message),
+            None => {}
         }
         if disclosure == Disclosure::Placements {
             report.placements.iter_mut().for_each(|placement| (placement.kind, placement.platform, placement.fingerprint) = (None, None, None));
@@ -85,6 +90,22 @@ fn publish(reported: &mut ReportedFinding) {
     texts.into_iter().flatten().for_each(|text| *text = without_samples(text));
 }
 
+/// A text without digests and sizes.
+fn without_blobs(text: &str) -> String {
+    let is_size =
+        |word: &str, next: Option<&&str>| word.bytes().all(|byte| byte.is_ascii_digit()) && next.is_some_and(|next| next.starts_with("byte"));
+    let words: Vec<&str> = text.split(' ').collect();
+    let told = words.iter().enumerate().map(|(at, word)| match word.split_once("sha256:") {
+        Some((before, digest)) => {
+            let after = digest.trim_start_matches(|letter: char| letter.is_ascii_hexdigit());
+            format!("{before}sha256:…{}", without_blobs(after))
+        }
+        None if is_size(word, words.get(at + 1)) => "…".to_owned(),
+        None => (*word).to_owned(),
+    });
+    told.collect::<Vec<_>>().join(" ")
+}
+
 /// A source's reference without what would let others fetch the image as it was before planting.
 fn without_address(reference: &str) -> String {
     let name = reference.split('@').next().unwrap_or_default();
@@ -94,7 +115,7 @@ fn without_address(reference: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::run_report::PushedImage;
+    use crate::report::run_report::{PushedImage, RunError};
     use crate::report::sample::sample;
 
     #[test]
@@ -133,6 +154,19 @@ mod tests {
         }
         assert!(text.contains("\"generic-assignment\""));
         assert!(!serde_json::to_string(&sample()).expect("serialises").contains("\"location\""));
+    }
+
+    #[test]
+    fn an_error_does_not_say_which_layer_it_was_about() {
+        let digest = |digit: &str| format!("sha256:{}", digit.repeat(64));
+        let mut report = sample();
+        let error = |message: String| RunError { stage: "destination".to_owned(), message, hint: None, exit_code: 5, confidential: false };
+        report.error = Some(error(format!("r.io refuses blob {}: x=({},{}) after 7 of 1234 bytes, 401", digest("a"), digest("b"), digest("c"))));
+        for disclosure in [Disclosure::Findings, Disclosure::Placements] {
+            let told = report.disclosed(disclosure).into_owned().error.expect("an error").message;
+            assert_eq!(told, "r.io refuses blob sha256:…: x=(sha256:…,sha256:…) after 7 of … bytes, 401");
+        }
+        assert_eq!(*report.disclosed(Disclosure::Everything), report);
     }
 
     #[test]
