@@ -302,6 +302,30 @@ fn a_stranger_cannot_ask_whether_a_value_is_bait() {
 }
 
 #[test]
+fn a_baseline_without_a_key_counts_in_a_fork_as_in_the_repository() {
+    let runner = Runner::new();
+    let image = runner.image(Image::shop().env("GITHUB", &github_token(38)));
+    let step = |head: &str, baseline: &Path| runner.step(head, &[("IMAGE", &image), ("BASELINE", baseline.to_str().expect("UTF-8"))]);
+    let (keyed, unkeyed) = (runner.at("keyed.yaml"), runner.at("unkeyed.yaml"));
+    let denied = runner.step("acme/shop", &[("IMAGE", &image)]);
+    std::fs::copy(denied.output("baseline-file"), &keyed).expect("copied");
+    let written = runner.honeycrate.run(&["baseline", "write", &image, "--unkeyed", "--out", unkeyed.to_str().expect("UTF-8")]);
+    assert_eq!(written.code, 0, "{}", written.all());
+    for (head, baseline, verdict) in
+        [("acme/shop", &keyed, "passed"), ("acme/shop", &unkeyed, "passed"), ("mallory/shop", &unkeyed, "passed"), ("mallory/shop", &keyed, "denied")]
+    {
+        let ended = step(head, baseline);
+        assert_eq!(ended.output("verdict"), verdict, "{head}: {}", ended.ran.all());
+        // Else a stranger could have any guess sealed, and compare it with what is public.
+        let kind = if head == "acme/shop" { "keyed" } else { "unkeyed" };
+        let report: Value = serde_json::from_str(&ended.file("report-file")).expect("JSON");
+        assert_eq!(report["fingerprints"], kind, "{head}");
+        assert_eq!(ended.ran.out().contains("baseline write --unkeyed"), verdict == "denied", "{}", ended.ran.all());
+        assert_eq!(ended.summary.contains("baseline write --unkeyed"), verdict == "denied", "{}", ended.summary);
+    }
+}
+
+#[test]
 fn what_cannot_be_written_does_not_hide_a_verdict_and_old_reports_are_gone() {
     let runner = Runner::new();
     let image = runner.image(Image::shop().env("GITHUB", &github_token(35)));
