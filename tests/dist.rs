@@ -221,6 +221,14 @@ fn the_launcher_runs_where_there_is_busybox_and_nothing_else() {
     assert_eq!(inside().code, 2);
 }
 
+#[test]
+#[ignore = "builds the program anew, a quarter of an hour of processor time: cargo test --test honeycrate -- --ignored --exact dist::what_is_shipped_is_what_its_commit_gives_in_any_folder"]
+fn what_is_shipped_is_what_its_commit_gives_in_any_folder() {
+    let ended = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci/dist")).arg("--check").output().expect("it starts");
+    let said = String::from_utf8_lossy(&ended.stdout).into_owned() + &String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success() && said.contains("is that commit, byte by byte"), "{said}");
+}
+
 /// A tree between releases may have no program; one that has is whole.
 #[test]
 fn what_lies_in_dist_is_what_its_papers_say() {
