@@ -214,28 +214,28 @@ fn an_image_whose_job_died_before_the_record_of_its_push_is_found_and_its_tokens
 }
 
 #[test]
-fn tokens_of_deleted_images_are_ghosts_that_stay_armed_and_revoked_ones_in_images_are_dead_bait() {
+fn tokens_of_deleted_images_survive_and_revoked_ones_in_images_are_ghosts() {
     let (owner, registry) = (Honeycrate::new(), Registry::plain(Auth::None));
     let own = owner.ledger_path().display().to_string();
     let (kept, deleted) = (shipped(&owner, &registry, &own, "production"), shipped(&owner, &registry, &own, "staging"));
     let all = reconciled(&owner, &own, &registry, &[]);
-    assert!(all.code == 0 && !["ghosts", "orphans", "dead bait"].iter().any(|word| all.out().contains(word)), "{}", all.all());
+    assert!(all.code == 0 && !["ghosts", "orphans", "survivors"].iter().any(|word| all.out().contains(word)), "{}", all.all());
 
     skopeo::delete(&registry, "acme/shop:staging");
     let after = reconciled(&owner, &own, &registry, &[]);
     assert_eq!(after.code, 0, "{}", after.all());
     assert!(after.out().contains(&format!("{}  gone: its tokens stay armed", digest(&deleted))), "{}", after.all());
     let out = after.out();
-    let ghosts = below(&out, "ghosts");
-    assert_eq!(ghosts.len(), fingerprints(&deleted).len(), "{out}");
-    assert!(fingerprints(&deleted).iter().all(|token| ghosts.iter().any(|line| line.contains(token))), "{out}");
+    let survivors = below(&out, "survivors");
+    assert_eq!(survivors.len(), fingerprints(&deleted).len(), "{out}");
+    assert!(fingerprints(&deleted).iter().all(|token| survivors.iter().any(|line| line.contains(token))), "{out}");
     let listed = good(&owner, &own, &["token", "list"]);
     assert!(fingerprints(&deleted).iter().all(|token| listed.contains(token)), "deleting an image disarms nothing: {listed}");
 
     let revoked = fingerprints(&kept)[0];
     good(&owner, &own, &["token", "revoke", revoked, "--reason", "a test"]);
     let out = reconciled(&owner, &own, &registry, &[]).out();
-    let dead = below(&out, "dead bait");
+    let dead = below(&out, "ghosts");
     assert!(dead.len() == 1 && dead[0].contains(revoked), "{out}");
 
     // What cannot be asked is not taken for gone.
@@ -243,5 +243,5 @@ fn tokens_of_deleted_images_are_ghosts_that_stay_armed_and_revoked_ones_in_image
     drop(registry);
     let unknown = run(&mut owner.command(&["ledger", "reconcile", "--plain-http", &host]));
     assert_eq!(unknown.code, 5, "{}", unknown.all());
-    assert!(unknown.out().contains("not known") && below(&unknown.out(), "ghosts").is_empty(), "{}", unknown.all());
+    assert!(unknown.out().contains("not known") && below(&unknown.out(), "survivors").is_empty(), "{}", unknown.all());
 }

@@ -214,8 +214,8 @@ fn print_apart(apart: &[(Apart, &TokenSummary)]) {
                 "\n{}",
                 match how {
                     Apart::Orphan => "orphans, tokens that are in no image: their runs ended before it arrived",
-                    Apart::Ghost => "ghosts, tokens whose images are gone: they stay armed, because copies outlive an image",
-                    Apart::Dead => "dead bait, revoked tokens in images that are there: ship these again",
+                    Apart::Ghost => "ghosts, revoked tokens in images that are there: ship these again",
+                    Apart::Survivor => "survivors, tokens whose images are gone: they stay armed, because copies outlive an image",
                 }
             );
             before = Some(how);

@@ -35,10 +35,10 @@ pub struct Memory {
 pub enum Apart {
     /// It is in no image that arrived: its run ended before.
     Orphan,
-    /// Every image that carried it is gone. It stays armed, because copies outlive an image.
-    Ghost,
     /// It was revoked, and an image still carries it: bait that nobody watches.
-    Dead,
+    Ghost,
+    /// Every image that carried it is gone. It stays armed, because copies outlive an image.
+    Survivor,
 }
 
 /// One image, and whether what the ledger says of it is so.
@@ -120,8 +120,8 @@ impl Memory {
                 let fingerprint = token.fingerprint.as_ref()?;
                 let is_armed = token.end != Some(End::Revoked);
                 match (kept.contains(fingerprint), gone.contains(fingerprint)) {
-                    (true, _) => (!is_armed).then_some((Apart::Dead, token)),
-                    (false, true) => is_armed.then_some((Apart::Ghost, token)),
+                    (true, _) => (!is_armed).then_some((Apart::Ghost, token)),
+                    (false, true) => is_armed.then_some((Apart::Survivor, token)),
                     (false, false) => is_armed.then_some((Apart::Orphan, token)),
                 }
             })
