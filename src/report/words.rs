@@ -63,7 +63,7 @@ pub fn lasting_tag(reference: &str) -> Option<String> {
     let is_number =
         |word: &&str| word.bytes().all(|byte| byte.is_ascii_hexdigit()) && word.len() >= 7 && word.bytes().any(|byte| byte.is_ascii_digit());
     let words = tag.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !is_number(word));
-    let words = words.map(|word| word.replace(|letter: char| letter.is_ascii_digit(), "")).filter(|word| word.len() > 1);
+    let words = words.map(|word| word.replace(|letter: char| letter.is_ascii_digit(), "")).filter(|word| word.len() > 1 && word != "latest");
     Some(words.collect::<Vec<_>>().join("-")).filter(|words| !words.is_empty())
 }
 
@@ -478,6 +478,7 @@ mod tests {
             ("docker-daemon:shop:4f2a91c0-debian@sha256:00", Some("debian")),
             ("127.0.0.1:5000/shop:pr-7-arm64", Some("pr-arm")),
             ("ghcr.io/acme/shop:v1.4.2", None),
+            ("ghcr.io/acme/shop:latest", None),
             ("ghcr.io/acme/shop:4f2a91c04f2a91c04f2a91c04f2a91c04f2a91c0", None),
             ("127.0.0.1:5000/shop", None),
             ("oci-archive:image.tar", None),
