@@ -325,7 +325,7 @@ impl OciStore {
         let sealed: Arc<[u8]> = self.seal(&sheet)?.into();
         let blob = Descriptor::new(OCI_LAYER, Digest::of(&sealed), sealed.len() as u64);
         let separator = if sheet.copies.is_empty() { SINGLE } else { COPIES };
-        let tag = marked(&self.ring, &format!("{:012x}{separator}{}", now().as_millis(), blob.digest.hex()));
+        let tag = marked(&self.ring, &format!("{}{separator}{}", view.time(now()), blob.digest.hex()));
         let manifest = artifact(blob.clone());
         let work = async {
             if !view.has_config {
@@ -580,6 +580,12 @@ impl View {
         self.known().next().is_some()
     }
 
+    /// What a tag that is made now begins with. Never less than what is known: whoever asks for new tags alone must see it, and clocks differ.
+    fn time(&self, now: Duration) -> String {
+        let newest = self.known().max().and_then(|tag| tag.get(..12)).unwrap_or_default();
+        format!("{:012x}", now.as_millis()).max(newest.to_owned())
+    }
+
     /// The last tag of at least this age.
     fn latest_before(&self, time: Duration) -> Option<String> {
         let bound = format!("{:012x}", time.as_millis());
@@ -680,9 +686,9 @@ mod tests {
         }
 
         /// Puts something under a tag that a store's keys made.
-        fn put(&self, store: &OciStore, sealed: &[u8]) {
+        fn put(&self, store: &OciStore, time: Duration, sealed: &[u8]) {
             let blob = Descriptor::new(OCI_LAYER, Digest::of(sealed), sealed.len() as u64);
-            let tag = marked(&store.ring, &format!("{:012x}{SINGLE}{}", now().as_millis(), blob.digest.hex()));
+            let tag = marked(&store.ring, &format!("{:012x}{SINGLE}{}", time.as_millis(), blob.digest.hex()));
             let manifest = artifact(blob.clone());
             store.wait(store.registry.put_small_blob(&store.scope, &blob, sealed.into())).expect("put");
             let put = store.registry.put_manifest(&store.scope.repository, &tag, OCI_MANIFEST, Bytes::copy_from_slice(&manifest.bytes));
@@ -838,7 +844,7 @@ mod tests {
 
         // A tag of ours over what is no sheet of ours.
         let (store, _) = filled("team/strange");
-        shelf.put(&store, b"no seal");
+        shelf.put(&store, now(), b"no seal");
         let store = shelf.stores("team/strange");
         assert!(told(&store).why.contains("no sheet of the owner's"));
         assert_eq!(store.records(1).expect("the owner's").len(), 4);
@@ -855,7 +861,7 @@ mod tests {
         for recipients in [vec![store.recipients[0].clone()], vec![Identity::new([3; 32]).expect("a key").recipient().clone()]] {
             let forger = OciStore { ring: stranger().expect("one"), recipients, ..shelf.stores("team/ledger") };
             let sheet = Weave::new().sheet("forged".to_owned(), &[], Vec::new());
-            shelf.put(&forger, &forger.seal(&sheet).expect("sealed"));
+            shelf.put(&forger, now(), &forger.seal(&sheet).expect("sealed"));
         }
         shelf.kept.tag("team/ledger", "latest");
         let mark = own[0].rsplit_once(MARK).expect("marked").1;
@@ -913,6 +919,19 @@ mod tests {
         let fresh = shelf.stores("team/ledger");
         assert_eq!(fresh.records(1).expect("what is left").len(), MANY + 9);
         assert!(matches!(fresh.verify(), Err(LedgerError::Broken(_))));
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_puts_nothing_before_what_its_writer_has_seen() {
+        let shelf = Shelf::new();
+        let store = shelf.stores("team/ledger");
+        let later = now() + LATE * 24;
+        shelf.put(&store, later, &store.seal(&Weave::new().sheet("of a clock ahead".to_owned(), &[], Vec::new())).expect("sealed"));
+        for mut writer in [store, shelf.stores("team/ledger")] {
+            writer.append("run-1", TIME, failed("behind")).expect("appended");
+        }
+        let tags = shelf.kept.tags("team/ledger");
+        assert!(tags.len() == 3 && tags.iter().all(|tag| *tag >= format!("{:012x}", later.as_millis())), "{tags:?}");
     }
 
     #[test]
