@@ -243,6 +243,45 @@ fn a_strangers_change_is_judged_by_the_policy_of_the_branch_that_it_goes_to() {
 }
 
 #[test]
+fn certificates_and_files_named_from_the_root_are_the_bases_too() {
+    let runner = Runner::new();
+    let image = runner.image(Image::shop().env("GITHUB", &github_token(40)));
+    let tree = runner.at("tree");
+    std::fs::create_dir_all(&tree).expect("made");
+    let write = |path: &str, text: &str| std::fs::write(tree.join(path), text).expect("written");
+    let all = std::fs::read_to_string("/etc/ssl/certs/ca-certificates.crt").expect("the package ca-certificates");
+    let (first, _) = all.split_once("-----END CERTIFICATE-----").expect("a certificate");
+    git(&tree, &["init", "-q"]);
+    write("ca.pem", &format!("{first}-----END CERTIFICATE-----\n"));
+    write("honeycrate.yaml", "registry: { ca-file: ca.pem }\n");
+    git(&tree, &["add", "-A"]);
+    git(&tree, &["commit", "-qm", "base"]);
+    let base = git(&tree, &["rev-parse", "HEAD"]);
+    let step = |base: &str, inputs: &[(&str, &str)]| {
+        let mut command = runner.honeycrate.command(&["ci"]);
+        of_a_job(&mut command, &runner.honeycrate, &runner.forge, "mallory/shop");
+        let event = runner.honeycrate.home().join("event.json");
+        let mut payload: Value = serde_json::from_slice(&std::fs::read(&event).expect("an event")).expect("JSON");
+        payload["pull_request"]["base"]["sha"] = json!(base);
+        std::fs::write(&event, payload.to_string()).expect("written");
+        let inputs: Vec<(&str, &str)> = [("IMAGE", image.as_str())].into_iter().chain(inputs.iter().copied()).collect();
+        runner.run(command.current_dir(&tree), &inputs)
+    };
+    // What the stranger brings cannot be read as certificates, and is not.
+    write("ca.pem", "-----BEGIN CERTIFICATE-----\nmallory\n-----END CERTIFICATE-----\n");
+    let absolute = tree.join("ca.pem").display().to_string();
+    for inputs in [&[][..], &[("CA_FILE", "ca.pem")], &[("CA_FILE", &absolute)]] {
+        let judged = step(&base, inputs);
+        assert_eq!((judged.ran.code, judged.output("verdict")), (1, "denied"), "{inputs:?}: {}", judged.ran.all());
+    }
+    write("honeycrate.yaml", &format!("baseline: {}\n", tree.join("known.yaml").display()));
+    git(&tree, &["add", "-A"]);
+    git(&tree, &["commit", "-qm", "another base"]);
+    let from_root = step(&git(&tree, &["rev-parse", "HEAD"]), &[]);
+    assert_eq!((from_root.ran.code, from_root.ran.err().contains("a stranger's")), (2, true), "{}", from_root.ran.all());
+}
+
+#[test]
 fn a_job_with_rights_tells_what_a_job_without_them_found() {
     let runner = Runner::new();
     let image = runner.image(Image::shop().env("GITHUB", &github_token(33)));

@@ -21,7 +21,7 @@ const MAX_BYTES: usize = 4 << 20;
 /// The most files of one folder of rules.
 const MAX_FILES: usize = 1_000;
 
-/// The settings of a step. Where the change is a stranger's, the configuration, exceptions, baseline, ignore files and rules that lie in the tree are
+/// The settings of a step. Where the change is a stranger's, the configuration, exceptions, baseline, ignore files, rules and certificates that lie in the tree are
 /// taken as the base commit has them, in a folder that lasts as long as the second of what is returned. Where the event names no base commit, the
 /// built-in policy holds, and the third says so.
 ///
@@ -44,14 +44,20 @@ pub async fn setup(global: &Global, wishes: Overrides) -> Result<(Setup, Option<
         trees: trees.iter().chain([&tree_of(&here)]).filter_map(|tree| tree.canonicalize().ok()).collect(),
         folder: scratch.path().to_owned(),
         commit: bare.ci.base.clone(),
-        forge: bare.forge().ok().flatten(),
+        forge: None,
         brought: BTreeSet::new(),
     };
+    let mut wishes = wishes;
+    // Whom to trust is part of the policy, and the way to the forge may need it.
+    if let Some(named) = wishes.ca_file.take().or_else(|| bare.ca_file_variable()) {
+        wishes.ca_file = Some(base.bring(&here.join(named), Kind::File).await?.path);
+    }
+    let way = Overrides { config: without_file(), ca_file: wishes.ca_file.clone(), ..Overrides::default() };
+    base.forge = Setup::with(global, way, Path::new("/"))?.forge().ok().flatten();
     let named = global.config.clone().or_else(|| bare.config_variable());
     let is_default = named.is_none();
     let config = base.bring(&here.join(named.unwrap_or_else(|| "honeycrate.yaml".into())), Kind::File).await?;
     base.bring(&config.typed.with_file_name(EXCEPTIONS_FILE), Kind::File).await?;
-    let mut wishes = wishes;
     let files = wishes.baseline.iter_mut().chain(&mut wishes.ignore_files).map(|path| (path, Kind::File));
     for (path, kind) in files.chain(wishes.rules.iter_mut().map(|path| (path, Kind::FileOrFolder))) {
         *path = base.bring(&here.join(&*path), kind).await?.path;
@@ -59,10 +65,14 @@ pub async fn setup(global: &Global, wishes: Overrides) -> Result<(Setup, Option<
     let directory = here.strip_prefix(&base.tree).map_or_else(|_| scratch.path().to_owned(), |below| scratch.path().join(below));
     let file = if is_default && !config.path.exists() { without_file() } else { Some(config.path) };
     let setup = plain(Overrides { config: file, ..wishes }, &directory)?;
-    let files = setup.settings.baseline.iter().chain(&setup.settings.ignore_files).map(|path| (path, Kind::File));
-    for (path, kind) in files.chain(setup.settings.rules.iter().map(|path| (path, Kind::FileOrFolder))) {
+    let settings = &setup.settings;
+    let files = settings.baseline.iter().chain(&settings.ignore_files).chain(&settings.registry.ca_file).map(|path| (path, Kind::File));
+    for (path, kind) in files.chain(settings.rules.iter().map(|path| (path, Kind::FileOrFolder))) {
         let named = path.strip_prefix(scratch.path()).map_or_else(|_| path.clone(), |below| base.tree.join(below));
-        base.bring(&named, kind).await?;
+        // One that the configuration names from the root, and that lies in the tree, would be read there.
+        if base.bring(&named, kind).await?.path != lexical(path) {
+            return Err(of_a_stranger(path));
+        }
     }
     let notices = if base.commit.is_some() {
         Vec::new()
@@ -109,10 +119,7 @@ impl Base {
         let Ok(below) = typed.strip_prefix(&self.tree).map(Path::to_owned) else {
             let real = typed.ancestors().find_map(|above| above.canonicalize().ok()).unwrap_or_default();
             if self.trees.iter().any(|tree| real.starts_with(tree)) {
-                return Err(Failure::usage(
-                    format!("{} lies in the tree of the change, which is a stranger's", line(&typed.display().to_string())),
-                    "name it by a path relative to the checkout, and the base branch's is taken",
-                ));
+                return Err(of_a_stranger(&typed));
             }
             return Ok(Brought { path: typed.clone(), typed });
         };
@@ -148,6 +155,13 @@ impl Base {
             "fetch the base commit (fetch-depth: 0, or GIT_DEPTH: 0), or let the job's token read the repository's contents",
         ))
     }
+}
+
+fn of_a_stranger(path: &Path) -> Failure {
+    Failure::usage(
+        format!("{} lies in the tree of the change, which is a stranger's", line(&path.display().to_string())),
+        "name it by a path relative to the checkout, and the base branch's is taken",
+    )
 }
 
 /// What the forge has at a path of a commit.

@@ -412,6 +412,12 @@ impl Setup {
         self.variables.get(vars::HONEYCRATE_CONFIG).map(PathBuf::from)
     }
 
+    /// The certificates that the environment names.
+    #[must_use]
+    pub fn ca_file_variable(&self) -> Option<PathBuf> {
+        self.variables.get(vars::HONEYCRATE_CA_FILE).map(PathBuf::from)
+    }
+
     /// The decoy's host.
     ///
     /// # Errors
