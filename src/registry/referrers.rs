@@ -242,8 +242,18 @@ impl Registry {
     pub async fn put_manifest(&self, repository: &str, name: &str, media_type: &str, bytes: Bytes) -> Result<Answer, RegistryError> {
         let url = self.url(repository, &["manifests", name]).await?;
         let call = Call::new(&format!("the push of manifest {name}"), Method::PUT, url, Scope::push(repository)).carrying(media_type, bytes);
-        let answer = self.ask(&call, MAX_SMALL).await?;
-        if answer.is_success() { Ok(answer) } else { Err(self.refusal(&call, &answer).await) }
+        let mut attempts = self.attempts();
+        loop {
+            let answer = self.ask_within(&call, MAX_SMALL, &mut attempts).await?;
+            if answer.is_success() {
+                return Ok(answer);
+            }
+            // A registry may not see yet what was put a moment ago, or look at it while another job puts the same.
+            let passes = matches!(&*answer.code(), "MANIFEST_BLOB_UNKNOWN" | "BLOB_UNKNOWN" | "DIGEST_INVALID");
+            if !passes || !attempts.again(answer.asked_wait()).await {
+                return Err(self.refusal(&call, &answer).await);
+            }
+        }
     }
 
     /// What a tag leads to; `None` where there is no such tag.
@@ -537,6 +547,22 @@ mod tests {
         assert_eq!((document.get("artifactType"), &document["annotations"]["org.example.purpose"]), (None, &"a record".into()));
         let line = line_of(&Descriptor::new(OCI_MANIFEST, manifest.digest(), manifest.bytes.len() as u64), &manifest.bytes).expect("a manifest");
         assert_eq!((line.artifact_type.as_deref(), line.annotations), (Some(OCI_CONFIG), annotations));
+    }
+
+    #[tokio::test]
+    async fn a_manifest_that_a_registry_is_not_ready_for_is_put_again() {
+        let put = "PUT /v2/a/b/manifests/1";
+        let said = |code: &str| format!(r#"{{"errors":[{{"code":"{code}","message":"no"}}]}}"#);
+        let mut server = Scripted::bind().await;
+        let mut script = vec![line("GET /v2/", 200, &[], "")];
+        script.extend(["DIGEST_INVALID", "MANIFEST_BLOB_UNKNOWN"].map(|code| line(put, 400, &["Retry-After: 0"], &said(code))));
+        script.extend([line(put, 201, &[], ""), line(put, 400, &[], &said("MANIFEST_INVALID"))]);
+        server.play(script);
+        let registry = registry(&server);
+        let put = || registry.put_manifest("a/b", "1", OCI_MANIFEST, Bytes::from(manifest(1)));
+        put().await.expect("taken in the end");
+        put().await.expect_err("what is wrong stays wrong");
+        assert_eq!(server.lines().iter().filter(|line| line.starts_with("PUT")).count(), 4);
     }
 
     #[tokio::test]
