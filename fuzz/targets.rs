@@ -115,7 +115,7 @@ pub(crate) fn config(bytes: &[u8]) {
     }
     let _ = config.env_value("PATH");
     let step = History { created_by: Some("COPY a b".to_owned()), ..History::default() };
-    let edit = ConfigEdit { env: vec!["B=2".to_owned()], history: vec![(0, step)], diff_ids: vec![Digest::of(b"new")] };
+    let edit = ConfigEdit { env: vec![(0, "B=2".to_owned())], history: vec![(0, step)], diff_ids: vec![(0, Digest::of(b"new"))] };
     let edited = config.edited(&edit).expect("it was parsed before");
     assert_eq!((edited.env.len(), edited.diff_ids.len()), (config.env.len() + 1, config.diff_ids.len() + 1), "an edit is more than it says");
 }

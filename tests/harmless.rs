@@ -9,8 +9,8 @@ use tempfile::TempDir;
 use crate::common::buildah::Buildah;
 use crate::common::command::{PATH, Ran, must, program, run};
 use crate::common::daemon::{IMAGE, daemon};
-use crate::common::honeycrate::{Honeycrate, list};
-use crate::common::images::{Image, Packing};
+use crate::common::honeycrate::{Honeycrate, holds, list};
+use crate::common::images::{Image, Packing, layers, paths};
 
 /// What an application does with its surroundings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -319,13 +319,13 @@ fn same_but_for_bait(before: &Value, after: &Value, name: &str) {
     };
     assert_eq!(kept(before), kept(after), "{name}");
     let env = |config: &Value| list(&config["config"], "Env").to_vec();
-    assert!(env(after).starts_with(&env(before)), "{name}");
-    assert!(list(&after["rootfs"], "diff_ids").starts_with(list(&before["rootfs"], "diff_ids")), "{name}");
+    assert!(holds(&env(after), &env(before)), "{name}");
+    assert!(holds(list(&after["rootfs"], "diff_ids"), list(&before["rootfs"], "diff_ids")), "{name}");
     let mut steps = list(after, "history").iter();
     assert!(list(before, "history").iter().all(|step| steps.any(|other| other == step)), "{name}");
 }
 
-/// Every place that the ledger tells of: paths, names of variables.
+/// Every place of bait that the ledger tells of: paths, names of variables.
 fn places(honeycrate: &Honeycrate) -> BTreeSet<String> {
     let planted = honeycrate.records().into_iter().filter(|record| record["event"] == "planted");
     let locations = planted.filter_map(|record| record["placement"]["location"].as_str().map(ToOwned::to_owned));
@@ -367,7 +367,9 @@ fn compare(honeycrate: &Honeycrate, clean: &Path, planted: &Path, case: (&str, b
     assert!(!first.stdout.is_empty() && first.code < 100, "{name}: it does not run as it is: {}", first.all());
     assert_eq!((first.code, first.err()), (second.code, second.err()), "{name}");
     if walks {
-        let places = places(honeycrate);
+        let known = layers(clean);
+        let brought = layers(planted).into_iter().filter(|layer| !known.contains(layer)).flat_map(|layer| paths(planted, &layer));
+        let places = places(honeycrate).into_iter().chain(brought.map(|path| format!("/{path}"))).collect();
         differs_by_bait(&first, &second, &places).unwrap_or_else(|why| panic!("{name}: {why}\n{places:?}"))
     } else {
         assert_eq!(first.out(), second.out(), "{name}");

@@ -80,6 +80,8 @@ pub enum Refusal {
     OddHistory,
     #[error("the image has no shell and its history no command, so nothing could have deleted a file")]
     NoShell,
+    #[error("the image is put together of parts and nothing in it is deleted, so a file that is would show")]
+    NoDeletions,
     #[error("the image has {layers} layers, this takes {wanted} more, and Docker mounts {limit} at most")]
     Layers { layers: usize, wanted: usize, limit: usize },
     #[error("`{text}` is not {wanted}")]
@@ -105,7 +107,7 @@ impl Refusal {
             Self::Windows => "use the env or history surface for this image".to_owned(),
             Self::NoArguments | Self::NoHistory | Self::OddHistory => "use another surface for this image".to_owned(),
             Self::Unread { .. } => "use the env or history surface for this image".to_owned(),
-            Self::NoShell => "use the file or env surface for this image".to_owned(),
+            Self::NoShell | Self::NoDeletions => "use the file or env surface for this image".to_owned(),
             Self::Layers { .. } => "build the image with fewer layers, or use the env or history surface".to_owned(),
             Self::Malformed { wanted, .. } => format!("write {wanted}"),
         }
@@ -193,7 +195,9 @@ pub fn refuse_path(path: &[u8], buried: bool, tree: &FileTree, config: &ImageCon
     })
 }
 
-fn refuse_place(path: &str, buried: bool, config: &ImageConfig) -> Option<Refusal> {
+/// Why no file can be put at `path` whatever the image holds there. For a `buried` one, see [`refuse_path`].
+#[must_use]
+pub fn refuse_place(path: &str, buried: bool, config: &ImageConfig) -> Option<Refusal> {
     let owned = || path.to_owned();
     if !buried {
         for row in CONSUMERS.iter() {

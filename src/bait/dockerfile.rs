@@ -241,8 +241,15 @@ mod tests {
 
     #[test]
     fn names_that_exist_or_are_read_are_refused() {
-        let taken = "FROM alpine\nENV REPORTING_DB_URL=1 \\\n  REPLICA_DB_URL=2\nARG EXPORT_DB_URL\nENV OLD_DB_URL x\n";
-        assert!(matches!(plant_kind("database-url", taken, None), Err(BaitError::Refused { refusal: Refusal::ExistingKey { .. }, .. })));
+        // Names that are set in every form.
+        let names = kinds::find("database-url").expect("kind").variable_stems().iter().enumerate();
+        let set = |(number, stem): (usize, &&str)| match number % 3 {
+            0 => format!("ENV A{number}=1 \\\n  {stem}_URL=2\n"),
+            1 => format!("ARG {stem}_URL\n"),
+            _ => format!("ENV {stem}_URL x\n"),
+        };
+        let taken = "FROM alpine\n".to_owned() + &names.map(set).collect::<String>();
+        assert!(matches!(plant_kind("database-url", &taken, None), Err(BaitError::Refused { refusal: Refusal::ExistingKey { .. }, .. })));
         let read = plant_kind("database-url", "FROM alpine\n", Some("DATABASE_URL"));
         assert!(matches!(read, Err(BaitError::Refused { refusal: Refusal::AutoReadName { .. }, .. })));
         assert!(plant_kind("database-url", "FROM alpine\n", Some("MY_STORE")).expect("plants").contains("\nENV MY_STORE=postgresql://"));

@@ -1,8 +1,8 @@
 //! How an image's builder writes history, so that new steps read as if it had made them.
 
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::{Duration, OffsetDateTime};
 
 use crate::oci::config::{History, ImageConfig};
 use crate::oci::digest::Digest;
@@ -28,26 +28,52 @@ pub enum Grammar {
 /// What a new step did.
 #[derive(Debug, Clone, Copy)]
 pub enum Step<'a> {
-    /// A file came in. `hash` is that of its content.
-    Copy { source: &'a str, target: &'a str, owner: (u64, u64), hash: &'a str },
+    /// A file came in, or a folder. `hash` is that of its content.
+    Copy { source: &'a str, target: &'a str, owner: (u64, u64), hash: &'a str, is_folder: bool },
     /// A file was deleted.
     Remove { target: &'a str },
+    /// A command ran.
+    Run(&'a str),
     /// Variables were set: `K=V`, several separated by blanks.
     Variables(&'a str),
     /// A build argument was declared: `K=V`.
     Argument(&'a str),
 }
 
-/// The style of one image's history, and where new steps go.
+/// A place for new layers and their steps among those that the image has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slot {
+    /// New layers come below this one of today's; as many as there are: on top.
+    pub layer: usize,
+    /// Their steps come before this one of today's.
+    pub step: usize,
+}
+
+/// A step that is new to a history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewStep {
+    /// It comes before this step of today's.
+    pub at: usize,
+    /// Its number among the new ones, as they were written.
+    pub number: usize,
+    pub step: History,
+}
+
+/// The style of one image's history, and where new steps can go.
 #[derive(Debug, Clone)]
 pub struct HistoryStyle {
     pub grammar: Grammar,
-    /// New steps are inserted before this one: after the last step with a layer, before the empty ones that follow it.
-    pub at: usize,
-    /// Variables go here: after the last that this build set, where that comes before.
-    pub variables_at: usize,
-    /// When the steps before and after such new ones were made.
-    around_variables: (Option<String>, Option<String>),
+    /// Whether steps without layers are written at all.
+    pub writes_variables: bool,
+    /// Whether some step ran a command, so that the image has or had a shell.
+    pub ran_commands: bool,
+    /// Whether the image is put together of parts by a tool that says so, and no instruction or person changes it afterwards.
+    pub puts_together: bool,
+    /// The image's steps. Those from `own` on are of this build, those before it of its base image.
+    steps: Vec<History>,
+    own: usize,
+    layers: usize,
+    /// When the last step with a layer was made, or the image.
     created: Option<String>,
     author: Option<String>,
     /// `RUN`'s words before the command.
@@ -58,14 +84,8 @@ pub struct HistoryStyle {
     last: History,
     /// The number of the next application slice, where layers are numbered so.
     slice: Option<usize>,
-    /// Whether some step ran a command, so that the image has or had a shell.
-    pub ran_commands: bool,
-    /// When the step after the new ones was made.
-    next: Option<String>,
     /// Whether each step names the image that it started from, as buildah's do when it keeps the images between.
     names_images: bool,
-    /// Whether steps without layers are written at all.
-    pub writes_variables: bool,
 }
 
 const FRONTEND: &str = "buildkit.dockerfile.v0";
@@ -89,20 +109,13 @@ impl HistoryStyle {
             Grammar::Repeat | Grammar::None => false,
         };
         let names_images = grammar == Grammar::Buildah && neighbour.comment.as_deref().is_some_and(is_image_name);
-        let at = last.map_or(0, |last| last + 1);
-        let sets_variables = |step: &History| step.empty_layer && instruction(step).starts_with("ENV ");
-        let own_variables = history.iter().take(at).rposition(sets_variables).filter(|_| writes_variables);
-        // A base image's variables were set in its own build.
-        let variables_at = own_variables.filter(|last| same_build(history.get(*last), config)).map_or(at, |last| last + 1);
-        let made = |step: Option<usize>| history.get(step?).and_then(|step| step.created.clone());
         let nop = history.iter().rev().find_map(|step| split_nop(text(step)));
         Self {
-            next: history.get(at).and_then(|step| step.created.clone()),
             names_images,
             grammar,
-            at,
-            variables_at,
-            around_variables: (made(variables_at.checked_sub(1)), made(Some(variables_at))),
+            steps: history.clone(),
+            own: own_from(history),
+            layers: config.diff_ids.len(),
             created: neighbour.created.clone().or_else(|| config.created.clone()),
             author: neighbour.author.clone(),
             shell: shell(grammar, history),
@@ -111,7 +124,83 @@ impl HistoryStyle {
             last: one_more(neighbour, history),
             writes_variables,
             ran_commands: history.iter().any(is_command),
+            puts_together: grammar == Grammar::Repeat && last.is_some_and(|last| puts_together(&history[last])),
         }
+    }
+
+    /// Above everything: after the last step with a layer, before those without that follow it.
+    #[must_use]
+    pub fn top(&self) -> Slot {
+        Slot { layer: self.layers, step: self.steps.iter().rposition(|step| !step.empty_layer).map_or(0, |last| last + 1) }
+    }
+
+    /// Where new layers can go, lowest first: below every layer of this build, and above it. Never empty. Where layers are parts of a whole,
+    /// one more below a part is written like that.
+    #[must_use]
+    pub fn slots(&self) -> Vec<Slot> {
+        if self.grammar == Grammar::None {
+            return vec![self.top()];
+        }
+        let layers: Vec<usize> = (0..self.steps.len()).filter(|step| !self.steps[*step].empty_layer).collect();
+        let own = layers.iter().enumerate().filter(|(layer, step)| *layer > 0 && **step >= self.own);
+        let mut slots: Vec<Slot> = own.clone().map(|(layer, step)| Slot { layer, step: *step }).collect();
+        // What BuildKit wrote after the last layer has that layer's time, and would be older than a layer between them.
+        let mut times = own.map(|(_, step)| &self.steps[*step].created);
+        let is_timeless = times.next().is_none_or(|first| slots.len() > 1 && times.all(|time| time == first));
+        if self.grammar != Grammar::BuildKit || is_timeless {
+            slots.push(self.top());
+        }
+        slots
+    }
+
+    /// Where a variable can be set, each with the step whose variables come before it: after every step of this build that sets some,
+    /// else above the last layer.
+    #[must_use]
+    pub fn variable_steps(&self) -> Vec<usize> {
+        // Bait is not the last thing that was done.
+        let own: Vec<usize> = (self.own..self.steps.len()).filter(|step| self.sets_variables(*step)).map(|step| step + 1).collect();
+        let own: Vec<usize> = own.into_iter().filter(|step| *step < self.steps.len()).collect();
+        if own.is_empty() { vec![self.top().step] } else { own }
+    }
+
+    /// The names that a step sets, where it sets variables.
+    #[must_use]
+    pub fn names_set(&self, step: usize) -> Vec<&str> {
+        let text = self.steps.get(step).map(instruction).and_then(|text| text.strip_prefix("ENV ")).unwrap_or_default();
+        text.split(' ').filter_map(|word| word.split_once('=')).map(|(name, _)| name).collect()
+    }
+
+    /// Where a build argument can be declared: after the last command, which would repeat it, and after `least`.
+    #[must_use]
+    pub fn argument_steps(&self, least: usize) -> Vec<usize> {
+        let last_command = self.steps.iter().rposition(is_command).map_or(0, |last| last + 1);
+        let first = last_command.max(self.own).max(least).min(self.steps.len());
+        let ends = |step: &History| ["CMD ", "ENTRYPOINT "].iter().any(|word| instruction(step).starts_with(word));
+        let end = (first..self.steps.len()).find(|step| ends(&self.steps[*step])).unwrap_or(self.steps.len());
+        let steps = first..=end;
+        if first < self.steps.len() { steps.filter(|step| *step < self.steps.len()).collect() } else { steps.collect() }
+    }
+
+    /// Whether this build declares arguments, besides those that its builder declares by itself.
+    #[must_use]
+    pub fn has_arguments(&self) -> bool {
+        self.steps.iter().skip(self.own).any(|step| step.empty_layer && instruction(step).starts_with("ARG "))
+    }
+
+    /// The first layer of this build.
+    #[must_use]
+    pub fn own_layer(&self) -> usize {
+        if self.grammar == Grammar::None { 0 } else { self.steps.iter().take(self.own).filter(|step| !step.empty_layer).count() }
+    }
+
+    /// The first step of this build with a time, in seconds since 1970: what was copied is older.
+    #[must_use]
+    pub fn began(&self) -> Option<i64> {
+        self.steps.iter().skip(self.own).find_map(|step| seconds(step.created.as_deref()))
+    }
+
+    fn sets_variables(&self, step: usize) -> bool {
+        self.writes_variables && self.steps.get(step).is_some_and(|step| step.empty_layer && instruction(step).starts_with("ENV "))
     }
 
     /// The step as this builder writes it. `None` where it writes nothing for such a step.
@@ -127,14 +216,19 @@ impl HistoryStyle {
         let created_by = match (self.grammar, step) {
             (Grammar::BuildKit, Step::Copy { source, target, owner, .. }) => format!("COPY {}{source} {target} # buildkit", chown(owner)),
             (Grammar::BuildKit, Step::Remove { target }) => format!("RUN {}rm -f {target} # buildkit", self.shell),
+            (Grammar::BuildKit, Step::Run(command)) => format!("RUN {}{command} # buildkit", self.shell),
             // No blank: `--chown=node:nodefile:5f2c…` is how Docker writes it.
-            (Grammar::Classic, Step::Copy { target, owner, hash, .. }) => {
-                format!("{}{NOP}COPY {}file:{hash} in {target} ", self.nop, chown(owner).trim_end())
+            (Grammar::Classic, Step::Copy { target, owner, hash, is_folder, .. }) => {
+                format!("{}{NOP}COPY {}{}:{hash} in {target} ", self.nop, chown(owner).trim_end(), several(is_folder))
             }
-            (Grammar::Buildah, Step::Copy { target, hash, .. }) => format!("{}{NOP}COPY file:{hash} in {target} ", self.nop),
+            (Grammar::Buildah, Step::Copy { target, hash, is_folder, .. }) => {
+                format!("{}{NOP}COPY {}:{hash} in {target} ", self.nop, several(is_folder))
+            }
+            (Grammar::Classic | Grammar::Buildah, Step::Run(command)) => format!("{}{command}", self.shell),
             (Grammar::Classic | Grammar::Buildah, Step::Remove { target }) => format!("{}rm -f {target}", self.shell),
             (_, Step::Copy { source, target, owner, .. }) => format!("COPY {}{source} {target}", chown(owner)),
             (_, Step::Remove { target }) => format!("RUN rm -f {target}"),
+            (_, Step::Run(command)) => format!("RUN {command}"),
             (_, Step::Variables(text)) => self.empty("ENV", text),
             (_, Step::Argument(text)) => self.empty("ARG", text),
         };
@@ -150,36 +244,49 @@ impl HistoryStyle {
         Some(History { created: self.created.clone(), created_by: Some(created_by), author: self.author.clone(), comment, empty_layer })
     }
 
-    /// Gives new steps numbers, and times of their own between their neighbours', where this builder's steps have such.
-    pub fn spread(&self, steps: &mut [History]) {
+    /// Puts new steps into the order that they have in the history, and gives them numbers and times of their own between their neighbours',
+    /// where this builder's steps have such. `draw` gives, for a number, one below a thousand.
+    pub fn settle(&self, steps: &mut [NewStep], draw: impl Fn(usize) -> u32) {
+        let top = self.top().step;
+        // Above all layers, steps without one follow; elsewhere the next layer does, and they come first.
+        steps.sort_by_key(|new| (new.at, new.step.empty_layer == (new.at == top)));
         if let Some(first) = self.slice {
-            for (number, step) in (first..).zip(steps.iter_mut()) {
-                step.created_by = Some(format!("{SLICE}{number}"));
+            for (number, new) in (first..).zip(steps.iter_mut()) {
+                new.step.created_by = Some(format!("{SLICE}{number}"));
             }
         }
-        let is_moved = |step: &History| self.variables_at < self.at && self.is_variables(step);
-        let (moved, here): (Vec<_>, Vec<_>) = steps.iter_mut().partition(|step| is_moved(step));
-        let (before, after) = &self.around_variables;
-        for step in moved {
-            step.created = between(self.grammar, before, after, (1, 2)).or_else(|| before.clone());
+        for together in steps.chunk_by_mut(|one, other| one.at == other.at) {
+            let at = together.first().map_or(0, |new| new.at);
+            if let Some(part) = self.steps.get(at).filter(|step| self.grammar == Grammar::Repeat && !step.empty_layer) {
+                together.iter_mut().for_each(|new| new.step = part.clone());
+            }
+            let time = |at: usize| self.steps.get(at).and_then(|step| step.created.clone());
+            let before = at.checked_sub(1).and_then(time);
+            let is_timed = |new: &NewStep| match self.grammar {
+                Grammar::Classic | Grammar::Buildah => true,
+                Grammar::BuildKit => !new.step.empty_layer,
+                Grammar::Kaniko | Grammar::Repeat | Grammar::None => false,
+            };
+            let parts = u32::try_from(together.iter().filter(|new| is_timed(new)).count()).unwrap_or(u32::MAX);
+            let (mut part, mut last) = (0, before.clone());
+            for new in together {
+                if is_timed(new) {
+                    let drawn = part * 1000 + 100 + draw(new.number) % 800;
+                    last = between(&before, &time(at), (drawn, parts * 1000)).or_else(|| before.clone());
+                    part += 1;
+                }
+                if is_timed(new) || self.grammar == Grammar::BuildKit {
+                    // What BuildKit writes without a layer has the time of the layer before it.
+                    new.step.created = last.clone().or(new.step.created.take());
+                }
+            }
         }
-        let parts = u32::try_from(here.len() + 1).unwrap_or(u32::MAX);
-        for (number, step) in (1..parts).zip(here) {
-            step.created = between(self.grammar, &self.created, &self.next, (number, parts)).or(step.created.take());
-        }
-    }
-
-    /// Whether a step that was written here sets variables.
-    #[must_use]
-    pub fn is_variables(&self, step: &History) -> bool {
-        step.empty_layer && instruction(step).starts_with("ENV ")
     }
 
     /// When the neighbour of the new steps was made, seconds since 1970, where its builder says.
     #[must_use]
     pub fn seconds(&self) -> Option<i64> {
-        let time = OffsetDateTime::parse(self.created.as_deref()?, &Rfc3339).ok()?;
-        Some(time.unix_timestamp()).filter(|seconds| *seconds >= 0)
+        seconds(self.created.as_deref())
     }
 
     /// Whether this builder writes build arguments, so that one could leak.
@@ -217,12 +324,24 @@ fn text(step: &History) -> &str {
     step.created_by.as_deref().unwrap_or_default()
 }
 
-/// A part of the time between two steps. `None` where this builder's steps have no times of their own.
-fn between(grammar: Grammar, before: &Option<String>, after: &Option<String>, (part, of): (u32, u32)) -> Option<String> {
+/// What Docker and buildah call one file, and a folder.
+fn several(is_folder: bool) -> &'static str {
+    if is_folder { "dir" } else { "file" }
+}
+
+/// A time of the history. `None` for one before our era.
+pub(in crate::bait) fn seconds(created: Option<&str>) -> Option<i64> {
+    let time = OffsetDateTime::parse(created?, &Rfc3339).ok()?;
+    Some(time.unix_timestamp()).filter(|seconds| *seconds >= 0)
+}
+
+/// A part of the time between two steps, or of the last seconds before the later one where another build lies between. `None` where time
+/// stood still, as in a reproducible build.
+fn between(before: &Option<String>, after: &Option<String>, (part, of): (u32, u32)) -> Option<String> {
     let read = |text: &Option<String>| OffsetDateTime::parse(text.as_deref()?, &Rfc3339).ok();
     let (before, after) = (read(before)?, read(after)?);
-    let is_timed = matches!(grammar, Grammar::Classic | Grammar::Buildah) && after > before;
-    if is_timed { (before + (after - before) / of * part).format(&Rfc3339).ok() } else { None }
+    let gap = if after - before > Duration::seconds(SAME_BUILD) { Duration::seconds(4) } else { after - before };
+    if after > before { (after - gap + gap * part / of).format(&Rfc3339).ok() } else { None }
 }
 
 /// A step without the words before it.
@@ -230,13 +349,24 @@ fn instruction(step: &History) -> &str {
     split_nop(text(step)).map_or(text(step), |(_, instruction)| instruction).trim_start()
 }
 
-/// Whether a step is of the last hour before the image was done, or no times are told apart.
-fn same_build(step: Option<&History>, config: &ImageConfig) -> bool {
-    let read = |text: Option<&str>| OffsetDateTime::parse(text?, &Rfc3339).ok();
-    match (read(step.and_then(|step| step.created.as_deref())), read(config.created.as_deref())) {
-        (Some(made), Some(done)) => (done - made).whole_seconds().abs() < 3600,
-        _ => false,
-    }
+/// Steps of one build are this many seconds apart at most.
+const SAME_BUILD: i64 = 3600;
+
+/// The first step of this build: what comes before it ended another one, was made long before, or by another builder.
+fn own_from(history: &[History]) -> usize {
+    let Some(last) = history.iter().rposition(|step| !step.empty_layer) else { return 0 };
+    let ends = |step: &History| ["CMD ", "ENTRYPOINT "].iter().any(|word| instruction(step).starts_with(word));
+    let base = history[..last].iter().rposition(ends).map_or(0, |end| end + 1);
+    let one_build = |step: &History| {
+        let (made, done) = (&step.created, &history[last].created);
+        let near = seconds(made.as_deref()).zip(seconds(done.as_deref())).is_some_and(|(made, done)| (done - made).abs() < SAME_BUILD);
+        (made == done || near) && step.author == history[last].author && is_buildkit(step) == is_buildkit(&history[last])
+    };
+    (base..last).rev().take_while(|step| one_build(&history[*step])).last().unwrap_or(last)
+}
+
+fn is_buildkit(step: &History) -> bool {
+    step.comment.as_deref() == Some(FRONTEND)
 }
 
 /// `/bin/sh -c #(nop) ENV A=b` into the shell, with its blank, and the instruction.
@@ -345,6 +475,13 @@ fn is_lifecycle(step: &History) -> bool {
     ["Application Layer", SLICE, "Buildpacks ", "Software Bill-of-Materials", "Layer: '"].iter().any(|start| text(step).starts_with(start))
 }
 
+/// Whether a tool that makes layers of parts wrote this step: ko, Jib, Bazel, Buildpacks, Nix, apko.
+fn puts_together(step: &History) -> bool {
+    let author = step.author.as_deref().is_some_and(|author| ["Jib", "ko", "Bazel", "apko"].contains(&author));
+    let comment = step.comment.as_deref().is_some_and(|comment| comment.starts_with("store paths:"));
+    author || comment || is_lifecycle(step) || text(step).starts_with("bazel build")
+}
+
 /// The line for one more layer of data, from a builder that knows what its layers are for; else the last line again.
 fn one_more(last: History, history: &[History]) -> History {
     let told = |comment: &str| Some(comment.to_owned()).filter(|_| last.comment.is_some());
@@ -414,7 +551,7 @@ pub(in crate::bait) mod tests {
 
     fn written(style: &HistoryStyle) -> Vec<String> {
         let steps = [
-            Step::Copy { source: "a", target: "/app/a", owner: (0, 0), hash: "00ff" },
+            Step::Copy { source: "a", target: "/app/a", owner: (0, 0), hash: "00ff", is_folder: false },
             Step::Remove { target: "/app/a" },
             Step::Variables("K=V"),
             Step::Argument("K=V"),
@@ -425,7 +562,7 @@ pub(in crate::bait) mod tests {
     #[test]
     fn every_builder_is_imitated() {
         let style = HistoryStyle::of(&config(BUILDKIT, ""));
-        assert_eq!((style.grammar, style.at), (Grammar::BuildKit, 5));
+        assert_eq!((style.grammar, style.top().step), (Grammar::BuildKit, 5));
         assert_eq!(
             written(&style),
             ["COPY a /app/a # buildkit", "RUN |1 V=2 /bin/ash -eo pipefail -c rm -f /app/a # buildkit", "ENV K=V", "ARG K=V"]
@@ -433,7 +570,7 @@ pub(in crate::bait) mod tests {
         assert_eq!(style.write(Step::Argument("K=V")).and_then(|step| step.comment).as_deref(), Some(FRONTEND));
 
         let style = HistoryStyle::of(&config(CLASSIC, ""));
-        assert_eq!((style.grammar, style.at), (Grammar::Classic, 4));
+        assert_eq!((style.grammar, style.top().step), (Grammar::Classic, 4));
         let expected =
             ["/bin/sh -c #(nop) COPY file:00ff in /app/a ", "/bin/sh -c rm -f /app/a", "/bin/sh -c #(nop)  ENV K=V", "/bin/sh -c #(nop)  ARG K=V"];
         assert_eq!(written(&style), expected);
@@ -464,43 +601,82 @@ pub(in crate::bait) mod tests {
         assert_eq!(named_base.write(Step::Variables("K=V")).and_then(|step| step.comment), None);
     }
 
-    #[test]
-    fn new_steps_are_made_between_their_neighbours() {
-        let mut config = config(CLASSIC, "");
-        config.history.push(History { created: Some("2026-05-28T18:26:43Z".to_owned()), empty_layer: true, ..History::default() });
-        let style = HistoryStyle::of(&config);
-        let mut steps = vec![style.write(Step::Variables("K=V")).expect("a step"); 2];
-        style.spread(&mut steps);
-        let times: Vec<&str> = steps.iter().filter_map(|step| step.created.as_deref()).collect();
-        assert_eq!(times, ["2026-05-28T18:26:41Z", "2026-05-28T18:26:42Z"]);
-        // Where all steps are of the same moment, as in a reproducible build, the new ones are so too.
-        config.history.pop();
-        HistoryStyle::of(&config).spread(&mut steps);
-        assert_eq!(steps[0].created.as_deref(), Some("2026-05-28T18:26:41Z"));
+    /// Steps as they come out, and their times.
+    fn settled(style: &HistoryStyle, steps: &[(usize, Step<'_>)]) -> Vec<(usize, String, String)> {
+        let written = |(number, (at, step)): (usize, &(usize, Step<'_>))| NewStep { at: *at, number, step: style.write(*step).expect("a step") };
+        let mut steps: Vec<NewStep> = steps.iter().enumerate().map(written).collect();
+        style.settle(&mut steps, |_| 400);
+        steps.into_iter().map(|new| (new.at, new.step.created_by.unwrap_or_default(), new.step.created.unwrap_or_default())).collect()
+    }
+
+    fn at(mut config: ImageConfig, seconds: &[u32]) -> ImageConfig {
+        for (step, second) in config.history.iter_mut().zip(seconds) {
+            step.created = Some(format!("2026-05-28T18:{:02}:{:02}Z", second / 60, second % 60));
+        }
+        config
     }
 
     #[test]
-    fn variables_go_where_this_build_set_its_last() {
+    fn new_steps_are_made_between_their_neighbours() {
+        let config = at(config(CLASSIC, ""), &[0, 0, 10, 20]);
+        let style = HistoryStyle::of(&config);
+        let of = |steps: &[(usize, Step<'_>)]| settled(&style, steps).into_iter().map(|(_, _, time)| time).collect::<Vec<_>>();
+        assert_eq!(of(&[(3, Step::Run("make")), (3, Step::Variables("K=V"))]), ["2026-05-28T18:00:12.5Z", "2026-05-28T18:00:17.5Z"]);
+        // Above all layers there is no later one to come between.
+        assert_eq!(of(&[(4, Step::Run("make"))]), ["2026-05-28T18:00:20Z"]);
+        // Where all steps are of the same moment, as in a reproducible build, the new ones are so too.
+        let style = HistoryStyle::of(&tests::config(CLASSIC, ""));
+        assert_eq!(settled(&style, &[(3, Step::Run("make"))])[0].2, "2026-05-28T18:26:40Z");
+    }
+
+    #[test]
+    fn what_buildkit_writes_without_a_layer_has_the_time_of_the_layer_before_it() {
+        let style = HistoryStyle::of(&at(config(BUILDKIT, ""), &[0, 0, 10, 10, 20, 20, 20]));
+        let copy = Step::Copy { source: "a", target: "/app/a", owner: (0, 0), hash: "00ff", is_folder: false };
+        let settled = settled(&style, &[(4, copy), (4, Step::Variables("K=V")), (5, Step::Argument("A=b"))]);
+        assert_eq!(
+            settled,
+            [
+                (4, "ENV K=V".to_owned(), "2026-05-28T18:00:10Z".to_owned()),
+                (4, "COPY a /app/a # buildkit".to_owned(), "2026-05-28T18:00:15Z".to_owned()),
+                (5, "ARG A=b".to_owned(), "2026-05-28T18:00:20Z".to_owned())
+            ]
+        );
+    }
+
+    #[test]
+    fn new_layers_go_between_those_of_this_build() {
+        let slot = |layer, step| Slot { layer, step };
+        // BuildKit's top is closed: the steps that follow have the last layer's time.
+        let style = HistoryStyle::of(&at(config(BUILDKIT, ""), &[0, 0, 10, 10, 20, 20, 20]));
+        assert_eq!((style.slots(), style.own_layer()), (vec![slot(1, 2), slot(2, 4)], 1));
+        assert_eq!(style.began(), Some(1_779_991_210));
+        let timeless = HistoryStyle::of(&config(BUILDKIT, ""));
+        assert_eq!(timeless.slots(), [slot(1, 2), slot(2, 4), slot(3, 5)]);
+        // A base image may have been built without a command of its own, but not in the same hour.
+        let old = HistoryStyle::of(&at(config(CLASSIC, ""), &[0, 0, 3, 59 * 60 + 59]));
+        assert_eq!(old.slots(), [slot(1, 2), slot(2, 3), slot(3, 4)]);
+        let mut config = config(CLASSIC, "");
+        config.history[2].created = Some("2026-05-01T00:00:00Z".to_owned());
+        assert_eq!(HistoryStyle::of(&config).slots(), [slot(2, 3), slot(3, 4)]);
+        let repeat = HistoryStyle::of(&tests::config(KO, ""));
+        assert_eq!(repeat.slots(), [slot(1, 1), slot(2, 2)]);
+        let step = Step::Remove { target: "/x" };
+        assert_eq!(settled(&repeat, &[(1, step)])[0].1, "ko build ko://example.org/shop");
+    }
+
+    #[test]
+    fn variables_go_where_this_build_sets_its_own_and_arguments_after_its_commands() {
         let style = HistoryStyle::of(&config(BUILDKIT, ""));
-        assert_eq!((style.variables_at, style.at), (4, 5));
+        assert_eq!((style.variable_steps(), style.names_set(3)), (vec![4], vec!["SHOP_PORT"]));
+        assert_eq!((style.argument_steps(0), style.argument_steps(6), style.has_arguments()), (vec![5, 6], vec![6], false));
+        let own: Vec<_> = BUILDKIT[..6].iter().copied().chain([("ARG A=b", FRONTEND, true)]).collect();
+        assert!(HistoryStyle::of(&config(&own, "")).has_arguments());
         // What a base image set long ago is no neighbour.
         let mut old = config(CLASSIC, "");
-        let variable = |created: &str| History {
-            created: Some(created.to_owned()),
-            created_by: Some("/bin/sh -c #(nop)  ENV A=b".to_owned()),
-            empty_layer: true,
-            ..History::default()
-        };
-        old.history.insert(1, variable("2026-05-01T00:00:00Z"));
-        assert_eq!(HistoryStyle::of(&old).variables_at, 5);
-        old.history[1] = variable("2026-05-28T18:26:00Z");
-        let style = HistoryStyle::of(&old);
-        assert_eq!((style.variables_at, style.at), (2, 5));
-        let mut steps: Vec<_> = [Step::Variables("K=V"), Step::Argument("A=b")].into_iter().filter_map(|step| style.write(step)).collect();
-        style.spread(&mut steps);
-        // Half-way between its neighbours, and no later.
-        assert_eq!(steps[0].created.as_deref(), Some("2026-05-28T18:26:20Z"));
-        assert_eq!(steps[1].created.as_deref(), Some("2026-05-28T18:26:40Z"));
+        let by = Some("/bin/sh -c #(nop)  ENV A=b".to_owned());
+        old.history.insert(1, History { created: Some("2026-05-01T00:00:00Z".to_owned()), created_by: by, empty_layer: true, ..History::default() });
+        assert_eq!(HistoryStyle::of(&old).variable_steps(), [5]);
     }
 
     #[test]
@@ -535,14 +711,16 @@ pub(in crate::bait) mod tests {
     /// The new steps, as JSON.
     fn new_steps(style: &HistoryStyle) -> Vec<serde_json::Value> {
         let steps = [
-            Step::Copy { source: "a", target: "/app/a", owner: (1000, 1000), hash: "00ff" },
-            Step::Copy { source: "b", target: "/app/b", owner: (0, 0), hash: "00ff" },
+            Step::Copy { source: "a", target: "/app/a", owner: (1000, 1000), hash: "00ff", is_folder: false },
+            Step::Copy { source: "b", target: "/app/b", owner: (0, 0), hash: "00ff", is_folder: false },
             Step::Remove { target: "/app/b" },
             Step::Variables("K=V"),
         ];
-        let mut steps: Vec<History> = steps.into_iter().filter_map(|step| style.write(step)).collect();
-        style.spread(&mut steps);
-        steps.iter().map(|step| serde_json::to_value(step).expect("plain")).collect()
+        let at = style.top().step;
+        let written = steps.into_iter().filter_map(|step| style.write(step)).enumerate();
+        let mut steps: Vec<NewStep> = written.map(|(number, step)| NewStep { at, number, step }).collect();
+        style.settle(&mut steps, |_| 400);
+        steps.iter().map(|new| serde_json::to_value(&new.step).expect("plain")).collect()
     }
 
     const NEVER: &str = "0001-01-01T00:00:00Z";
@@ -629,7 +807,7 @@ pub(in crate::bait) mod tests {
             ]
             .into(),
         );
-        assert_eq!((squashed.grammar, squashed.at), (Grammar::Buildah, 3));
+        assert_eq!((squashed.grammar, squashed.top().step), (Grammar::Buildah, 3));
         assert_eq!(new_steps(&squashed)[0]["created_by"], "/bin/sh -c #(nop) COPY file:00ff in /app/a ");
         let committed = style(&vec![by("/bin/sh -c #(nop) ENV Q=1", true), by("/bin/sh", false)].into());
         assert_eq!(committed.grammar, Grammar::Repeat);

@@ -18,6 +18,7 @@ pub mod seed;
 pub mod silence;
 pub mod stealth;
 pub mod surfaces;
+pub mod surroundings;
 pub mod token;
 pub mod trigger;
 pub mod visibility;

@@ -6,8 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::bait::danger::refuse_name;
 use crate::bait::kinds::contract::Area;
+use crate::bait::seed::Seed;
+use crate::bait::surroundings::Syntax;
 use crate::image::entry::{EntryKind, split};
 use crate::image::file_tree::{FileTree, ancestors, join};
+use crate::image::listing::Node;
 use crate::oci::config::ImageConfig;
 
 /// A file's attributes.
@@ -49,27 +52,50 @@ pub fn directory(area: Area, config: &ImageConfig, tree: &FileTree) -> String {
 
 /// The attributes of a new file at `path`: its neighbours' owner and group, and what they may do with it. A file that its neighbours'
 /// readers cannot read would stop whatever copies or packs the folder, and be the only one of its kind. It is as old as the
-/// newest neighbour where that comes from this build, else as old as the newest file of the build, or the image (`created`): a file
+/// newest neighbour that was copied by this build (`began`), else as the newest such file of the image, or as the build itself: a file
 /// from the base image's time would not hold a credential of today.
 #[must_use]
-pub fn attributes(path: &[u8], tree: &FileTree, created: i64) -> Attributes {
+pub fn attributes(path: &[u8], tree: &FileTree, began: i64) -> Attributes {
     let nearest = ancestors(path).collect::<Vec<_>>().into_iter().rev().find(|directory| tree.exists(directory)).unwrap_or_default();
     let siblings = tree.children(nearest);
     let files = siblings.iter().filter_map(|name| tree.get(&join(nearest, name))).map(|(node, _)| node).filter(|node| node.kind == EntryKind::File);
-    let newest = files.max_by_key(|node| node.mtime);
+    // Builders that fix all times write 0 or 1. What a command of this build made is younger than what it began with.
+    let copied = |node: &Node| node.mtime <= 1 || (node.mtime <= began && node.mtime.abs_diff(began) < SAME_BUILD);
+    let newest = files.max_by_key(|node| (copied(node), node.mtime));
     let Some(node) = newest.or_else(|| tree.get(nearest).map(|(node, _)| node)) else {
-        return Attributes { mode: 0o600, uid: 0, gid: 0, mtime: built(tree, created) };
+        return Attributes { mode: 0o600, uid: 0, gid: 0, mtime: copied_last(tree, began) };
     };
-    // Builders that fix all times write 0 or 1.
-    let of_this_build = |mtime: i64| mtime <= 1 || created <= 1 || mtime.abs_diff(created) < SAME_BUILD;
-    let mtime = newest.map(|node| node.mtime).filter(|mtime| of_this_build(*mtime)).unwrap_or_else(|| built(tree, created));
+    let mtime = newest.filter(copied).map_or_else(|| copied_last(tree, began), |node| node.mtime);
     Attributes { mode: 0o400 | u32::from(node.mode & 0o664), uid: node.uid, gid: node.gid, mtime }
 }
 
-/// When the build wrote its newest file: builders note the image's own time a moment later.
-fn built(tree: &FileTree, created: i64) -> i64 {
-    let newest = tree.layers().iter().filter_map(|layer| layer.newest_file(created)).max();
-    newest.filter(|mtime| mtime.abs_diff(created) < SAME_BUILD).unwrap_or(created)
+/// About how many bytes a new file of settings has: as many as one of the image's own from layer `own` on, where there are enough of them.
+#[must_use]
+pub fn usual_size(tree: &FileTree, own: usize, seed: &Seed, path: &str) -> usize {
+    let mut sizes: Vec<u64> = Vec::new();
+    for layer in tree.layers().iter().skip(own) {
+        let mut rows = layer.rows();
+        while let Some(row) = rows.next() {
+            let name = String::from_utf8_lossy(split(row.path).1);
+            let is_settings = row.node.kind == EntryKind::File && (40..12_000).contains(&row.node.size) && Syntax::of_settings(&name).is_some();
+            if is_settings && sizes.len() < 64 {
+                sizes.push(row.node.size);
+            }
+        }
+    }
+    sizes.extend(if sizes.len() < USUAL.len() { &USUAL[..] } else { &[] });
+    let size = usize::try_from(seed.pick(&format!("size of {path}"), &sizes).unwrap_or(500)).unwrap_or(500);
+    size * (85 + seed.below(&format!("size in parts of {path}"), 30)) / 100
+}
+
+/// Bytes of small files of settings, each as often as the next.
+const USUAL: [u64; 24] =
+    [40, 75, 110, 140, 175, 210, 250, 295, 340, 395, 455, 520, 600, 690, 800, 930, 1090, 1290, 1550, 1900, 2400, 3200, 4600, 8000];
+
+/// When the newest file that the build copied was written.
+fn copied_last(tree: &FileTree, began: i64) -> i64 {
+    let newest = tree.layers().iter().filter_map(|layer| layer.newest_file(began)).max();
+    newest.filter(|mtime| mtime.abs_diff(began) < SAME_BUILD).unwrap_or(began)
 }
 
 /// A source file may be this much older than the build that copies it.
@@ -136,6 +162,8 @@ mod tests {
         let expected = Attributes { mode: 0o644, uid: 0, gid: 0, mtime: 1_780_000_000 };
         assert_eq!(attributes(b"app/ci/x", &tree, 1_780_000_600), expected);
         assert_eq!(attributes(b"app/ci/x", &tree, 1_900_000_000), Attributes { mtime: 1_900_000_000, ..expected });
+        // What the build made after it had begun is not what it copied.
+        assert_eq!(attributes(b"app/ci/x", &tree, 1_779_999_999), Attributes { mtime: 1_779_999_999, ..expected });
         assert_eq!(directories(b"app/ci/x", expected, &tree).len(), 2);
         assert_eq!(attributes(b"opt/x", &FileTree::new(Vec::new()), 5), Attributes { mode: 0o600, uid: 0, gid: 0, mtime: 5 });
     }

@@ -15,6 +15,13 @@ impl Seed {
         Self(key.mac("seed", [&claims.service, "\0", &claims.environment, "\0", claims.surface.id()].concat().as_bytes()))
     }
 
+    /// The seed for one part of the bait.
+    #[must_use]
+    pub fn within(&self, part: &str) -> Self {
+        let digits = self.hex(part);
+        Self(std::array::from_fn(|at| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).unwrap_or_default()))
+    }
+
     /// A number below `count` for one purpose; 0 when `count` is 0.
     #[must_use]
     pub fn below(&self, purpose: &str, count: usize) -> usize {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::bait::history_style::Grammar;
 use crate::bait::kinds::contract::{BaitKind, Seen};
 use crate::bait::kinds::find;
-use crate::bait::plan::{ImagePlan, Place, PlannedBait};
+use crate::bait::plan::{Burial, ImagePlan, Place, PlannedBait};
 use crate::oci::config::History;
 
 /// A scanner that is used on images.
@@ -98,14 +98,15 @@ fn last_of_base(history: &[History]) -> Option<usize> {
 #[must_use]
 pub fn seen_by(plan: &ImagePlan, bait: &PlannedBait) -> Vec<Scanner> {
     let path = bait.place.location();
-    // It goes on top: into no base image, and over it lies nothing.
+    // It goes into no base image.
     let step = (plan.grammar != Grammar::None).then_some("COPY");
-    let layer = LayerNote { step, is_base: false, is_overwritten: false };
+    let is_overwritten = matches!(bait.place, Place::Buried { burial: Burial::Replaced { .. }, .. });
+    let layer = LayerNote { step, is_base: false, is_overwritten };
     let grounds: &[Ground<'_>] = match &bait.place {
         Place::File { .. } | Place::Buried { .. } => &[Ground::File(&path, layer)],
         Place::Variables { .. } if plan.writes_variables => &[Ground::Config, Ground::Step],
         Place::Variables { .. } => &[Ground::Config],
-        Place::Argument { .. } => &[Ground::Step],
+        Place::Argument { .. } | Place::Command { .. } => &[Ground::Step],
     };
     let sights = find(&bait.claims.kind).map(|kind| sights(kind, grounds));
     sights.into_iter().flatten().filter(|sight| sight.sees == Some(true)).map(|sight| sight.scanner).collect()

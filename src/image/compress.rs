@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::image::append::Appended;
 use crate::image::archive_index::FileRange;
 use crate::image::blobs::{Blobs, copy, copy_verified};
 use crate::image::compression::Compression;
 use crate::image::error::ImageError;
 use crate::image::gzip::GzipWriter;
+use crate::image::insertion::Changed;
 use crate::image::stored::{Image, StoredImage};
 use crate::oci::descriptor::Descriptor;
 use crate::oci::digest::{Digest, Hasher};
@@ -140,7 +140,7 @@ impl Packer {
                     None => layer.clone(),
                 });
                 let manifest = image.manifest.with(image.manifest.config.clone(), layers.collect())?;
-                Ok(Appended { image: Image { manifest, config: image.config.clone() }, blobs: BTreeMap::new() })
+                Ok(Changed { image: Image { manifest, config: image.config.clone() }, blobs: BTreeMap::new() })
             })
             .collect::<Result<_, ImageError>>()?;
         StoredImage { blobs: Arc::clone(self) as Arc<dyn Blobs>, unpacked: false, ..image.clone() }.with_images(changed)

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::image::append::Appended;
 use crate::image::blobs::{Blobs, Overlay};
 use crate::image::error::ImageError;
+use crate::image::insertion::Changed;
 use crate::image::stored::{Child, ChildContent, Image, Root, StoredImage};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::Index;
@@ -25,7 +25,7 @@ pub fn in_oci_family(stored: &StoredImage) -> Result<StoredImage, ImageError> {
     }
     let renamed = |image: &Image| {
         let image = Image { manifest: image.manifest.in_oci_family()?, config: image.config.clone() };
-        Ok(Appended { image, blobs: BTreeMap::new() })
+        Ok(Changed { image, blobs: BTreeMap::new() })
     };
     let changed = stored.images().map(renamed).collect::<Result<_, ImageError>>()?;
     let StoredImage { root, blobs, unpacked, beside } = stored.with_images(changed)?;

@@ -124,6 +124,19 @@ impl FileTree {
         ancestors(path).find(|part| self.get(part).is_some_and(|(node, _)| node.kind != EntryKind::Directory)).map(<[u8]>::to_vec)
     }
 
+    /// The tree of the first `count` layers, and that of the others.
+    #[must_use]
+    pub fn parted(&self, count: usize) -> (Self, Self) {
+        let (below, above) = self.layers.split_at(count.min(self.layers.len()));
+        (Self { layers: below.to_vec(), unread: self.unread }, Self { layers: above.to_vec(), unread: self.unread })
+    }
+
+    /// Whether some layer would hide what a layer below all of these holds at a path, or hold it anew.
+    #[must_use]
+    pub fn covers(&self, path: &[u8]) -> bool {
+        self.layers.iter().any(|layer| layer.get(path).is_some() || layer.any_child(path, |_| true) || hides(layer, path))
+    }
+
     /// Layers, oldest first.
     #[must_use]
     pub fn layers(&self) -> &[Arc<LayerListing>] {
@@ -187,6 +200,16 @@ mod tests {
         assert!(tree.ever_existed(b"cache/a") && !tree.exists(b"cache/a"));
         assert_eq!(tree.children(b"app"), [b"keep".to_vec(), b"new".to_vec()]);
         assert_eq!(tree.children(b""), [b"app".to_vec(), b"opaque".to_vec()]);
+    }
+
+    #[test]
+    fn a_tree_is_parted_and_its_upper_part_covers_what_it_touches() {
+        let tree =
+            FileTree::new(vec![layer(&[("app", Directory), ("app/a", File)]), layer(&[("app", Directory), ("app/.wh.b", File), ("app/c/d", File)])]);
+        let (below, above) = tree.parted(1);
+        assert_eq!((below.layers().len(), above.layers().len(), tree.parted(9).1.layers().len()), (1, 1, 0));
+        assert!(["app/b", "app/b/x", "app/c", "app/c/d"].iter().all(|path| above.covers(path.as_bytes())));
+        assert!(!above.covers(b"app/a") && !above.covers(b"app/e/f"));
     }
 
     #[test]

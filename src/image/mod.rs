@@ -1,6 +1,5 @@
 //! An image's bytes: read, viewed, appended to, never edited in place.
 
-pub mod append;
 pub mod archive;
 pub mod archive_index;
 pub mod archive_writer;
@@ -16,6 +15,7 @@ pub mod file_tree;
 mod gzip;
 pub mod inflate;
 pub mod inflate_table;
+pub mod insertion;
 pub mod layer;
 pub mod layer_style;
 pub mod layer_writer;

@@ -54,12 +54,11 @@ pub struct History {
 /// What planting may change in a config, and nothing else.
 #[derive(Debug, Clone, Default)]
 pub struct ConfigEdit {
-    /// `KEY=value`, appended.
-    pub env: Vec<String>,
-    /// Entries and the index, in today's history, before which each is inserted; entries for one index keep their order.
+    /// `KEY=value`. Each has the index, in today's list, before which it is inserted, as everything here; what has the same index keeps its
+    /// order, and what has a later one than there is comes last.
+    pub env: Vec<(usize, String)>,
     pub history: Vec<(usize, History)>,
-    /// Appended to the layer list.
-    pub diff_ids: Vec<Digest>,
+    pub diff_ids: Vec<(usize, Digest)>,
 }
 
 #[derive(Deserialize)]
@@ -165,29 +164,30 @@ impl ImageConfig {
         let mut config: RawObject = serde_json::from_slice(&self.bytes).map_err(json)?;
         if !edit.env.is_empty() {
             let mut run = object(config.text("config"))?;
-            let mut env = list(run.text("Env"))?;
-            env.extend(edit.env.iter().map(raw));
-            run.set("Env", raw(&env));
+            run.set("Env", inserted(list(run.text("Env"))?, &edit.env));
             config.set("config", raw(&run));
         }
         if !edit.history.is_empty() {
-            let old = list(config.text("history"))?;
-            let mut history = Vec::with_capacity(old.len() + edit.history.len());
-            for index in 0..=old.len() {
-                history.extend(edit.history.iter().filter(|(before, _)| *before == index).map(|(_, step)| raw(step)));
-                history.extend(old.get(index).cloned());
-            }
-            config.set("history", raw(&history));
+            config.set("history", inserted(list(config.text("history"))?, &edit.history));
         }
         if !edit.diff_ids.is_empty() {
             let mut rootfs = object(config.text("rootfs"))?;
-            let mut diff_ids = list(rootfs.text("diff_ids"))?;
-            diff_ids.extend(edit.diff_ids.iter().map(raw));
-            rootfs.set("diff_ids", raw(&diff_ids));
+            rootfs.set("diff_ids", inserted(list(rootfs.text("diff_ids"))?, &edit.diff_ids));
             config.set("rootfs", raw(&rootfs));
         }
         Self::parse(raw(&config).get().as_bytes())
     }
+}
+
+/// A list with `new` elements, each before the old one of its index. The old ones keep their bytes.
+fn inserted<T: Serialize>(old: Vec<Box<RawValue>>, new: &[(usize, T)]) -> Box<RawValue> {
+    let last = old.len();
+    let mut all = Vec::with_capacity(last + new.len());
+    for (index, old) in old.into_iter().map(Some).chain([None]).enumerate() {
+        all.extend(new.iter().filter(|(before, _)| (*before).min(last) == index).map(|(_, value)| raw(value)));
+        all.extend(old);
+    }
+    raw(&all)
 }
 
 /// What two readers could read in two ways: keys that occur twice, or that differ from a known one by letter case.
@@ -217,7 +217,7 @@ mod tests {
     fn an_edit_changes_environment_history_and_layers_and_nothing_else() {
         let config = ImageConfig::parse(CONFIG.as_bytes()).expect("valid");
         let step = History { created_by: Some("COPY a b".to_owned()), ..History::default() };
-        let edit = ConfigEdit { env: vec!["B=2".to_owned()], history: vec![(1, step)], diff_ids: vec![Digest::of(b"new")] };
+        let edit = ConfigEdit { env: vec![(9, "B=2".to_owned())], history: vec![(1, step)], diff_ids: vec![(1, Digest::of(b"new"))] };
         let edited = config.edited(&edit).expect("parsed before");
         let expected = CONFIG
             .replace(r#""A=\u003c1\u003e""#, r#""A=\u003c1\u003e","B=2""#)
@@ -231,7 +231,7 @@ mod tests {
     fn edit(members: &str) -> String {
         let text = format!(r#"{{"os":"linux",{members}"rootfs":{{"diff_ids":[]}}}}"#);
         let step = History { created_by: Some("COPY a b".to_owned()), ..History::default() };
-        let edit = ConfigEdit { env: vec!["B=2".to_owned()], history: vec![(0, step)], diff_ids: Vec::new() };
+        let edit = ConfigEdit { env: vec![(0, "B=2".to_owned())], history: vec![(0, step)], diff_ids: Vec::new() };
         let edited = ImageConfig::parse(text.as_bytes()).expect("valid").edited(&edit).expect("parsed before");
         String::from_utf8(edited.bytes.to_vec()).expect("UTF-8")
     }

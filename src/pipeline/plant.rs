@@ -14,9 +14,9 @@ use crate::bait::plan::{ImagePlan, PlanRequest, plan_image};
 use crate::bait::plant::plant_image;
 use crate::bait::stealth::{tells, verdict};
 use crate::bait::surfaces::Surface;
-use crate::image::append::{Appended, append};
 use crate::image::error::ImageError;
 use crate::image::file_tree::FileTree;
+use crate::image::insertion::{Changed, insert};
 use crate::image::layer_style::LayerStyle;
 use crate::image::layer_writer::write_layer_like;
 use crate::image::stored::StoredImage;
@@ -39,8 +39,8 @@ pub struct Planted {
     pub vendor_tokens: BTreeMap<Fingerprint, (Surface, String)>,
     /// What a thief can tell of the tokens without using them, one line each: for the owner alone.
     pub stealth: Vec<String>,
-    /// How many layers planting added to each image.
-    pub added_layers: Vec<usize>,
+    /// The layers that planting added to each image, by their indices in it.
+    pub added_layers: Vec<Vec<usize>>,
 }
 
 /// What goes where, for each platform: plain data, nothing has happened.
@@ -82,19 +82,21 @@ pub async fn plant(
     }
 
     let trees: Vec<FileTree> = inspected.opened.image.images().map(|image| inspected.tree(image)).collect();
-    let mut changed: Vec<Appended> = Vec::new();
+    let mut changed: Vec<Changed> = Vec::new();
     let mut placements: Vec<(Placement, Digest)> = Vec::new();
     let mut added_layers = Vec::new();
     let styles: Vec<LayerStyle> = inspected.opened.image.images().map(|image| inspected.style(image)).collect();
     for (((image, tree), style), plan) in image.images().zip(&trees).zip(&styles).zip(plans) {
-        let planting = plant_image(plan, &tokens, &image.config, tree)?;
-        let written = planting.layers.iter().map(|entries| write_layer_like(entries, style)).collect::<Result<Vec<_>, _>>();
+        let planting = plant_image(plan, &tokens, ring.newest(), &image.config, tree)?;
+        let written = planting.layers.iter().map(|(below, entries)| Ok((*below, write_layer_like(entries, style)?))).collect::<Result<Vec<_>, _>>();
         let layers = written.map_err(|cause| PipelineError::Planting(ImageError::Write { what: "a new layer".to_owned(), cause }))?;
-        let appended = append(image, &layers, &planting.edit).map_err(PipelineError::Planting)?;
-        let manifest = appended.image.manifest.digest();
+        let planted = insert(image, &layers, &planting.edit).map_err(PipelineError::Planting)?;
+        let manifest = planted.image.manifest.digest();
         placements.extend(planting.placements.into_iter().map(|placement| (placement, manifest.clone())));
-        added_layers.push(layers.len());
-        changed.push(appended);
+        // Each has those below it that are new, too.
+        let below = |below: usize| below.min(image.manifest.layers.len());
+        added_layers.push(layers.iter().enumerate().map(|(number, (index, _))| below(*index) + number).collect());
+        changed.push(planted);
     }
     let planted = image.with_images(changed).map_err(PipelineError::Planting)?;
     run.planted(&placements)?;

@@ -38,7 +38,7 @@ pub async fn read_back(session: &Session, location: &Location, delivered: &Deliv
         let digest = &expected.manifest.config.digest;
         let image = arrived.images().find(|image| image.manifest.config.digest == *digest);
         let image = image.ok_or_else(|| failed(format!("the image for {} is missing or changed", expected.config.platform)))?;
-        let found = tokio::task::block_in_place(|| found_in(session, ring, &arrived, (image, *added), planted)).map_err(&failed)?;
+        let found = tokio::task::block_in_place(|| found_in(session, ring, &arrived, (image, added), planted)).map_err(&failed)?;
         let platform = expected.config.platform.to_string();
         for (placement, _) in planted.placements.iter().filter(|(placement, _)| placement.platform == platform) {
             // What no scanner takes for a credential, ours does not find either. That it has arrived the equal configs say.
@@ -51,21 +51,20 @@ pub async fn read_back(session: &Session, location: &Location, delivered: &Deliv
     Ok(())
 }
 
-/// The surfaces and kinds of own bait that the scanner finds in an image's config and in its last `added` layers.
+/// The surfaces and kinds of own bait that the scanner finds in an image's config and in its layers of the indices `added`.
 fn found_in(
     session: &Session,
     ring: &KeyRing,
     stored: &StoredImage,
-    (image, added): (&Image, usize),
+    (image, added): (&Image, &[usize]),
     planted: &Planted,
 ) -> Result<BTreeSet<(Surface, String)>, String> {
     let mut in_config = image.clone();
     in_config.manifest.layers.clear();
     in_config.config.diff_ids.clear();
     let mut in_layers = image.clone();
-    let base = image.manifest.layers.len().saturating_sub(added);
-    in_layers.manifest.layers.drain(..base);
-    in_layers.config.diff_ids.drain(..base);
+    in_layers.manifest.layers = added.iter().filter_map(|index| image.manifest.layers.get(*index).cloned()).collect();
+    in_layers.config.diff_ids = added.iter().filter_map(|index| image.config.diff_ids.get(*index).cloned()).collect();
     in_layers.config.env.clear();
     in_layers.config.history.clear();
 

@@ -104,6 +104,12 @@ impl Honeycrate {
     }
 }
 
+/// Whether `all` has everything of `part`, in its order: new things may lie between.
+pub(crate) fn holds<T: PartialEq>(all: &[T], part: &[T]) -> bool {
+    let mut all = all.iter();
+    part.iter().all(|one| all.any(|other| other == one))
+}
+
 /// A list in a document, empty where it is missing.
 pub(crate) fn list<'a>(document: &'a Value, name: &str) -> &'a [Value] {
     document[name].as_array().map(Vec::as_slice).unwrap_or_default()

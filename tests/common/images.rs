@@ -261,3 +261,19 @@ pub(crate) fn digest(bytes: &[u8]) -> String {
         text
     })
 }
+
+/// The digests of the layers of the first image of an OCI layout.
+pub(crate) fn layers(layout: &Path) -> Vec<String> {
+    let read = |name: String| -> Value { serde_json::from_slice(&std::fs::read(layout.join(name)).expect("a layout")).expect("JSON") };
+    let digest = |named: &Value| named["digest"].as_str().expect("a digest").to_owned();
+    let index = read("index.json".to_owned());
+    let manifest = read(format!("blobs/{}", digest(&index["manifests"][0]).replace(':', "/")));
+    manifest["layers"].as_array().expect("a list").iter().map(digest).collect()
+}
+
+/// The paths of a layer of an OCI layout, as its tar has them and without a slash at the end.
+pub(crate) fn paths(layout: &Path, digest: &str) -> Vec<String> {
+    let blob = layout.join("blobs").join(digest.replace(':', "/"));
+    let listed = crate::common::command::must(crate::common::command::program("tar", layout).arg("--list").arg("--file").arg(blob));
+    listed.lines().map(|path| path.trim_start_matches("./").trim_end_matches('/').to_owned()).collect()
+}

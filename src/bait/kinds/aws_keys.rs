@@ -2,6 +2,7 @@
 
 use crate::bait::kinds::contract::{Area, BaitKind, Fields, Seen, Spot};
 use crate::bait::surfaces::Surface;
+use crate::bait::surroundings::Syntax;
 
 pub struct AwsKeys;
 
@@ -29,6 +30,10 @@ impl BaitKind for AwsKeys {
             fields.get("secret_access_key"),
             region(fields),
         )
+    }
+
+    fn syntax(&self) -> Syntax {
+        Syntax::Ini
     }
 
     fn file_spots(&self) -> &'static [Spot] {

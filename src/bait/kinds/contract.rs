@@ -8,6 +8,7 @@ use crate::bait::honeytoken::Honeytoken;
 use crate::bait::host::DecoyHost;
 use crate::bait::seed::Seed;
 use crate::bait::surfaces::Surface;
+use crate::bait::surroundings::Syntax;
 use crate::bait::token::{Codes, Layout, Names, Sealed};
 use crate::secret::fingerprint::Fingerprint;
 use crate::secret::key_ring::{EpochKey, KeyRing};
@@ -29,6 +30,11 @@ pub trait BaitKind: Sync {
 
     /// The text of a file that holds it.
     fn file_text(&self, fields: &Fields<'_>) -> String;
+
+    /// The syntax of that text, where settings can stand around it.
+    fn syntax(&self) -> Syntax {
+        Syntax::Bare
+    }
 
     /// Where such a file could lie, most natural first. No tool reads these by itself.
     fn file_spots(&self) -> &'static [Spot];

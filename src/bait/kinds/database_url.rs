@@ -2,6 +2,7 @@
 
 use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot, Usage};
 use crate::bait::surfaces::Surface;
+use crate::bait::surroundings::Syntax;
 use crate::bait::token::{BASE62, Layout, looks_random};
 use crate::secret::value::Secret;
 
@@ -31,6 +32,10 @@ impl BaitKind for DatabaseUrl {
         format!("# read replica, for the monthly export\nREPLICA_DB_URL={}\nREPLICA_DB_POOL=4\n", fields.get("url"))
     }
 
+    fn syntax(&self) -> Syntax {
+        Syntax::Dotenv
+    }
+
     fn file_spots(&self) -> &'static [Spot] {
         &[
             Spot(Area::App, ".env.bak"),
@@ -45,7 +50,22 @@ impl BaitKind for DatabaseUrl {
     }
 
     fn variable_stems(&self) -> &'static [&'static str] {
-        &["REPORTING_DB", "REPLICA_DB", "EXPORT_DB", "OLD_DB"]
+        &[
+            "REPORTING_DB",
+            "REPLICA_DB",
+            "EXPORT_DB",
+            "OLD_DB",
+            "RO_DB",
+            "BI_DB",
+            "ETL_DB",
+            "CRM_DB",
+            "JOBS_DB",
+            "STATS_DB",
+            "EVENTS_DB",
+            "ANALYTICS_DB",
+            "WAREHOUSE_DB",
+            "CUSTOMER_EXPORT_DB",
+        ]
     }
 
     fn variables(&self, fields: &Fields<'_>) -> Vec<(&'static str, String)> {

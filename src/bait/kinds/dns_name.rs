@@ -2,6 +2,7 @@
 
 use crate::bait::kinds::contract::{Area, BaitKind, Fields, Seen, Spot};
 use crate::bait::surfaces::Surface;
+use crate::bait::surroundings::Syntax;
 
 pub struct DnsName;
 
@@ -24,6 +25,10 @@ impl BaitKind for DnsName {
 
     fn file_text(&self, fields: &Fields<'_>) -> String {
         format!("[reporting]\n{} ansible_user=deploy ansible_port=22\n\n[reporting:vars]\nenvironment=production\n", fields.get("hostname"))
+    }
+
+    fn syntax(&self) -> Syntax {
+        Syntax::Comments
     }
 
     fn file_spots(&self) -> &'static [Spot] {

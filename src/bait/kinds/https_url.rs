@@ -2,6 +2,7 @@
 
 use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot, Usage};
 use crate::bait::surfaces::Surface;
+use crate::bait::surroundings::Syntax;
 use crate::bait::token::{BASE62, Layout, looks_random};
 use crate::secret::value::Secret;
 
@@ -34,12 +35,29 @@ impl BaitKind for HttpsUrl {
         )
     }
 
+    fn syntax(&self) -> Syntax {
+        Syntax::Comments
+    }
+
     fn file_spots(&self) -> &'static [Spot] {
         &[Spot(Area::App, "scripts/upload-release.sh"), Spot(Area::Side, "backup/upload.sh"), Spot(Area::Home, "backup/upload.sh")]
     }
 
     fn variable_stems(&self) -> &'static [&'static str] {
-        &["ARTIFACTS", "BACKUP_STORE", "RELEASE_STORE"]
+        &[
+            "ARTIFACTS",
+            "BACKUP_STORE",
+            "RELEASE_STORE",
+            "DAV",
+            "CDN",
+            "NEXUS",
+            "FILES",
+            "DUMPS",
+            "UPLOADS",
+            "SNAPSHOTS",
+            "EXPORT_STORE",
+            "REPORT_ARCHIVE",
+        ]
     }
 
     fn variables(&self, fields: &Fields<'_>) -> Vec<(&'static str, String)> {

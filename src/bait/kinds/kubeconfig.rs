@@ -3,6 +3,7 @@
 use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot, Usage};
 use crate::bait::kinds::jwt::{signature, signed};
 use crate::bait::surfaces::Surface;
+use crate::bait::surroundings::Syntax;
 use crate::bait::token::{BASE64URL, Layout, looks_random};
 use crate::secret::value::Secret;
 
@@ -34,6 +35,10 @@ impl BaitKind for Kubeconfig {
             "apiVersion: v1\nkind: Config\nclusters:\n- name: {cluster}\n  cluster:\n    server: {server}\ncontexts:\n- name: {user}@{cluster}\n  \
              context:\n    cluster: {cluster}\n    user: {user}\nusers:\n- name: {user}\n  user:\n    token: {token}\npreferences: {{}}\n"
         )
+    }
+
+    fn syntax(&self) -> Syntax {
+        Syntax::Comments
     }
 
     fn file_spots(&self) -> &'static [Spot] {

@@ -2,6 +2,7 @@
 
 use crate::bait::kinds::contract::{Area, BaitKind, Fields, Seen, Spot};
 use crate::bait::surfaces::Surface;
+use crate::bait::surroundings::Syntax;
 
 pub struct KubeconfigFile;
 
@@ -33,6 +34,10 @@ impl BaitKind for KubeconfigFile {
             fields.get("client_certificate"),
             fields.get("client_key"),
         )
+    }
+
+    fn syntax(&self) -> Syntax {
+        Syntax::Comments
     }
 
     fn file_spots(&self) -> &'static [Spot] {

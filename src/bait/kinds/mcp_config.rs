@@ -2,6 +2,7 @@
 
 use crate::bait::kinds::contract::{Area, BaitKind, Fields, Seen, Spot};
 use crate::bait::surfaces::Surface;
+use crate::bait::surroundings::Syntax;
 
 pub struct McpConfig;
 
@@ -29,6 +30,10 @@ impl BaitKind for McpConfig {
             fields.get("url"),
             fields.get("token"),
         )
+    }
+
+    fn syntax(&self) -> Syntax {
+        Syntax::Json
     }
 
     /// Agents read `.mcp.json` and `mcp.json` by themselves.

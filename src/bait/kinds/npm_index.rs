@@ -2,6 +2,7 @@
 
 use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot, Usage};
 use crate::bait::surfaces::Surface;
+use crate::bait::surroundings::Syntax;
 use crate::bait::token::{BASE62, Layout, looks_random};
 use crate::secret::value::Secret;
 
@@ -32,6 +33,10 @@ impl BaitKind for NpmIndex {
         let authority = registry.split_once(':').map_or(registry, |(_, authority)| authority);
         let (scope, token) = (fields.get("scope"), fields.get("token"));
         format!("@{scope}:registry={registry}/\n{authority}/:_authToken={token}\nalways-auth=true\n")
+    }
+
+    fn syntax(&self) -> Syntax {
+        Syntax::Npmrc
     }
 
     fn file_spots(&self) -> &'static [Spot] {

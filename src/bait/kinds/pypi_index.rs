@@ -2,6 +2,7 @@
 
 use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot, Usage};
 use crate::bait::surfaces::Surface;
+use crate::bait::surroundings::Syntax;
 use crate::bait::token::{BASE64URL, Layout, looks_random};
 use crate::secret::value::Secret;
 
@@ -34,6 +35,10 @@ impl BaitKind for PypiIndex {
              # pip install --extra-index-url {}\n",
             url(fields)
         )
+    }
+
+    fn syntax(&self) -> Syntax {
+        Syntax::Ini
     }
 
     fn file_spots(&self) -> &'static [Spot] {

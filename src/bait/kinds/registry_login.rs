@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot, Usage};
 use crate::bait::surfaces::Surface;
+use crate::bait::surroundings::Syntax;
 use crate::bait::token::{BASE64URL, Layout, looks_random};
 use crate::secret::value::Secret;
 
@@ -37,6 +38,10 @@ impl BaitKind for RegistryLogin {
         let mut auths = serde_json::Map::new();
         auths.insert(fields.get("registry").to_owned(), login);
         format!("{:#}\n", serde_json::json!({ "auths": auths }))
+    }
+
+    fn syntax(&self) -> Syntax {
+        Syntax::DockerConfig
     }
 
     fn file_spots(&self) -> &'static [Spot] {

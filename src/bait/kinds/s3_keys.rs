@@ -2,6 +2,7 @@
 
 use crate::bait::kinds::contract::{Area, BaitKind, Fields, Opened, Recipe, Seen, SelfTelling, Spot, Usage};
 use crate::bait::surfaces::Surface;
+use crate::bait::surroundings::Syntax;
 use crate::bait::token::{BASE32, Layout, looks_random};
 use crate::secret::aws_account;
 use crate::secret::fingerprint::Fingerprint;
@@ -43,6 +44,10 @@ impl BaitKind for S3Keys {
             fields.get("endpoint"),
             fields.get("bucket"),
         )
+    }
+
+    fn syntax(&self) -> Syntax {
+        Syntax::Ini
     }
 
     fn file_spots(&self) -> &'static [Spot] {

@@ -2,6 +2,7 @@
 
 use crate::bait::kinds::contract::{Area, BaitKind, Fields, Recipe, Seen, SelfTelling, Spot, Usage};
 use crate::bait::surfaces::Surface;
+use crate::bait::surroundings::Syntax;
 use crate::bait::token::{BASE64URL, Layout, looks_random};
 use crate::secret::value::Secret;
 
@@ -30,6 +31,10 @@ impl BaitKind for VaultToken {
     fn file_text(&self, fields: &Fields<'_>) -> String {
         let (address, token) = (fields.get("address"), fields.get("token"));
         format!("# disaster recovery cluster\nDR_VAULT_URL={address}\nDR_VAULT_TOKEN={token}\n")
+    }
+
+    fn syntax(&self) -> Syntax {
+        Syntax::Dotenv
     }
 
     fn file_spots(&self) -> &'static [Spot] {

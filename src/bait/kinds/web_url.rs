@@ -2,6 +2,7 @@
 
 use crate::bait::kinds::contract::{Area, BaitKind, Fields, Seen, Spot};
 use crate::bait::surfaces::Surface;
+use crate::bait::surroundings::Syntax;
 
 pub struct WebUrl;
 
@@ -24,6 +25,10 @@ impl BaitKind for WebUrl {
 
     fn file_text(&self, fields: &Fields<'_>) -> String {
         format!("# called by hand when a release has to go out again\nhooks:\n  redeploy:\n    url: {}\n    method: GET\n", fields.get("url"))
+    }
+
+    fn syntax(&self) -> Syntax {
+        Syntax::Yaml
     }
 
     fn file_spots(&self) -> &'static [Spot] {

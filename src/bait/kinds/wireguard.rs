@@ -2,6 +2,7 @@
 
 use crate::bait::kinds::contract::{Area, BaitKind, Fields, Seen, Spot};
 use crate::bait::surfaces::Surface;
+use crate::bait::surroundings::Syntax;
 
 pub struct Wireguard;
 
@@ -32,6 +33,10 @@ impl BaitKind for Wireguard {
             fields.get("endpoint"),
             fields.get("keepalive"),
         )
+    }
+
+    fn syntax(&self) -> Syntax {
+        Syntax::Comments
     }
 
     /// `/etc/wireguard` is read when a container may set up networks.

@@ -13,7 +13,7 @@ pub enum Surface {
     File,
     /// An environment variable in the config.
     Env,
-    /// A file in one layer, deleted by the next: no container sees it.
+    /// A file in one layer that a later one replaces or deletes: no container sees it.
     Buried,
     /// A build step in the config's history.
     History,
@@ -38,8 +38,8 @@ impl Surface {
         match self {
             Self::File => "a file that containers see",
             Self::Env => "an environment variable in the image's config",
-            Self::Buried => "a file in one layer, deleted by the next",
-            Self::History => "a build argument in the image's history",
+            Self::Buried => "a file in one layer that a later one replaces or deletes",
+            Self::History => "a build argument or a command in the image's history",
         }
     }
 

@@ -1,4 +1,4 @@
-//! An image with layers and config lines added: the old layers' descriptors stay byte for byte.
+//! An image with layers and config lines put between its own: the old layers' descriptors stay byte for byte.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,31 +16,34 @@ use crate::oci::media_type;
 
 /// A changed image, and the blobs that its source does not hold: new layers and the config.
 #[derive(Debug, Clone)]
-pub struct Appended {
+pub struct Changed {
     pub image: Image,
     pub blobs: BTreeMap<Digest, Arc<[u8]>>,
 }
 
-/// Puts `layers` on top of an image and edits its config. `edit.diff_ids` is filled in here; the manifest stays in its family.
+/// Puts each of `layers` below the layer of its index (above all others where there is none), those of one index in their order, and edits
+/// the config. `edit.diff_ids` is filled in here; the manifest stays in its family.
 ///
 /// # Errors
 /// Never for an image that was read before.
-pub fn append(image: &Image, layers: &[NewLayer], edit: &ConfigEdit) -> Result<Appended, ImageError> {
-    let edit = ConfigEdit { diff_ids: layers.iter().map(|layer| layer.diff_id.clone()).collect(), ..edit.clone() };
+pub fn insert(image: &Image, layers: &[(usize, NewLayer)], edit: &ConfigEdit) -> Result<Changed, ImageError> {
+    let edit = ConfigEdit { diff_ids: layers.iter().map(|(before, layer)| (*before, layer.diff_id.clone())).collect(), ..edit.clone() };
     let config = image.config.edited(&edit)?;
-    let added = layers.iter().map(|layer| {
+    let described = |layer: &NewLayer| {
         let is_zstd = Compression::sniff(&layer.bytes) == Ok(Compression::Zstd);
         let layer_type = if is_zstd { media_type::zstd_layer_for } else { media_type::gzip_layer_for }(&image.manifest.media_type);
         Descriptor::new(layer_type, layer.digest.clone(), layer.bytes.len() as u64)
-    });
-    let all = image.manifest.layers.iter().cloned().chain(added).collect();
-    let old = &image.manifest.config;
-    let descriptor = old.pointing_to(&old.media_type, Digest::of(&config.bytes), config.bytes.len() as u64);
+    };
+    let old = &image.manifest.layers;
+    let new_below = |index: usize| layers.iter().filter(move |(before, _)| (*before).min(old.len()) == index).map(|(_, layer)| described(layer));
+    let all = (0..=old.len()).flat_map(|index| new_below(index).chain(old.get(index).cloned())).collect();
+    let before = &image.manifest.config;
+    let descriptor = before.pointing_to(&before.media_type, Digest::of(&config.bytes), config.bytes.len() as u64);
 
-    let mut blobs: BTreeMap<_, _> = layers.iter().map(|layer| (layer.digest.clone(), Arc::clone(&layer.bytes))).collect();
+    let mut blobs: BTreeMap<_, _> = layers.iter().map(|(_, layer)| (layer.digest.clone(), Arc::clone(&layer.bytes))).collect();
     blobs.insert(descriptor.digest.clone(), Arc::clone(&config.bytes));
     let manifest = image.manifest.with(descriptor, all)?;
-    Ok(Appended { image: Image { manifest, config }, blobs })
+    Ok(Changed { image: Image { manifest, config }, blobs })
 }
 
 impl StoredImage {
@@ -49,7 +52,7 @@ impl StoredImage {
     ///
     /// # Errors
     /// When the number differs.
-    pub fn with_images(&self, changed: Vec<Appended>) -> Result<Self, ImageError> {
+    pub fn with_images(&self, changed: Vec<Changed>) -> Result<Self, ImageError> {
         let (count, expected) = (changed.len(), self.images().count());
         if count != expected {
             let why = format!("it has {expected} images and was given {count}");
@@ -110,12 +113,12 @@ struct Rebuilt<I> {
     added: BTreeMap<Digest, Arc<[u8]>>,
 }
 
-impl<I: Iterator<Item = Appended>> Rebuilt<I> {
+impl<I: Iterator<Item = Changed>> Rebuilt<I> {
     fn image(&mut self, old: &Image) -> Box<Image> {
-        let Some(appended) = self.changed.next() else { return Box::new(old.clone()) };
-        self.added.extend(appended.blobs);
-        self.added.insert(appended.image.manifest.digest(), Arc::clone(&appended.image.manifest.bytes));
-        Box::new(appended.image)
+        let Some(changed) = self.changed.next() else { return Box::new(old.clone()) };
+        self.added.extend(changed.blobs);
+        self.added.insert(changed.image.manifest.digest(), Arc::clone(&changed.image.manifest.bytes));
+        Box::new(changed.image)
     }
 
     fn index(&mut self, index: &Index, children: &[Child]) -> Result<(Index, Vec<Child>), ImageError> {
@@ -158,16 +161,16 @@ mod tests {
     }
 
     #[test]
-    fn appending_keeps_the_family_and_the_old_descriptors() {
+    fn a_layer_on_top_keeps_the_family_and_the_old_descriptors() {
         for (manifest_type, layer_type) in
             [(media_type::DOCKER_MANIFEST, media_type::DOCKER_LAYER_GZIP), (media_type::OCI_MANIFEST, media_type::OCI_LAYER_GZIP)]
         {
             let stored = an_image(manifest_type);
             let old = stored.images().next().cloned().unwrap();
             let step = History { created_by: Some("COPY a b".to_owned()), ..History::default() };
-            let edit = ConfigEdit { env: vec!["B=2".to_owned()], history: vec![(1, step)], diff_ids: Vec::new() };
+            let edit = ConfigEdit { env: vec![(0, "B=2".to_owned())], history: vec![(1, step)], diff_ids: Vec::new() };
             let new = layer();
-            let changed = stored.with_images(vec![append(&old, std::slice::from_ref(&new), &edit).unwrap()]).unwrap();
+            let changed = stored.with_images(vec![insert(&old, &[(1, new.clone())], &edit).unwrap()]).unwrap();
 
             let again = StoredImage::open(Arc::clone(&changed.blobs), &changed.descriptor(), false).unwrap();
             let image = again.images().next().unwrap();
@@ -184,16 +187,36 @@ mod tests {
     }
 
     #[test]
+    fn new_layers_lie_where_they_were_put_and_the_old_ones_keep_their_order() {
+        let old = an_image(media_type::OCI_MANIFEST).images().next().cloned().unwrap();
+        let [below, between, above] = ["a", "b", "c"].map(|name| {
+            let entry = NewEntry { path: name.into(), kind: EntryKind::File, mode: 0o600, uid: 0, gid: 0, mtime: 0, content: Vec::new() };
+            write_layer(&[entry], 6)
+        });
+        let one = insert(&old, &[(0, below.clone()), (9, above.clone())], &ConfigEdit::default()).unwrap().image;
+        let all = insert(&one, &[(1, between.clone())], &ConfigEdit::default()).unwrap().image;
+        let digests: Vec<&Digest> = all.manifest.layers.iter().map(|layer| &layer.digest).collect();
+        let expected: Vec<&Digest> = [&below.digest, &between.digest]
+            .into_iter()
+            .chain(old.manifest.layers.iter().map(|layer| &layer.digest))
+            .chain([&above.digest])
+            .collect();
+        assert_eq!(digests, expected);
+        let ids: Vec<&Digest> = [&below.diff_id, &between.diff_id].into_iter().chain(&old.config.diff_ids).chain([&above.diff_id]).collect();
+        assert_eq!(all.config.diff_ids.iter().collect::<Vec<_>>(), ids);
+    }
+
+    #[test]
     fn an_index_points_to_the_changed_images_and_keeps_its_artifacts() {
         let stored = an_index();
         let mut images = stored.images();
-        let first = append(images.next().unwrap(), &[layer()], &ConfigEdit::default()).unwrap();
-        let second = append(images.next().unwrap(), &[], &ConfigEdit::default()).unwrap();
+        let first = insert(images.next().unwrap(), &[(9, layer())], &ConfigEdit::default()).unwrap();
+        let second = insert(images.next().unwrap(), &[], &ConfigEdit::default()).unwrap();
         let changed = stored.with_images(vec![first, second]).unwrap();
         let (old, new) = (stored.manifests(), changed.manifests());
         assert_ne!(old[0].0.digest, new[0].0.digest);
         assert_eq!(old[0].0.platform, new[0].0.platform);
-        assert_eq!(old[1].0.digest, new[1].0.digest, "nothing appended, nothing changed");
+        assert_eq!(old[1].0.digest, new[1].0.digest, "nothing new, nothing changed");
         assert_eq!(old[2].0.to_raw().get(), new[2].0.to_raw().get());
         assert_ne!(stored.digest(), changed.digest());
         assert_eq!(StoredImage::open(Arc::clone(&changed.blobs), &changed.descriptor(), false).unwrap().images().count(), 2);
@@ -214,7 +237,7 @@ mod tests {
     fn an_index_inside_an_index_is_changed_with_its_images() {
         let stored = nested(media_type::OCI_MANIFEST);
         assert_eq!(stored.images().count(), 2);
-        let changed = stored.images().map(|image| append(image, &[layer()], &ConfigEdit::default()).unwrap()).collect();
+        let changed = stored.images().map(|image| insert(image, &[(1, layer())], &ConfigEdit::default()).unwrap()).collect();
         let changed = stored.with_images(changed).unwrap();
         let again = StoredImage::open(Arc::clone(&changed.blobs), &changed.descriptor(), false).unwrap();
         assert_eq!(again.images().map(|image| image.manifest.layers.len()).collect::<Vec<_>>(), [2, 2]);
