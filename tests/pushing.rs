@@ -228,7 +228,10 @@ fn blobs_of_a_neighbouring_repository_are_mounted_and_all_are_asked_for_afterwar
     let mounted = requests.iter().filter(|request| request.method == "POST" && request.path.contains("mount=sha256") && request.status == 201);
     assert_eq!(mounted.count(), 5, "each layer of the build: {requests:#?}");
     let uploaded = requests.iter().filter(|request| request.method == "PUT" && request.path.contains("/blobs/uploads/") && request.status == 201);
-    assert_eq!(uploaded.count(), 4, "three layers with bait and the config");
+    let manifest: Value = serde_json::from_str(&skopeo::raw_manifest(&registry, "acme/shop:1")).expect("JSON");
+    let new = list(&manifest, "layers").len() - 5;
+    assert!(new >= 2, "a file and a buried one: {manifest}");
+    assert_eq!(uploaded.count(), new + 1, "the layers with bait and the config");
     let scopes: Vec<String> = registry.tokens_asked().into_iter().flat_map(|asked| asked.scopes).collect();
     assert!(scopes.iter().any(|scope| scope == "repository:build/shop:pull"), "{scopes:?}");
 
@@ -236,7 +239,6 @@ fn blobs_of_a_neighbouring_repository_are_mounted_and_all_are_asked_for_afterwar
     let afterwards: BTreeSet<&str> = requests[tagged..].iter().filter(|request| request.status == 200).map(|request| &*request.path).collect();
     let digest = shipped.report["pushed"][0]["digest"].as_str().expect("a digest");
     assert!(afterwards.contains(&*format!("/v2/acme/shop/manifests/{digest}")), "{afterwards:?}");
-    let manifest: Value = serde_json::from_str(&skopeo::raw_manifest(&registry, "acme/shop:1")).expect("JSON");
     for blob in list(&manifest, "layers").iter().chain([&manifest["config"]]) {
         let path = format!("/v2/acme/shop/blobs/{}", blob["digest"].as_str().expect("a digest"));
         assert!(afterwards.contains(&*path), "{path} is not confirmed: {afterwards:?}");

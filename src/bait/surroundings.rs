@@ -212,6 +212,9 @@ pub fn neighbour(seed: &Seed, number: usize) -> String {
     format!("{stem}.{ending}")
 }
 
+/// No file of settings has more parts.
+const MOST_BLOCKS: usize = 1000;
+
 /// `core` among settings, up to `size` bytes or a little less: all of it, in one piece or as the members of one object.
 #[must_use]
 pub fn surrounded(core: &str, syntax: Syntax, seed: &Seed, size: usize) -> String {
@@ -222,7 +225,7 @@ pub fn surrounded(core: &str, syntax: Syntax, seed: &Seed, size: usize) -> Strin
     let mut blocks: Vec<String> = Vec::new();
     let first = if syntax == Syntax::Shell && !core.starts_with("#!") { "#!/bin/sh\nset -e\n" } else { "" };
     let mut length = first.len() + core.len();
-    while syntax != Syntax::Bare {
+    for _ in 0..if syntax == Syntax::Bare { 0 } else { MOST_BLOCKS } {
         let block = draw.block(syntax, size.saturating_sub(length));
         if length + block.len() + 1 > size {
             break;
