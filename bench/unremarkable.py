@@ -5,8 +5,9 @@ usage: unremarkable.py FOLDER [--program FILE] [--sources N] [--built N] [--seed
 
 Makes N clean images in FOLDER from random recipes with a fixed seed, plants each on every surface alone and on all at once, and measures
 for every surface how well a random forest, gradient boosting and a logistic regression tell the two classes: the area under the ROC curve
-(0.5 is chance), cross-validated in five parts. A clean image and its planted twins are always in the same part. What gives bait away is
-listed, the features that the forest goes by most first, each with the AUC that it has alone.
+(0.5 is chance), cross-validated in five parts. That is said twice: with every image in both classes, its twins always in the same part
+(somebody who learns from the same images before and after), and with every image in one class alone (somebody who has images). What gives
+bait away is listed, the features that the forest goes by most first, each with the AUC that it has alone.
 
 Most images are made here, in the form that builders give them (tar headers, gzip heads and tails, history, times, whiteouts); --built of
 them come from buildah and as many from Docker's own builder. A fifth of them hold a secret of their own, as public images do (3.1 of 15
@@ -17,7 +18,7 @@ that most builders write, buildah, dockerd and skopeo:
     cargo build --release && FOLDER/venv/bin/python bench/unremarkable.py FOLDER
 
 Two tables. The first sets planted images against clean ones by the form of layers, steps and variables. Bait is a credential more than
-there was, and one that is buried leaves two layers: that shows against an image that never held one, whatever its form. So the second sets
+there was, and what holds it one layer, step or variable more: that shows against an image that never held one, whatever its form. So the second sets
 bait against a secret that somebody left by accident, on the same surface of the same image, built anew with it: by form, and then with the
 length, entropy and shape of values, which say what kind of credential it is.
 """
@@ -415,6 +416,8 @@ class Image:
             [],
         )
         self.leaks = set()
+        # How much goes on: most images are of a few steps, some of many.
+        self.activity = max(0.25, min(4, math.exp(chance.gauss(-0.05, 0.65))))
         self.settings = {}
         self.packings = []
         self.base()
@@ -550,7 +553,7 @@ class Image:
                 )
                 self.env.append(f"{name}={value}")
                 self.step(self.word("ENV", f"{name}={value}"))
-            for _ in range(chance.randrange(0, 4)):
+            for _ in range(min(round(self.activity * chance.uniform(0, 4)), 14)):
                 files = [self.made(f"usr/local/lib/{token(chance, 8, string.ascii_lowercase)}") for _ in range(chance.choice([1, 3, 20, 60]))]
                 self.add(
                     layer_of(self.tree, files, self.now, style=own),
@@ -600,11 +603,13 @@ class Image:
         steps += ["one"] * chance.choice([0, 1, 1, 2])
         steps += ["install"] * chance.choice([0, 1, 1])
         steps += ["many"] * chance.choice([0, 1, 1, 1, 2])
-        later = ["place"] * chance.choice([0, 0, 1, 1, 2]) + ["script"] * chance.choice([0, 0, 1]) + ["chmod"] * chance.choice([0, 0, 0, 1])
-        later += ["remove"] * (chance.random() < 0.18) + ["user"] * (chance.random() < 0.4) + ["build"] * (chance.random() < 0.25)
+        often = lambda least, most: min(round(self.activity * chance.uniform(least, most)), 12)
+        later = ["place"] * often(0, 2) + ["script"] * chance.choice([0, 0, 1]) + ["chmod"] * chance.choice([0, 0, 0, 1])
+        later += ["remove"] * (chance.random() < 0.18) + ["user"] * (chance.random() < 0.4) + ["build"] * often(0, 0.9) + ["install"] * often(0, 1)
+        # Who has build arguments has several: a version, a commit, a date.
         later += (
-            ["argument"] * (chance.random() < 0.35)
-            + ["variables"] * (chance.random() < 0.6)
+            ["argument"] * (chance.choice([1, 1, 2, 2, 3, 3, 4, 5, 6]) if chance.random() < 0.4 else 0)
+            + ["variables"] * often(0, 1.5)
             + ["label"] * (chance.random() < 0.3)
             + ["home"] * (chance.random() < 0.12)
         )
@@ -641,6 +646,13 @@ class Image:
                         )
                         for _ in range(count)
                     }
+                    # A project has its settings beside its program, and what one COPY brought the next brings again where the builder does not compare.
+                    names |= {
+                        f"{work}/{chance.choice(['config', 'conf', 'deploy', ''])}/{chance.choice(NAMES)}{chance.choice(ENDINGS)}".replace("//", "/")
+                        for _ in range(chance.randrange(0, 2 + count // 4))
+                    }
+                    if self.builder in ("docker", "buildah", "kaniko"):
+                        names |= {path for name in language["one"] if (path := f"{work}/{name}") in self.tree.of}
                     self.copy([self.file(name, owner=owner) for name in sorted(names | {f"{work}/{language['main']}"})], ".", ".", owner, chown)
                 case "place":
                     folder, count = chance.choice(PLACES), chance.choice([1, 1, 1, 2, 4])
@@ -699,6 +711,9 @@ class Image:
                     name, value = chance.choice(
                         [
                             ("VERSION", f"{chance.randrange(9)}.{chance.randrange(30)}.{chance.randrange(9)}"),
+                            ("BASE_TAG", f"{chance.randrange(9)}-slim"),
+                            ("VCS_REF", token(chance, 8, "0123456789abcdef")),
+                            ("TARGETARCH", "amd64"),
                             ("GIT_SHA", token(chance, 40, "0123456789abcdef")),
                             ("BUILD_DATE", rfc3339(self.now, 0)),
                             ("UID", "1000"),
@@ -754,6 +769,17 @@ class Image:
                 case "leak history":
                     self.leaks.add("history")
                     name, value = credential(chance)[0]
+                    if chance.random() < 0.5:
+                        # Written into the command that needs it.
+                        made = [
+                            self.made(f"{work}/{chance.choice(['build', 'vendor', 'static'])}/{token(chance, 6)}{language['ext']}")
+                            for _ in range(chance.choice([1, 3, 9]))
+                        ]
+                        command = chance.choice(
+                            [f"{name}={value} make", f"export {name}={value} && {language['install']}", f"curl -fsS {value} -o vendor.tar && make install"]
+                        )
+                        self.run(made, command)
+                        continue
                     self.argument(name, value)
                     if chance.random() < 0.5:
                         self.run(
@@ -772,24 +798,28 @@ class Image:
             self.step(self.word("CMD", json.dumps(language["cmd"])))
 
     def argument(self, name, value):
+        if any(known.startswith(name + "=") for known in self.args):
+            return
         self.args = sorted(self.args + [f"{name}={value}"])
         self.step(self.word("ARG", f"{name}={value}"))
 
     def variables(self, count):
         chance = self.chance
-        prefix = chance.choice(["", "", "APP_", "SHOP_", "SVC_"])
+        prefix = chance.choice(["", "", "APP_", "SHOP_", "SVC_", "CATALOG_", "GW_"])
+        # What a setting is of: names are of many lengths.
+        part = lambda: chance.choice(["", "", "DB_", "HTTP_", "WORKER_", "SEARCH_", "UPLOAD_", "STATS_", "SCHEDULER_", "EXPORT_", "IO_", "MAIL_"])
         for _ in range(count):
             choice = chance.random()
             if choice < 0.3 and self.language["env"]:
                 line = chance.choice(self.language["env"])
             elif choice < 0.55:
-                line = f"{prefix}{chance.choice(['PORT', 'WORKERS', 'TIMEOUT', 'LOG_LEVEL', 'MODE', 'REGION'])}={chance.choice(['8080', '4', 'info', 'production', 'eu-west-1', '30s'])}"
+                line = f"{prefix}{part()}{chance.choice(['PORT', 'WORKERS', 'TIMEOUT', 'LOG_LEVEL', 'MODE', 'REGION'])}={chance.choice(['8080', '4', 'info', 'production', 'eu-west-1', '30s'])}"
             elif choice < 0.75:
-                line = f"{prefix}{chance.choice(['API_URL', 'METRICS_URL', 'QUEUE_URL', 'PUBLIC_URL', 'CACHE_URL'])}={chance.choice(['http://localhost:9090', 'https://api.acme.io/v2', 'redis://cache:6379/0', 'amqp://queue:5672/jobs', 'https://storage.acme-internal.net/artifacts/releases'])}"
+                line = f"{prefix}{part()}{chance.choice(['URL', 'API_URL', 'METRICS_URL', 'QUEUE_URL', 'PUBLIC_URL', 'CACHE_URL'])}={chance.choice(['http://localhost:9090', 'https://api.acme.io/v2', 'redis://cache:6379/0', 'amqp://queue:5672/jobs', 'https://storage.acme-internal.net/artifacts/releases'])}"
             elif choice < 0.85:
                 line = f"{prefix}{chance.choice(['GIT_SHA', 'BUILD_ID', 'REVISION'])}={token(chance, chance.choice([8, 40]), '0123456789abcdef')}"
             else:
-                line = f"{prefix}{chance.choice(['DATA_DIR', 'CONFIG', 'HOME_DIR', 'CA_BUNDLE'])}=/{chance.choice(PLACES)}/{chance.choice(NAMES)}"
+                line = f"{prefix}{part()}{chance.choice(['DATA_DIR', 'CONFIG', 'HOME_DIR', 'CA_BUNDLE'])}=/{chance.choice(PLACES)}/{chance.choice(NAMES)}"
             if any(known.split("=")[0] == line.split("=")[0] for known in self.env):
                 continue
             self.env.append(line)
@@ -1031,6 +1061,13 @@ def build(folder, count, seed, program):
     return leaks, sources
 
 
+def host(chance):
+    """Every owner has a decoy of their own."""
+    label = chance.choice(["ops", "int", "dev", "infra", "svc", "tools", "platform", "build"])
+    owner = chance.choice(["acme", "kestrel", "northwind", "ubx", "fjord-labs", "mirabel", "tq", "lakeside-retail"])
+    return f"{label}.{owner}{chance.choice(['-internal.net', '.io', '.dev', '-cloud.com', '.net'])}"
+
+
 def plant(folder, names, sources, program):
     """Each image with bait on each surface alone, and on all; where a surface has no place there, there is no twin."""
     home = folder / "home"
@@ -1055,7 +1092,7 @@ def plant(folder, names, sources, program):
             "--env",
             "production",
             "--decoy",
-            "ops.acme-internal.net",
+            host(random.Random(name)),
             "--quiet",
         ]
         command += ["--service", f"acme/{random.Random(name).choice(NAMES)}-{name}", "--ledger", str(home / f"{name}-{surfaces}.sqlite")]
@@ -1185,6 +1222,16 @@ def features(layout, known):
             deleted += (parent + "/" + name[4:]).strip("./") in made
         made.update({entry["name"].strip("./"): number for entry in layer["files"]})
     out["deleted_files"] = deleted
+    # Files that come twice: anywhere, and where no package manager keeps its records.
+    held, again = set(), collections.Counter()
+    for layer in layers:
+        mine = {entry["name"].strip("./") for entry in layer["files"]}
+        again["anywhere"] += len(mine & held)
+        again["elsewhere"] += sum(not name.startswith(("var/", "etc/", "usr/", "lib/")) for name in mine & held)
+        again["layers"] += bool(mine & held)
+        layer["again"] = len(mine & held)
+        held |= mine
+    out["replaced_files"], out["replaced_files_elsewhere"], out["replacing_layers"] = (scale(again[name]) for name in ("anywhere", "elsewhere", "layers"))
     times = [seconds(entry.get("created")) for entry in history]
     out["steps_back"] = sum(1 for a, b in zip(times, times[1:]) if a and b and b < a - 0.001)
     own_times = [times[number] for number in own if times[number]]
@@ -1195,6 +1242,8 @@ def features(layout, known):
     out["empty_on_top"] = len(history) - 1 - own[-1] if own else -1
     texts = [entry.get("created_by", "") for entry in history]
     out["arguments"] = sum(bool(re.search(r"(^|\) +)ARG ", text)) for text in texts)
+    for word in ("RUN", "COPY", "ENV", "CMD"):
+        out[f"steps_{word.lower()}"] = sum(instruction(text) == word for text in texts)
     out["comments"] = len({entry.get("comment") for entry in history})
     out["authors"] = len({entry.get("author") for entry in history})
     words_of = [re.sub(r"^.*#\(nop\) *", "", text).split(" ")[0] for text in texts]
@@ -1233,6 +1282,7 @@ def features(layout, known):
         put("folders", scale(len(folders)))
         put("white", len(white))
         put("pax", layer["pax"])
+        put("again", layer["again"])
         for name in FORM:
             put(f"odd_{name}", odd(name, layer[name], 1))
         for name in ENTRY_FORM:
@@ -1278,6 +1328,7 @@ def features(layout, known):
     prefixes = collections.Counter(name.split("_")[0] for name in names)
     out["env_prefix_shared"] = prefixes[names[-1].split("_")[0]] if names else -1
     out["env_name_length"] = len(names[-1]) if names else -1
+    out["env_name_longest"] = max(map(len, names[-6:]), default=-1)
     arguments = [text for text in texts if re.search(r"(^|\) +)ARG ", text)]
     argument = arguments[-1].partition("=")[2] if arguments else ""
     out["arg_from_end"] = next((back for back, text in enumerate(reversed(texts)) if re.search(r"(^|\) +)ARG ", text)), -1)
@@ -1292,6 +1343,14 @@ def features(layout, known):
     out["env_value_longest"] = max(map(len, values), default=0)
     out["env_value_logins"] = sum(bool(re.search(r"://[^/]+:[^/]+@", value)) for value in values)
     return {name: float(value) for name, value in out.items()}
+
+
+def instruction(text):
+    """The word of a step."""
+    if "#(nop)" in text:
+        return text.partition("#(nop)")[2].split()[0]
+    word = text.partition(" ")[0]
+    return word if word.isupper() else "RUN" if "sh -c" in text else ""
 
 
 def entropy(text):
@@ -1334,6 +1393,18 @@ def measure(rows, names, seed, top):
     return auc, [(names[at], alone(at)) for at in numpy.argsort(-weight)[:top]]
 
 
+def measure_apart(rows, names, seed, times=6):
+    """The AUCs where every image is either clean or planted, never both: as for somebody who has images, and none of them twice. The mean
+    over several ways to part them."""
+    sources = sorted({source for source, _, _ in rows})
+    total = collections.Counter()
+    for number in range(times):
+        planted = set(random.Random(f"{seed} {number}").sample(sources, len(sources) // 2))
+        auc, _ = measure([row for row in rows if (row[0] in planted) == bool(row[1])], names, seed + number, 0)
+        total.update(auc)
+    return {name: value / times for name, value in total.items()}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=pathlib.Path)
@@ -1370,23 +1441,25 @@ def main():
     print(
         f"{len(rows['clean'])} clean images ({sum(bool(leak) for leak in leaks.values())} of them with a secret of their own), {len(form)} features of form, {len(names)} with values\n"
     )
-    print(f"{'surface':10} {'planted':>8} {'classifier':>10} {'form':>6}   what shows, most first (its AUC alone)")
+    print(f"{'surface':10} {'planted':>8} {'classifier':>10} {'twins':>6} {'apart':>6}   what shows, most first (its AUC alone)")
     for surfaces in (*SURFACES, "all"):
         both = [(name, 0, rows["clean"][name]) for name in rows[surfaces]] + [(name, 1, row) for name, row in rows[surfaces].items()]
         auc, shown = measure(both, form, options.seed, options.top)
+        apart = measure_apart(both, form, options.seed)
         for number, (classifier, value) in enumerate(auc.items()):
             about = ", ".join(f"{name} {fall:.3f}" for name, fall in shown) if number == 0 else ""
-            print(f"{surfaces if number == 0 else '':10} {len(rows[surfaces]) if number == 0 else '':>8} {classifier:>10} {value:6.3f}   {about}")
-    print("\nBait against a secret that somebody left on that surface of the same image; form, then form and values:")
+            print(f"{surfaces if number == 0 else '':10} {len(rows[surfaces]) if number == 0 else '':>8} {classifier:>10} {value:6.3f} {apart[classifier]:6.3f}   {about}")
+    print("\nBait against a secret that somebody left on that surface of the same image; form, then form and values; twins, then apart:")
     for surface in SURFACES:
         real = rows[f"leaked-{surface}"]
         both = [(name, 0, row) for name, row in real.items()] + [(name, 1, rows[surface][name]) for name in real if name in rows[surface]]
         for what, chosen in (("form", form), ("values", names)):
             auc, shown = measure(both, chosen, options.seed, options.top)
             shown = ", ".join(f"{name} {value:.3f}" for name, value in shown)
+            apart = measure_apart(both, chosen, options.seed)
             print(
                 f"{surface:10} {what:7} {len(real):4} real {len(both) - len(real):4} bait   "
-                + ", ".join(f"{name} {value:.3f}" for name, value in auc.items())
+                + ", ".join(f"{name} {value:.3f} {apart[name]:.3f}" for name, value in auc.items())
                 + "   "
                 + shown
             )
