@@ -303,7 +303,7 @@ fn every_scanner_sees_what_is_predicted_on_every_surface_of_every_builder() {
         (checked, spelled) = (checked + counts.0, spelled + counts.1);
     };
     for builder in &BUILDERS {
-        for kind in KINDS {
+        for kind in KINDS.into_iter().filter(|kind| kind.self_telling().is_some()) {
             check(builder, kind.id(), &builder.surfaces(kind.surfaces()), Then::Nothing);
         }
     }
