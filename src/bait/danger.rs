@@ -169,7 +169,7 @@ pub fn refuse_base(reference: &str) -> Option<Refusal> {
 
 /// Why no file can be put at `path` (relative to the root, as in [`crate::image::entry::Entry::path`]).
 ///
-/// A `buried` file is deleted by the next layer: no container sees it, so the names that tools read are no danger.
+/// A `buried` file is deleted or replaced by a later layer: no container sees it, so the names that tools read are no danger.
 #[must_use]
 pub fn refuse_path(path: &[u8], buried: bool, tree: &FileTree, config: &ImageConfig) -> Option<Refusal> {
     if config.platform.os == "windows" {

@@ -56,7 +56,7 @@ impl Surface {
                  image. Look for an intruder in the containers of this image first, unless the address is foreign to them."
             }
             Self::Buried => {
-                "Somebody pulled the image and unpacked its layers, to look for what was deleted. No running container holds this file, \
+                "Somebody pulled the image and unpacked its layers, to look for what later ones hide. No running container holds it, \
                  so this is no intruder in one: a credential for the registry, or the registry's own access rules, leaked."
             }
             Self::History => {
