@@ -376,3 +376,23 @@ fn a_file_without_neighbours_is_as_old_as_the_build() {
     let line = listed.iter().flat_map(|text| text.lines()).find(|line| line.ends_with("srv/backup/registry.json")).expect("the bait is there");
     assert!(line.contains(&CREATED.replace('T', " ").replace('Z', "")), "{line}");
 }
+
+#[test]
+fn a_dry_run_names_every_file_that_planting_brings() {
+    let (honeycrate, built) = (Honeycrate::new(), tempdir().expect("scratch"));
+    let source = Image::shop().write(built.path());
+    let dry = must(honeycrate.command(&["plant", &source, "--out", "oci:nowhere:latest", "--dry-run"]).args(TARGET));
+    let planted = Planted::of(&honeycrate, &source);
+    let old: Vec<String> = layers(built.path());
+    let new: Vec<String> = layers(planted.layout()).into_iter().filter(|layer| !old.contains(layer)).collect();
+    assert!(new.len() >= 2, "{new:?}");
+    let known: Vec<String> = old.iter().flat_map(|layer| paths(built.path(), layer)).collect();
+    let brought: Vec<String> = new.iter().flat_map(|layer| paths(planted.layout(), layer)).filter(|path| !known.contains(path)).collect();
+    // Folders on the way and whiteouts stand for files that are named.
+    let is_file = |path: &&String| !path.contains("/.wh.") && !brought.iter().any(|other| other.starts_with(&format!("{path}/")));
+    let files: Vec<&String> = brought.iter().filter(is_file).collect();
+    assert!(!files.is_empty());
+    for file in files {
+        assert!(dry.contains(&format!("/{file}")), "{file} is not in\n{dry}");
+    }
+}

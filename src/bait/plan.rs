@@ -152,6 +152,12 @@ impl Place {
         file.into_iter().chain(beside)
     }
 
+    /// The files that it brings without bait, with no leading `/`: by them its layer looks like others.
+    pub fn beside(&self) -> impl Iterator<Item = &str> {
+        let has_bait = usize::from(!matches!(self, Self::Command { .. }));
+        self.files().skip(has_bait).map(|file| file.path.as_str())
+    }
+
     /// The new command that it brings.
     fn command(&self) -> Option<Slot> {
         match self {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::bait::plan::{ImagePlan, PlanRequest};
+use crate::bait::plan::{Burial, ImagePlan, Place, PlanRequest};
 use crate::bait::visibility::{Scanner, seen_by};
 use crate::cli::args::{Global, Judging, Plant, Planting as PlantingFlags, Push, Registries, Scan, Ship};
 use crate::cli::diagnose::Failure;
@@ -373,9 +373,17 @@ fn plan_text(plan: &ImagePlan) -> String {
     let rows = plan.baits.iter().map(|bait| {
         let claims = &bait.claims;
         let scanners: Vec<&str> = seen_by(plan, bait).into_iter().map(Scanner::name).collect();
-        [claims.surface.to_string(), claims.kind.clone(), line(&bait.place.location()), line(&bait.host), scanners.join(", ")]
+        let version = if matches!(bait.place, Place::Buried { burial: Burial::Replaced { .. }, .. }) { " (an earlier version)" } else { "" };
+        let place = line(&bait.place.location()) + version;
+        [claims.surface.to_string(), claims.kind.clone(), place, line(&bait.host), scanners.join(", ")]
     });
     text += &table([heading].into_iter().chain(rows));
+    for bait in &plan.baits {
+        let beside: Vec<String> = bait.place.beside().map(|path| format!("/{}", line(path))).collect();
+        if !beside.is_empty() {
+            text += &format!("\n  beside the bait on the {} surface, and without meaning: {}", bait.claims.surface, beside.join(", "));
+        }
+    }
     for skipped in &plan.skipped {
         text += &format!("\n  nothing on the {} surface: {}", skipped.surface, line(&skipped.why));
     }
